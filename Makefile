@@ -1,0 +1,35 @@
+# make demo   simulate an acquisition, process it on this machine, write its report
+# make test   everything that must hold: lint, types, tests
+# Both make their own environment in .venv; they need Python 3.11 or later and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+DEMO ?= demo
+
+.PHONY: help demo test lint install clean
+
+help:
+	@sed -n 's/^# //p' $(MAKEFILE_LIST)
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[formats,test]"
+	touch $@
+
+demo: $(INSTALLED)
+	$(BIN)/uemdask demo $(DEMO)
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/pytest
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
