@@ -1,0 +1,90 @@
+"""Errors that a person can act on.
+
+Every message is one plain sentence: the file or key, what was found, what to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
+
+
+class UemError(ValueError):
+    """Something in the user's input, data or set-up that uemdask cannot work with.
+
+    The command line prints its message and ends with exit code 2.
+    """
+
+
+class FaultsError(UemError):
+    """Several faults found in one check, reported all at once.
+
+    Parameters
+    ----------
+    subject : str
+        What was checked, a file or a store.
+    faults : sequence of str
+        One sentence each, ``location: what was found; what to do``.
+    """
+
+    def __init__(self, subject: str, faults: Sequence[str]) -> None:
+        self.subject = subject
+        self.faults = list(faults)
+        super().__init__(subject, self.faults)
+
+    def __str__(self) -> str:
+        if len(self.faults) == 1:
+            return f"{self.subject}: {self.faults[0]}"
+        lines = "\n".join(f"  - {fault}" for fault in self.faults)
+        return f"{self.subject}: {len(self.faults)} faults\n{lines}"
+
+
+#: What to write, by the kind of fault that pydantic found.
+_WANTED = {
+    "int_type": "a whole number",
+    "int_parsing": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "float_parsing": "a number",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "string_type": "text, in quotes, a quantity with its unit",
+    "list_type": "a list like [30, 40]",
+    "tuple_type": "a list like [30, 40]",
+    "dict_type": "'key: value' lines",
+    "model_type": "'key: value' lines",
+}
+
+
+def faults_in(error: ValidationError) -> list[str]:
+    """Return one sentence for each fault that pydantic found, with its place."""
+    faults = error.errors()
+    places = [fault["loc"] for fault in faults]
+    return [
+        f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {sentence(fault)}"
+        for fault in faults
+        # A list of which every part is wrong is no second fault.
+        if not any(
+            len(p) > len(fault["loc"]) and p[: len(fault["loc"])] == fault["loc"] for p in places
+        )
+    ]
+
+
+def sentence(fault: Mapping[str, Any]) -> str:
+    """Return in words of a person what one of pydantic's faults says."""
+    kind, found = fault["type"], fault.get("input")
+    if kind == "extra_forbidden":
+        return "is no key that is known here; check the spelling"
+    if kind == "missing":
+        return "is missing; give it"
+    if kind == "literal_error":
+        return f"{found!r} was found; write {fault['ctx']['expected']}"
+    if kind in _WANTED:
+        return f"{found!r} was found; write {_WANTED[kind]}"
+    if kind == "value_error":
+        return str(fault["msg"]).removeprefix("Value error, ")
+    limit = str(fault["msg"]).removeprefix("Input should ")
+    return f"{found!r} was found; it should {limit}" if limit != fault["msg"] else limit
