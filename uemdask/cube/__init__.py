@@ -1,0 +1,20 @@
+"""The cube: one run is one Zarr store is one flat xarray Dataset."""
+
+from uemdask.cube.contract import STAGES, VARIABLES, faults_of, validate
+from uemdask.cube.creation import create_run
+from uemdask.cube.export import export_run
+from uemdask.cube.store import Run, missing_stages, open_run
+from uemdask.cube.summary import describe_run
+
+__all__ = [
+    "STAGES",
+    "VARIABLES",
+    "Run",
+    "create_run",
+    "describe_run",
+    "export_run",
+    "faults_of",
+    "missing_stages",
+    "open_run",
+    "validate",
+]

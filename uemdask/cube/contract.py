@@ -1,0 +1,268 @@
+"""The data contract: names, dims, units and owners of everything in a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from uemdask.errors import FaultsError
+
+#: The stages of a run in the order in which they build on each other.
+STAGES = ("ingest", "align", "spectrum", "pairs", "label", "train", "flow", "feature", "mode")
+
+#: Version of the data contract written into every store.
+CONTRACT_VERSION = 1
+
+Pattern = Literal["whole", "slab", "tile"]
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable or coordinate of a run.
+
+    Attributes
+    ----------
+    name, dims, dtype, units, long_name
+        As they stand in the store; dtype ``"str"`` is Zarr's variable-length string,
+        ``"frame"`` the camera's own.
+    stage : str
+        The stage that owns and writes it.
+    pattern : {"whole", "slab", "tile"}
+        How it is written: at once; in slabs of frames or pairs; in tiles of y, x for all frames.
+    coordinate : bool
+        Whether xarray should treat it as a coordinate.
+    """
+
+    name: str
+    dims: tuple[str, ...]
+    dtype: str
+    units: str
+    long_name: str
+    stage: str
+    pattern: Pattern = "whole"
+    coordinate: bool = False
+
+
+def _table(*rows: Variable) -> dict[str, Variable]:
+    return {row.name: row for row in rows}
+
+
+_TYX = ("time", "y", "x")
+_PYX = ("pair", "y", "x")
+_PCYX = ("pair", "component", "y", "x")
+_TCYX = ("time", "component", "y", "x")
+_YX = ("y", "x")
+
+#: Every variable of the contract by name.
+VARIABLES: dict[str, Variable] = _table(
+    # ingest
+    Variable("intensity", _TYX, "frame", "counts", "recorded intensity", "ingest", "slab"),
+    Variable("time", ("time",), "float64", "ps", "pump-probe delay", "ingest", coordinate=True),
+    Variable("y", ("y",), "float64", "nm", "pixel centre, downwards", "ingest", coordinate=True),
+    Variable("x", ("x",), "float64", "nm", "pixel centre", "ingest", coordinate=True),
+    Variable("frame_ok", ("time",), "bool", "1", "frame is used", "ingest", coordinate=True),
+    Variable(
+        "frame_flag", ("time",), "str", "1", "why a frame is not used", "ingest", coordinate=True
+    ),
+    Variable(
+        "source_file", ("time",), "str", "1", "file the frame came from", "ingest", coordinate=True
+    ),
+    Variable(
+        "scan_count", ("time",), "int32", "1", "repeated scans averaged", "ingest", coordinate=True
+    ),
+    # align
+    Variable(
+        "component", ("component",), "str", "1", "vector component", "align", coordinate=True
+    ),
+    Variable("gain", ("time",), "float64", "1", "brightness factor of the frame", "align"),
+    Variable(
+        "drift",
+        ("time", "component"),
+        "float64",
+        "px",
+        "sample drift: frame(r + drift) = reference(r)",
+        "align",
+    ),
+    Variable("reference", _YX, "float32", "counts", "mean of the frames before time zero", "align"),
+    Variable("bad_pixel", _YX, "bool", "1", "hot or dead detector pixel", "align"),
+    # spectrum
+    Variable(
+        "frequency", ("frequency",), "float64", "GHz", "temporal frequency", "spectrum",
+        coordinate=True,
+    ),
+    Variable(
+        "spectrum", ("frequency",), "float64", "1", "mean power of the time profiles", "spectrum"
+    ),
+    Variable(
+        "peak_count", ("frequency",), "int64", "1",
+        "pixels whose strongest peak is at this frequency", "spectrum",
+    ),
+    Variable(
+        "peak_frequency", _YX, "float32", "GHz", "frequency of the strongest peak in the band",
+        "spectrum", "tile",
+    ),
+    Variable(
+        "peak_amplitude", _YX, "float32", "1", "amplitude of the peak, relative to the reference",
+        "spectrum", "tile",
+    ),
+    Variable("peak_phase", _YX, "float32", "rad", "phase of the peak", "spectrum", "tile"),
+    Variable(
+        "peak_snr", _YX, "float32", "1", "power of the peak over its noise", "spectrum", "tile"
+    ),
+    Variable(
+        "travel_index", _YX, "float32", "1", "1 where the wave travels, 0 where it stands",
+        "spectrum", "tile",
+    ),
+    Variable("wavelength", _YX, "float32", "nm", "local wavelength", "spectrum", "tile"),
+    Variable("mask", _YX, "bool", "1", "relevant pixels", "spectrum", "tile"),
+    Variable(
+        "wave", _TYX, "float16", "1",
+        "aligned ratio to the reference minus 1, band-passed and smoothed", "spectrum", "tile",
+    ),
+    # pairs
+    Variable(
+        "frame_from", ("pair",), "int64", "1", "index of the first frame", "pairs", coordinate=True
+    ),
+    Variable(
+        "frame_to", ("pair",), "int64", "1", "index of the second frame", "pairs", coordinate=True
+    ),
+    Variable(
+        "time_from", ("pair",), "float64", "ps", "delay of the first frame", "pairs",
+        coordinate=True,
+    ),
+    Variable(
+        "time_to", ("pair",), "float64", "ps", "delay of the second frame", "pairs",
+        coordinate=True,
+    ),
+    # label
+    Variable(
+        "label", _PCYX, "float32", "px", "pseudo-label displacement: first(r) = second(r + label)",
+        "label", "slab",
+    ),
+    Variable(
+        "label_confidence", _PYX, "uint8", "1", "confidence of the label", "label", "slab"
+    ),
+    Variable(
+        "base_label", _TCYX, "float32", "px",
+        "displacement from the reference to the frame; carries modulation, not motion",
+        "label", "slab",
+    ),
+    # flow
+    Variable(
+        "flow", _PCYX, "float32", "px", "displacement: first(r) = second(r + flow)", "flow", "slab"
+    ),
+    Variable("flow_sd", _PCYX, "float32", "px", "standard deviation of flow", "flow", "slab"),
+    Variable("valid", _PYX, "bool", "1", "where a speed means something", "flow", "slab"),
+    Variable("speed", _PYX, "float32", "nm/ps", "wavefront speed", "flow", "slab"),
+    Variable(
+        "angle", _PYX, "float32", "degree", "direction, anticlockwise from +x as displayed",
+        "flow", "slab",
+    ),
+    Variable(
+        "base_flow", _TCYX, "float32", "px",
+        "network displacement from the reference; carries modulation, not motion", "flow", "slab",
+    ),
+    # feature
+    Variable("roi", ("roi",), "str", "1", "region of interest", "feature", coordinate=True),
+    Variable("feature", ("feature",), "str", "1", "feature name", "feature", coordinate=True),
+    Variable(
+        "feature_unit", ("feature",), "str", "1", "unit of the feature", "feature", coordinate=True
+    ),
+    Variable(
+        "roi_outline", ("roi",), "str", "1", "outline as GeoJSON in nm", "feature", coordinate=True
+    ),
+    Variable(
+        "roi_feature", ("roi", "feature", "pair"), "float64", "see feature_unit",
+        "feature vectors", "feature",
+    ),
+    Variable(
+        "roi_feature_sd", ("roi", "feature", "pair"), "float64", "see feature_unit",
+        "standard deviation of the feature", "feature",
+    ),
+    # mode
+    Variable(
+        "mode_class", ("mode_class",), "str", "1", "possible modes", "mode", coordinate=True
+    ),
+    Variable("mode", ("roi",), "str", "1", "most likely mode of motion", "mode"),
+    Variable(
+        "mode_probability", ("roi", "mode_class"), "float64", "1", "probability of each mode",
+        "mode",
+    ),
+)  # fmt: skip
+
+
+def variables_of(stage: str) -> list[str]:
+    """Return the names of the variables that `stage` owns, coordinates first.
+
+    Examples
+    --------
+    >>> variables_of("pairs")
+    ['frame_from', 'frame_to', 'time_from', 'time_to']
+    """
+    own = [v for v in VARIABLES.values() if v.stage == stage]
+    return [v.name for v in sorted(own, key=lambda v: not v.coordinate)]
+
+
+def later_stages(stage: str) -> tuple[str, ...]:
+    """Return `stage` and all stages after it."""
+    return STAGES[STAGES.index(stage) :]
+
+
+def faults_of(run: xr.Dataset) -> list[str]:
+    """List every way in which a Dataset departs from the data contract.
+
+    Nothing but coordinates is computed. Variables beyond the contract are allowed.
+
+    Returns
+    -------
+    list of str
+        ``name: what was found; what to do``, empty where all is well.
+    """
+    faults = []
+    for name in variables_of("ingest"):
+        if name not in run.variables and name != "intensity":  # an export has no frames
+            faults.append(f"{name}: missing; ingest the run again")
+    for key, found in run.variables.items():
+        name = str(key)
+        wanted = VARIABLES.get(name)
+        if wanted is None:
+            continue
+        if found.dims != wanted.dims:
+            faults.append(f"{name}: dims {found.dims}; the contract says {wanted.dims}")
+        units = found.attrs.get("units")
+        if units != wanted.units:
+            faults.append(f"{name}: units {units!r}; the contract says {wanted.units!r}")
+        # label_confidence is packed: 0..1 in xarray, one byte in the store.
+        exact = wanted.dtype not in ("str", "frame") and name != "label_confidence"
+        if exact and found.dtype != np.dtype(wanted.dtype):
+            faults.append(f"{name}: dtype {found.dtype}; the contract says {wanted.dtype}")
+    faults += _coordinate_faults(run)
+    return faults
+
+
+def _coordinate_faults(run: xr.Dataset) -> list[str]:
+    faults = []
+    if "time" in run.coords and run["time"].ndim == 1:
+        time = run["time"].values
+        if not np.all(np.isfinite(time)):
+            faults.append("time: has delays that are not finite; give every frame a delay in ps")
+        elif np.any(np.diff(time) <= 0):
+            faults.append(
+                "time: delays do not rise from frame to frame; sort them and merge repeats"
+            )
+    for name in ("y", "x"):
+        if name in run.coords and run[name].ndim == 1 and run.sizes[name] > 1:
+            step = np.diff(run[name].values)
+            if not (np.all(step > 0) and np.allclose(step, step[0], rtol=1e-6)):
+                faults.append(f"{name}: pixel centres are not evenly spaced; write them in nm")
+    return faults
+
+
+def validate(run: xr.Dataset, subject: str = "run") -> None:
+    """Raise a `FaultsError` that lists every departure from the data contract at once."""
+    faults = faults_of(run)
+    if faults:
+        raise FaultsError(subject, faults)

@@ -1,0 +1,326 @@
+"""A run on disk: one Zarr format 3 store that plain xarray and plain zarr read alike."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+import warnings
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+import zarr
+from zarr.codecs import BloscCodec, BloscShuffle
+from zarr.errors import ContainsArrayError
+
+from uemdask.cube import layout
+from uemdask.cube.contract import (
+    STAGES,
+    VARIABLES,
+    later_stages,
+    validate,
+    variables_of,
+)
+from uemdask.cube.layout import Region
+from uemdask.errors import UemError
+from uemdask.version import __version__
+
+#: Root attribute that holds what uemdask knows about the run and its stages.
+RECORD = "uemdask"
+
+# Frames and wave are read twice and more: fast lz4. Results are written once: smaller zstd.
+_FAST = BloscCodec(cname="lz4", clevel=1, shuffle=BloscShuffle.bitshuffle)
+_SMALL = BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.bitshuffle)
+_FAST_VARIABLES = ("intensity", "wave")
+
+#: Confidence in 0..1 is stored in one byte.
+CONFIDENCE_STEP = 1.0 / 255.0
+
+
+class Run:
+    """A handle on the store of one run, cheap to open on a worker.
+
+    Parameters
+    ----------
+    path : path-like
+        The store, a folder ``NAME.zarr``.
+
+    Raises
+    ------
+    UemError
+        If there is no run at `path`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.group = self._open()
+        if RECORD not in self.group.attrs:
+            raise UemError(
+                f"{self.path}: a Zarr group without the attribute {RECORD!r}, so not a run; "
+                f"make one with 'uemdask ingest'"
+            )
+
+    def _open(self) -> zarr.Group:
+        try:
+            return zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
+        except FileNotFoundError:
+            if self.path.is_dir() and any(self.path.iterdir()):
+                raise UemError(
+                    f"{self.path}: is a folder without zarr.json, so not a run; name NAME.zarr"
+                ) from None
+            raise UemError(
+                f"{self.path}: no run here; make one with 'uemdask ingest RAW -o {self.path}'"
+            ) from None
+        except (FileExistsError, NotADirectoryError, ContainsArrayError):
+            raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise UemError(
+                f"{self.path}: zarr.json is damaged ({error}); ingest the raw data again"
+            ) from error
+
+    # ---- what is there
+
+    @property
+    def name(self) -> str:
+        """Name of the run: the folder without ``.zarr``."""
+        return self.path.name.removesuffix(".zarr")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The run's own record: identity and what each stage did."""
+        return dict(self.group.attrs[RECORD])
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of every dim that exists so far."""
+        sizes: dict[str, int] = {}
+        for _, array in self.group.arrays():
+            sizes.update(zip(array.metadata.dimension_names or (), array.shape, strict=True))
+        return sizes
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Pixel size (y, x) in nm."""
+        y, x = self.group.attrs["pixel_size"]
+        return float(y), float(x)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.group
+
+    def stage(self, stage: str) -> dict[str, Any]:
+        """Return the record of a stage: digest, parameters, results; empty where not begun."""
+        return dict(self.record["stages"].get(stage, {}))
+
+    def is_done(self, stage: str) -> bool:
+        """Return whether `stage` has finished."""
+        return bool(self.stage(stage).get("finished"))
+
+    # ---- reading
+
+    def read(self, name: str, region: Region | None = None) -> np.ndarray:
+        """Return a variable, or a region of it; confidence as 0..1."""
+        data = self.read_stored(name, region)
+        if name == "label_confidence":
+            data = data.astype(np.float32) * np.float32(CONFIDENCE_STEP)
+        return data
+
+    def read_stored(self, name: str, region: Region | None = None) -> np.ndarray:
+        """Return a variable, or a region of it, as stored; confidence as 0..255."""
+        if name not in self.group:
+            raise UemError(
+                f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
+            )
+        array = self.group[name]
+        sizes = dict(zip(self._dims(name), array.shape, strict=True))
+        return np.asarray(array[(region or Region()).slices(VARIABLES[name].dims, sizes)])
+
+    def _dims(self, name: str) -> tuple[str, ...]:
+        return tuple(self.group[name].metadata.dimension_names)
+
+    # ---- writing
+
+    def create(self, name: str, sizes: Mapping[str, int], *, dtype: str | None = None) -> None:
+        """Create a variable of the contract; its chunks follow from the sizes alone."""
+        variable = VARIABLES[name]
+        kind = dtype or variable.dtype
+        fill: Any = {"float16": np.nan, "float32": np.nan, "float64": np.nan, "str": ""}.get(kind)
+        if fill is None:
+            fill = False if kind == "bool" else 0
+        attributes: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
+        if name == "label_confidence":
+            attributes["scale_factor"] = CONFIDENCE_STEP
+        text = kind == "str"
+        self.group.create_array(
+            name,
+            shape=tuple(sizes[d] for d in variable.dims),
+            dtype=str if text else kind,
+            chunks=layout.chunks_of(name, sizes),
+            shards=layout.shards_of(name, sizes),
+            compressors=None if text else (_FAST if name in _FAST_VARIABLES else _SMALL),
+            fill_value=fill,
+            dimension_names=variable.dims,
+            attributes=attributes,
+            overwrite=True,
+        )
+
+    def write(self, name: str, data: Any, region: Region | None = None) -> None:
+        """Write a variable, or whole chunks of it.
+
+        Raises
+        ------
+        UemError
+            If `region` does not cover whole chunks (shards), see `layout.check_whole_units`.
+        """
+        array = self.group[name]
+        sizes = dict(zip(self._dims(name), array.shape, strict=True))
+        index = (region or Region()).slices(VARIABLES[name].dims, sizes)
+        unit = array.shards or array.chunks
+        if array.size:
+            layout.check_whole_units(name, index, array.shape, unit)
+        if name == "label_confidence":
+            data = np.rint(np.clip(np.nan_to_num(data), 0, 1) / CONFIDENCE_STEP).astype(np.uint8)
+        if VARIABLES[name].dtype == "str":
+            data = np.asarray(data, dtype=object)
+        shape = tuple(part.stop - part.start for part in index)
+        if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
+            raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
+        array[index] = data
+
+    def put(self, name: str, data: Any, sizes: Mapping[str, int]) -> None:
+        """Create a variable and write all of it."""
+        self.create(name, sizes)
+        self.write(name, data)
+
+    # ---- stages
+
+    def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
+        """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
+        self.forget(stage)
+        entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
+        self._note(stage, entry | {"begun": uuid.uuid4().hex})
+
+    def identity(self, stage: str) -> str:
+        """Return what tells this making of a stage from every other, of this store or another.
+
+        A receipt of an earlier making says nothing of the variables that are here now.
+        """
+        return f"{self.record['run_id']}/{self.stage(stage)['begun']}"
+
+    def forget(self, stage: str) -> None:
+        """Remove the variables and records of `stage` and of all later ones."""
+        record = self.record
+        gone = [name for later in later_stages(stage) for name in variables_of(later)]
+        for later in later_stages(stage):
+            record["stages"].pop(later, None)
+        # The record goes first: a kill in between leaves spare variables, never a false record.
+        self._save(record, without=gone)
+        for name in gone:
+            if name in self.group:
+                del self.group[name]
+
+    def renew(self, stage: str, *names: str) -> None:
+        """Note that `stage` is made again with the same inputs, to restore deleted variables.
+
+        Unlike `begin` it keeps what later stages wrote: the same bytes will be there again.
+        """
+        entry = {key: value for key, value in self.stage(stage).items() if key != "finished"}
+        self._note(stage, entry | {"begun": uuid.uuid4().hex})
+        for name in names:
+            self.create(name, self.sizes)
+        self.consolidate()
+
+    def note(self, stage: str, **facts: Any) -> None:
+        """Add facts to the record of a stage; ``results`` are merged."""
+        entry = self.stage(stage)
+        results = entry.get("results", {}) | facts.pop("results", {})
+        self._note(stage, entry | facts | {"results": results})
+
+    def finish(self, stage: str) -> None:
+        """Note that `stage` is done, stamp its variables with what made them, renew metadata."""
+        entry = {"results": {}} | self.stage(stage)
+        entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        made_by = {
+            "stage": stage,
+            "parameters": json.dumps(entry["parameters"], sort_keys=True),
+            "uemdask_version": entry["version"],
+            "inputs_digest": entry["digest"],
+        }
+        if "model_digest" in entry["results"]:
+            made_by["model_digest"] = entry["results"]["model_digest"]
+        for name in variables_of(stage):
+            if name in self.group:
+                self.group[name].attrs.update(made_by)
+        # The record goes last: a kill in between leaves the stage to be finished again.
+        self._note(stage, entry)
+
+    def _note(self, stage: str, entry: dict[str, Any]) -> None:
+        record = self.record
+        record["stages"][stage] = entry
+        self._save(record)
+
+    def consolidate(self) -> None:
+        """Renew the coordinate list and the consolidated metadata."""
+        self._save(self.record)
+
+    def _save(self, record: Mapping[str, Any], *, without: Iterable[str] = ()) -> None:
+        """Write the record and the consolidated metadata, in one file and so at one moment.
+
+        Whoever looks at a run at work finds both, and no variable that is about to go.
+        """
+        with warnings.catch_warnings():
+            # Zarr warns that consolidated metadata are not in the format 3 specification yet.
+            warnings.filterwarnings("ignore", message="Consolidated metadata")
+            whole = zarr.consolidate_metadata(str(self.path))
+        listed = whole.metadata.consolidated_metadata.metadata
+        for name in without:
+            listed.pop(name, None)
+        extra = [
+            v.name
+            for v in VARIABLES.values()
+            if v.coordinate and v.dims != (v.name,) and v.name in listed
+        ]
+        whole.attrs.update({"coordinates": " ".join(extra), RECORD: dict(record)})
+        self.group = self._open()
+
+
+def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
+    """Open a run lazily, with dask chunks that suit analysis.
+
+    Series (time, y, x) come in columns of all frames of a 256 px tile where that stays under
+    128 MiB, pairs in slabs as they are stored. Nothing is computed.
+
+    Parameters
+    ----------
+    path : path-like
+        The store, ``NAME.zarr``.
+
+    Returns
+    -------
+    xarray.Dataset
+        Every variable of the data contract that exists so far.
+
+    Raises
+    ------
+    UemError
+        If there is no run at `path`.
+    FaultsError
+        If the store breaks the data contract.
+    """
+    Run(path)
+    dataset = xr.open_zarr(path, chunks=None)
+    chunks: dict[str, int] = {"time": -1, "pair": layout.PAIRS, "y": layout.TILE, "x": layout.TILE}
+    column = dataset.sizes["time"] * layout.TILE**2 * 2  # bytes of 16-bit counts
+    if column > 128 * 2**20:
+        chunks["time"] = 8 * layout.FRAMES
+    dataset = dataset.chunk({d: c for d, c in chunks.items() if d in dataset.dims})
+    validate(dataset, str(path))
+    return dataset
+
+
+def missing_stages(run: Run) -> list[str]:
+    """Return the stages that are not done yet, in order."""
+    return [stage for stage in STAGES if not run.is_done(stage)]
