@@ -1,0 +1,229 @@
+"""Delays from tables and plans, in many hands' writing."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from uemdask.errors import FaultsError, UemError
+from uemdask.readers.delays import parse_plan, read_table
+
+
+@pytest.fixture
+def table(tmp_path):
+    def table(text, encoding="utf-8"):
+        path = tmp_path / "delays.csv"
+        path.write_bytes(text.encode(encoding))
+        return read_table(path)
+
+    return table
+
+
+WORDINGS = {
+    "file,delay_ps": 1,
+    "file,Delay": 1,
+    "File Name,Delay (ps)": 1,
+    "filename,delay_fs": 1e-3,
+    "image,Delay (fs)": 1e-3,
+    "Image,delay [ns]": 1e3,
+    "frame,time (ps)": 1,
+    "name,t_ns": 1e3,
+    "name,t / fs": 1e-3,
+    "name,dt": 1,
+    "file,delay (µs)": 1e6,  # micro sign
+    "file,delay (μs)": 1e6,  # Greek mu
+    "file,delay_us": 1e6,
+    "file,DELAY (FS)": 1e-3,
+    "file,Delay/fs": 1e-3,
+    "file,delay in femtoseconds": 1e-3,
+    "file,delay (picoseconds)": 1,
+    "file,pump-probe delay": 1,
+    "file,time_delay": 1,
+    "file,delay_s": 1e12,
+}
+
+
+@pytest.mark.parametrize("head", WORDINGS)
+def test_heads_are_understood(table, head):
+    found = table(f"{head}\na.tif,-2\nb.tif,0\nc.tif,4.5\n")
+    np.testing.assert_allclose(found.delays, np.array([-2, 0, 4.5]) * WORDINGS[head])
+    assert found.files == ("a.tif", "b.tif", "c.tif")
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_separators_and_line_ends_of_all_systems(table, separator, ending, encoding):
+    lines = ["# by the stage", "file,delay_ps", "a.tif, -2", "", "ü b.tif,3"]
+    found = table(ending.join(lines).replace(",", separator) + ending, encoding)
+    assert found.delays == (-2, 3)
+    assert found.files == ("a.tif", "ü b.tif")
+
+
+def test_decimal_commas_beside_other_separators(table):
+    assert table("file;delay_ps\na.tif;-2,5\nb.tif;0,125\n").delays == (-2.5, 0.125)
+
+
+def test_a_thousand_or_one_is_not_guessed(table):
+    with pytest.raises(FaultsError, match="'1,000' is not a delay"):
+        table("file;delay_ps\na.tif;1\nb.tif;1,000\n")
+
+
+def test_units_in_the_cells_win(table):
+    assert table("file,delay_ps\na.tif,-500 fs\nb.tif,2\nc.tif,1ns\n").delays == (-0.5, 2, 1000)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.tif,-2\nb.tif,3\n",
+        "time_series_delay_1.tif,-2\ntime_series_delay_2.tif,3\n",  # words in file names
+    ],
+)
+def test_a_table_needs_no_head(table, text):
+    found = table(text)
+    assert found.delays == (-2, 3)
+    assert found.files is not None
+
+
+def test_a_table_of_delays_alone(table):
+    for text in ("-2\n3\n", "delay_ps\n-2\n3\n", "-2 ps\n3 ps\n", "\n# x\nt\n-2\n3"):
+        assert table(text).delays == (-2, 3)
+        assert table(text).files is None
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        "timestamp_s,file,delay_ps",
+        "exposure time (s),file,Delay",
+        "time,file,delay",
+        "frame,file,delay_ps",
+        "frame name no,file,delay_ps",
+        "delay position,file,delay_ps",  # only one states a unit of time
+    ],
+)
+def test_the_surest_columns_are_taken(table, head):
+    found = table(f"{head}\n70,b.tif,-2\n71,a.tif,3\n")
+    assert found.delays == (-2, 3)
+    assert found.files == ("b.tif", "a.tif")
+
+
+@pytest.mark.parametrize(
+    ("head", "match"),
+    [
+        ("file,delay (mm),x", "no unit of time"),
+        ("file,delay_um,x", "no unit of time"),
+        ("file,delay (a.u.),x", "no unit of time"),
+        ("file,delay,delay_unit", "could both"),
+        ("file,delay_ps,delay_fs", "could both"),
+        ("file,stage,x", "no column of delays among file, stage, x"),
+    ],
+)
+def test_what_is_not_clear_is_not_guessed(table, head, match):
+    with pytest.raises(UemError, match=match):
+        table(f"{head}\na.tif,1,2\nb.tif,2,3\n")
+
+
+def test_frame_numbers_give_the_order(table):
+    # A shuffled acquisition logged in the order in which it was taken.
+    found = table("frame,delay_ps\n2,10\n0,-10\n10,20\n1,0\n")
+    assert found.files is None
+    assert found.delays == (-10, 0, 10, 20)
+
+
+@pytest.mark.parametrize("cell", ["", "nan", "inf", "-", "later", "3 nm"])
+def test_all_rows_without_a_delay_are_listed(table, cell):
+    with pytest.raises(FaultsError) as caught:
+        table(f"file,delay_ps\na.tif,1\nb.tif,{cell}\nc.tif,2\nd.tif\n")
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["row 2", "row 4"]
+    assert "delays.csv" in caught.value.subject
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n", "file,delay_ps\n"])
+def test_an_empty_table_is_named(table, text):
+    with pytest.raises(UemError, match=r"delays\.csv: holds no rows"):
+        table(text)
+
+
+def test_what_is_not_text_is_named(tmp_path):
+    path = tmp_path / "delays.csv"
+    path.write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(UemError, match=r"delays\.csv: cannot be read"):
+        read_table(path)
+    with pytest.raises(UemError, match=r"none\.csv: cannot be read"):
+        read_table(tmp_path / "none.csv")
+
+
+@given(
+    st.text(max_size=60) | st.from_regex(r"[a-z ,;\t_()]{0,20}(\n[-0-9.,;\tefnps a\"]{0,12}){0,4}")
+)
+@settings(max_examples=300)
+def test_any_table_gives_finite_delays_or_an_error_for_people(tmp_path_factory, text):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_text(text, encoding="utf-8", errors="surrogatepass", newline="")
+    try:
+        found = read_table(path)
+    except UemError:
+        return
+    assert found.delays
+    assert all(map(math.isfinite, found.delays))
+    assert found.files is None or len(found.files) == len(found.delays)
+
+
+# ---- plans
+
+
+def test_a_plan_of_two_segments_shares_a_delay():
+    delays = parse_plan("-30:500:5,500:990:10 ps").delays
+    np.testing.assert_allclose(delays, [*np.arange(-30, 501, 5), *np.arange(510, 991, 10)])
+
+
+@pytest.mark.parametrize(
+    ("text", "delays"),
+    [
+        ("0:2:1", (0, 1, 2)),
+        ("0:2:1fs", (0, 1e-3, 2e-3)),
+        (" 0 : 2 : 1 ns ", (0, 1000, 2000)),
+        ("0:2.5:1 ps", (0, 1, 2)),  # a stop that no step meets
+        ("0:0.3:0.1 ps", (0, 0.1, 0.2, 0.3)),  # in spite of rounding
+        ("5:5:1 ps", (5,)),
+    ],
+)
+def test_plans(text, delays):
+    np.testing.assert_allclose(parse_plan(text).delays, delays, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "5",
+        "0:10",
+        "0:10:0",
+        "0:10:-1",
+        "10:0:1",
+        "0:nan:1",
+        "0:1e300:1e-300",
+        "a:b:c",
+        "0:10:1 nm",
+    ],
+)
+def test_what_is_no_plan_is_refused(text):
+    with pytest.raises(UemError, match="delay"):
+        parse_plan(text)
+
+
+@given(
+    st.text(max_size=30)
+    | st.from_regex(r"[-0-9.e]{1,6}:[-0-9.e]{1,6}:[-0-9.e]{1,6}( ?[fpnuµ]s)?", fullmatch=True)
+)
+@settings(max_examples=300)
+def test_any_plan_gives_finite_delays_or_an_error_for_people(text):
+    try:
+        found = parse_plan(text)
+    except UemError:
+        return
+    assert all(map(math.isfinite, found.delays))

@@ -1,0 +1,231 @@
+"""TIFF files of microscopes and of ImageJ."""
+
+import logging
+
+import numpy as np
+import pytest
+import tifffile
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from uemdask.errors import UemError
+from uemdask.readers import describe_image, read_image
+
+
+def check_stack(path, stack):
+    """Compare what is announced and read with what was written."""
+    info = describe_image(path)
+    assert (info.frames, info.shape, info.dtype) == (
+        len(stack),
+        stack.shape[1:],
+        stack.dtype.newbyteorder("=").name,
+    )
+    for i in (0, len(stack) - 1):
+        image = read_image(path, i, info.shape, info.dtype)
+        np.testing.assert_array_equal(image, stack[i])
+        assert image.dtype.isnative
+        assert image.flags.c_contiguous
+    return info
+
+
+@pytest.fixture
+def stack(frame):
+    return np.stack([frame(i) for i in range(4)])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "uint32", "float32", "float64"])
+def test_one_image_of_every_grey_dtype(tmp_path, frame, dtype):
+    image = frame(1, dtype)
+    tifffile.imwrite(tmp_path / "a.tif", image)
+    check_stack(tmp_path / "a.tif", image[np.newaxis])
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"metadata": None},  # one directory a page, no description
+        {"imagej": True, "metadata": {"axes": "TYX"}},  # one directory, contiguous
+        {"imagej": True, "metadata": {"axes": "ZYX"}},
+        {"bigtiff": True},
+        {"byteorder": ">"},
+        {"byteorder": ">", "imagej": True},
+        {"rowsperstrip": 5},
+        {"tile": (16, 16)},
+        {"compression": "zlib"},
+        {"compression": "zlib", "predictor": True},
+        {"ome": True},
+    ],
+    ids=str,
+)
+def test_stacks_of_every_make(tmp_path, stack, options):
+    path = tmp_path / "a.tif"
+    try:
+        tifffile.imwrite(path, stack, photometric="minisblack", **options)
+    except (ImportError, ValueError) as error:  # an optional codec
+        pytest.skip(str(error))
+    check_stack(path, stack)
+
+
+def test_an_imagej_hyperstack_is_a_series_of_frames(tmp_path, frame):
+    hyper = np.stack([frame(i) for i in range(6)]).reshape(3, 2, *frame(0).shape)
+    tifffile.imwrite(tmp_path / "a.tif", hyper, imagej=True, metadata={"axes": "TZYX"})
+    check_stack(tmp_path / "a.tif", hyper.reshape(6, *hyper.shape[2:]))
+
+
+def test_pages_written_one_by_one(tmp_path, stack):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for image in stack:
+            file.write(image, contiguous=False, metadata=None)
+    check_stack(tmp_path / "a.tif", stack)
+
+
+@pytest.mark.parametrize(
+    ("unit", "nm"), [("nm", 1), ("micron", 1e3), ("\\u00B5m", 1e3), ("Angstrom", 0.1)]
+)
+def test_the_pixel_size_of_imagej(tmp_path, frame, unit, nm):
+    tifffile.imwrite(
+        tmp_path / "a.tif", frame(0), imagej=True, resolution=(0.4, 0.25), metadata={"unit": unit}
+    )
+    assert describe_image(tmp_path / "a.tif").pixel_size == pytest.approx((4 * nm, 2.5 * nm))
+
+
+def test_the_pixel_size_in_tiff_s_own_unit(tmp_path, frame):
+    tifffile.imwrite(
+        tmp_path / "a.tif", frame(0), resolution=(4e6, 2e6), resolutionunit="CENTIMETER"
+    )
+    assert describe_image(tmp_path / "a.tif").pixel_size == pytest.approx((5, 2.5))
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"resolution": (72, 72), "resolutionunit": "INCH"},  # a printer's default
+        {"resolution": (1, 1)},
+        {"resolution": (0.4, 0.4), "imagej": True, "metadata": {"unit": "pixel"}},
+    ],
+    ids=str,
+)
+def test_what_is_no_pixel_size_is_not_taken_for_one(tmp_path, frame, options):
+    tifffile.imwrite(tmp_path / "a.tif", frame(0), **options)
+    assert describe_image(tmp_path / "a.tif").pixel_size is None
+
+
+def test_the_vendor_s_tags_are_kept(tmp_path, frame):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        frame(0),
+        software="Camera 3",
+        description="200 kV, 25 kHz",
+        metadata=None,
+    )
+    vendor = describe_image(tmp_path / "a.tif").vendor
+    assert vendor["Software"] == "Camera 3"
+    assert vendor["ImageDescription"] == "200 kV, 25 kHz"
+
+
+# ---- faults
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.zeros((8, 9, 3), np.uint8), {"photometric": "rgb"}),
+        (np.zeros((3, 8, 9), np.uint8), {"photometric": "rgb", "planarconfig": "separate"}),
+        (
+            np.zeros((8, 9), np.uint8),
+            {"photometric": "palette", "colormap": np.zeros((3, 256), np.uint16)},
+        ),
+    ],
+)
+def test_colours_are_refused(tmp_path, values, options):
+    tifffile.imwrite(tmp_path / "a.tif", values, **options)
+    with pytest.raises(UemError, match=r"a\.tif: holds colour images.*grey"):
+        describe_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("dtype", [np.complex64, bool])
+def test_what_is_not_a_real_number_is_refused(tmp_path, dtype):
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 9), dtype))
+    with pytest.raises(UemError, match="only integer or real"):
+        describe_image(tmp_path / "a.tif")
+
+
+def test_an_empty_file_is_named(tmp_path):
+    (tmp_path / "a.tif").touch()
+    with pytest.raises(UemError, match=r"a\.tif: is empty \(0 bytes\)"):
+        describe_image(tmp_path / "a.tif")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(UemError, match=r"a\.tif: no such file"):
+        describe_image(tmp_path / "a.tif")
+    with pytest.raises(UemError, match=r"a\.tif"):
+        read_image(tmp_path / "a.tif", 0, (8, 8), "uint16")
+
+
+def test_a_foreign_ending_lists_what_can_be_read(tmp_path):
+    (tmp_path / "a.jpg").write_text("x")
+    with pytest.raises(UemError, match=r"'\.jpg' cannot be read; convert to one of \.tif"):
+        describe_image(tmp_path / "a.jpg")
+
+
+def test_what_only_looks_like_tiff_is_named(tmp_path):
+    (tmp_path / "a.tif").write_text("no image")
+    with pytest.raises(UemError, match=r"a\.tif: cannot be opened as TIFF"):
+        describe_image(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("options", [{}, {"imagej": True}, {"compression": "zlib"}], ids=str)
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.9])
+def test_a_truncated_stack_never_gives_made_up_pixels(tmp_path, stack, options, share):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, stack, photometric="minisblack", **options)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(share * len(data))])
+    logging.disable(logging.ERROR)
+    try:
+        with pytest.raises(UemError, match=r"a\.tif"):
+            read_image(path, len(stack) - 1, stack.shape[1:], "uint16")
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def test_frames_of_another_shape_or_dtype_are_named_when_read(tmp_path, frame):
+    tifffile.imwrite(tmp_path / "a.tif", frame(0))
+    with pytest.raises(UemError, match=r"a\.tif: frame 0 is \(24, 32\) px, the other"):
+        read_image(tmp_path / "a.tif", 0, (32, 24), "uint16")
+    with pytest.raises(UemError, match=r"a\.tif: frame 0 is uint16, the other"):
+        read_image(tmp_path / "a.tif", 0, (24, 32), "float32")
+
+
+def test_a_frame_beyond_the_end_is_named(tmp_path, stack):
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack")
+    with pytest.raises(UemError, match=r"a\.tif: frame 9 cannot be read"):
+        read_image(tmp_path / "a.tif", 9, stack.shape[1:], "uint16")
+
+
+@given(st.data())
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_bytes_give_a_result_or_an_error_for_people(tmp_path_factory, frame, data):
+    path = tmp_path_factory.getbasetemp() / "any.tif"
+    imagej = data.draw(st.booleans())
+    tifffile.imwrite(
+        path, np.stack([frame(0)[:8, :8]] * 2), imagej=imagej, photometric="minisblack"
+    )
+    content = bytearray(path.read_bytes())
+    # Headers, tags and descriptions; the pixels may be anything.
+    places = st.integers(0, min(len(content), 500) - 1)
+    for place in data.draw(st.lists(places, min_size=1, max_size=4)):
+        content[place] = data.draw(st.integers(0, 255))
+    path.write_bytes(bytes(content))
+    logging.disable(logging.ERROR)
+    try:
+        info = describe_image(path)
+        if info.frames and max(info.shape) < 1000:
+            read_image(path, 0, info.shape, info.dtype)
+    except UemError:
+        pass
+    finally:
+        logging.disable(logging.NOTSET)
