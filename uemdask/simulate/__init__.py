@@ -1,0 +1,23 @@
+"""Simulated raw acquisitions with exact truth."""
+
+from uemdask.simulate.acquisition import Acquisition, simulate
+from uemdask.simulate.random_scenarios import random_scenario
+from uemdask.simulate.scenarios import SCENARIOS, Scenario, scenario
+from uemdask.simulate.truth import Truth
+from uemdask.simulate.waves import PlaneWave, RingWave, SpeedLaw, Wave
+from uemdask.simulate.writing import write_acquisition
+
+__all__ = [
+    "SCENARIOS",
+    "Acquisition",
+    "PlaneWave",
+    "RingWave",
+    "Scenario",
+    "SpeedLaw",
+    "Truth",
+    "Wave",
+    "random_scenario",
+    "scenario",
+    "simulate",
+    "write_acquisition",
+]
