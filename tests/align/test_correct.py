@@ -1,0 +1,127 @@
+"""Corrected frames: the wave comes out, tiles agree with the whole, nothing is invented."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uemdask.align import aligned_frames, aligned_ratio, required_halo
+from uemdask.errors import UemError
+
+DRIFT = np.array([(1.3, -2.7), (0.0, 0.0), (-4.4, 3.2)])
+GAIN = np.array([0.9, 1.0, 1.1])
+
+
+def whole_frame(frames, reference, bad=None):
+    """Correct the whole frame as one tile: nothing but padding around it."""
+    halo = required_halo(DRIFT)
+    padded = np.pad(frames, ((0, 0), (halo, halo), (halo, halo)))
+    height, width = frames.shape[1:]
+    inside = (halo, halo + height, halo, halo + width)
+    if bad is not None:
+        bad = np.pad(bad, halo)
+    return aligned_ratio(padded, reference, DRIFT, GAIN, bad, halo=halo, inside=inside)
+
+
+def test_the_wave_is_what_remains(make_scene):
+    scene = make_scene(96, seed=0)
+    reference = scene.frame(noise=False)
+    frames = np.stack(
+        [
+            scene.frame(tuple(d), gain=g, wave=0.1, phase=1.0, noise=False)
+            for d, g in zip(DRIFT, GAIN, strict=True)
+        ]
+    )
+    ratio = whole_frame(frames, reference)
+    truth = scene.frame(wave=0.1, phase=1.0, noise=False) / reference - 1
+    inner = np.s_[10:-10, 10:-10]
+    for each in ratio:
+        assert np.abs(each - truth)[inner].max() < 3e-3
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_tile_is_the_crop_of_the_whole_frame(dtype):
+    random = np.random.default_rng(1)
+    frames = random.integers(50, 500, (3, 70, 90)).astype(dtype)
+    reference = random.uniform(50, 500, (70, 90)).astype(np.float32)
+    bad = random.random((70, 90)) < 0.01
+    whole = whole_frame(frames, reference, bad)
+    halo = required_halo(DRIFT) + 3
+    around = ((halo, halo), (halo, halo))
+    padded = np.pad(frames, ((0, 0), *around), mode="edge")
+    wide_bad = np.pad(bad, around, mode="edge")
+    for top in (0, 20, 38):
+        for left in (0, 31, 58):
+            tile = np.s_[top : top + 32 + 2 * halo, left : left + 32 + 2 * halo]
+            inside = (
+                max(0, halo - top),
+                min(32 + 2 * halo, 70 + halo - top),
+                max(0, halo - left),
+                min(32 + 2 * halo, 90 + halo - left),
+            )
+            target = np.s_[top : top + 32, left : left + 32]
+            out = aligned_ratio(
+                padded[:, *tile],
+                reference[target],
+                DRIFT,
+                GAIN,
+                wide_bad[tile],
+                halo=halo,
+                inside=inside,
+            )
+            np.testing.assert_allclose(out, whole[:, *target], atol=2e-6)
+            np.testing.assert_array_equal(out == 0, whole[:, *target] == 0)
+
+
+def test_uncovered_pixels_are_exactly_zero_and_only_they():
+    frames = np.full((3, 40, 40), 300, np.uint16)
+    ratio = whole_frame(frames, np.full((40, 40), 100.0))
+    uncovered = ratio == 0
+    assert uncovered[0].sum() == 1600 - 38 * 37
+    assert not uncovered[1].any()
+    assert uncovered[2].sum() == 1600 - 35 * 36
+    np.testing.assert_allclose(ratio[1], 2.0, rtol=1e-6)
+
+
+def test_a_reference_without_counts_gives_zero():
+    frames = np.full((3, 40, 40), 300.0)
+    reference = np.full((40, 40), 100.0)
+    reference[20, 20] = 0.0
+    reference[21, 21] = -3.0
+    ratio = whole_frame(frames, reference)
+    assert np.isfinite(ratio).all()
+    assert (ratio[:, 20, 20] == 0).all()
+    assert (ratio[:, 21, 21] == 0).all()
+
+
+def test_pixels_that_are_not_finite_are_repaired():
+    frames = np.full((3, 40, 40), 300.0, np.float32)
+    frames[1, 5, 5] = np.nan
+    frames[2] = np.nan
+    ratio = whole_frame(frames, np.full((40, 40), 100.0))
+    np.testing.assert_allclose(ratio[1], 2.0, rtol=1e-6)
+    assert (ratio[2] == 0).all()
+    assert np.isnan(frames[1, 5, 5])
+
+
+def test_frames_keep_their_counts():
+    frames = np.random.default_rng(2).random((3, 60, 60)).astype(np.float32)
+    halo = required_halo(DRIFT)
+    reference = np.full((60 - 2 * halo,) * 2, 2.0)
+    counts = aligned_frames(frames, DRIFT, GAIN, halo=halo)
+    ratio = aligned_ratio(frames, reference, DRIFT, GAIN, halo=halo)
+    np.testing.assert_allclose(counts / 2 - 1, ratio, atol=1e-6)
+
+
+def test_faults_are_named():
+    frames = np.ones((3, 40, 40))
+    with pytest.raises(UemError, match=r"halo: 5 px is too little .* at least 11 px"):
+        aligned_frames(frames, DRIFT, GAIN, halo=5)
+    with pytest.raises(UemError, match="gain"):
+        aligned_frames(frames, DRIFT, [1.0, 0.0, 1.0], halo=12)
+    with pytest.raises(UemError, match="do not match 3 frames"):
+        aligned_frames(frames, DRIFT[:2], GAIN, halo=12)
+    with pytest.raises(UemError, match="reference"):
+        aligned_ratio(frames, np.ones((3, 3)), DRIFT, GAIN, halo=12)
+    with pytest.raises(UemError, match="not finite"):
+        required_halo([(np.nan, 0.0)])

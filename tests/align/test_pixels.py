@@ -1,0 +1,91 @@
+"""Bad pixels are found where they are, nothing else is, and repair brings the scene back."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uemdask.align import find_bad_pixels, repair_pixels
+from uemdask.errors import UemError
+
+
+def contours(size=256, counts=100.0):
+    """Steep bend contours and a sample edge."""
+    y, x = np.mgrid[:size, :size].astype(float)
+    image = 1 + 0.45 * np.tanh(np.sin((x + 20 * np.sin(y / 30)) / 9) * 3)
+    image[y > 0.8 * size + 0.1 * x] *= 0.2
+    return image * counts
+
+
+def mean_of(frames, counts, seed=0):
+    random = np.random.default_rng(seed)
+    return random.poisson(contours(counts=counts) * frames) / frames
+
+
+@pytest.mark.parametrize("counts", [1.0, 30.0, 1000.0])
+def test_contours_edges_and_noise_are_not_bad_pixels(counts):
+    for seed in range(3):
+        assert not find_bad_pixels(mean_of(6, counts, seed)).any()
+
+
+def test_sparse_counts_are_not_bad_pixels():
+    frame = np.random.default_rng(0).poisson(0.02, (256, 256)) / 4.0
+    assert find_bad_pixels(frame).mean() < 1e-4
+
+
+def test_a_frame_without_noise_has_no_bad_pixels():
+    assert not find_bad_pixels(contours()).any()
+    assert not find_bad_pixels(np.full((32, 32), 7.0)).any()
+
+
+def test_hot_and_dead_pixels_are_found():
+    frame = mean_of(10, 200.0)
+    random = np.random.default_rng(5)
+    places = random.choice(256 * 256, 60, replace=False)
+    truth = np.zeros(frame.size, bool)
+    truth[places] = True
+    frame.ravel()[places[:40]] += 2000.0
+    frame.ravel()[places[40:]] = 0.0
+    truth = truth.reshape(frame.shape)
+    dark = contours() < 30  # a dead pixel in the dark looks like any other
+    found = find_bad_pixels(frame)
+    assert not (found & ~truth).any()
+    assert (found & truth & ~dark).sum() >= 0.95 * (truth & ~dark).sum()
+
+
+def test_pixels_that_are_not_finite_are_bad():
+    frame = mean_of(4, 100.0)
+    frame[3, 4] = np.nan
+    assert np.argwhere(find_bad_pixels(frame)).tolist() == [[3, 4]]
+
+
+def test_repair_restores_a_plane_exactly_inside():
+    y, x = np.mgrid[:20, :30].astype(np.float64)
+    frames = np.stack([2 * x + 3 * y, 100 - x])
+    bad = np.zeros((20, 30), bool)
+    bad[5, 7] = bad[12, 20] = True
+    broken = frames.copy()
+    broken[:, bad] = 1e6
+    out = repair_pixels(broken, bad)
+    assert out is broken
+    np.testing.assert_allclose(out, frames, rtol=1e-12)
+
+
+def test_repair_fills_clusters_and_corners_from_good_pixels_only():
+    frames = np.full((3, 24, 24), 50, np.uint16)
+    bad = np.zeros((24, 24), bool)
+    bad[:6, :6] = True
+    bad[10:15, 10:15] = True
+    frames[:, bad] = 60000
+    np.testing.assert_array_equal(repair_pixels(frames, bad), 50)
+
+
+def test_repair_refuses_what_it_cannot_do():
+    frame = np.ones((4, 4))
+    with pytest.raises(UemError, match="every pixel"):
+        repair_pixels(frame, np.ones((4, 4), bool))
+    with pytest.raises(UemError, match="does not match"):
+        repair_pixels(frame, np.ones((5, 4), bool))
+    frame.flags.writeable = False
+    with pytest.raises(UemError, match="read-only"):
+        repair_pixels(frame, np.eye(4, dtype=bool))

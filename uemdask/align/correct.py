@@ -1,0 +1,206 @@
+"""Frames brought onto the reference: shifted, repaired, at equal brightness.
+
+Tiles
+-----
+The kernels work on a tile with `halo` px more on every side, as drift carries pixels in from the
+neighbours. A tile gives what the same part of the whole frame gives. At the frame's border the halo
+is missing: the caller fills it with anything and says through `inside` which part is real.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from uemdask.align.pixels import repair_pixels
+from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_window
+from uemdask.errors import UemError
+
+REPAIR_MARGIN = 2
+"""Pixels beyond the kernel in which a bad pixel finds its neighbours."""
+
+Inside = tuple[int, int, int, int]
+"""Real part of a tile with halo: ``(y_begin, y_end, x_begin, x_end)``, ends excluded."""
+
+
+def required_halo(drift: npt.ArrayLike) -> int:
+    """Halo in px that tiles need for these drifts.
+
+    Parameters
+    ----------
+    drift : array_like, shape (..., 2)
+        (x, y), px.
+
+    Returns
+    -------
+    int
+
+    Examples
+    --------
+    >>> required_halo([[0.5, -2.2], [0.0, 1.0]])
+    9
+    """
+    largest = np.max(np.abs(np.asarray(drift, np.float64)), initial=0.0)
+    if not np.isfinite(largest):
+        raise UemError("drift: contains a value that is not finite; register the frames again")
+    return int(np.ceil(largest)) + KERNEL_RADIUS + REPAIR_MARGIN
+
+
+def aligned_frames(
+    frames: np.ndarray,
+    drift: npt.ArrayLike,
+    gain: npt.ArrayLike,
+    bad: npt.NDArray[np.bool_] | None = None,
+    *,
+    halo: int,
+    inside: Inside | None = None,
+) -> npt.NDArray[np.float32]:
+    """Bring frames onto the reference: ``frame(r + drift) / gain``.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (t, h + 2 halo, w + 2 halo)
+        Raw tile with halo; any real type; counts. Not changed.
+    drift : array_like, shape (t, 2)
+        (x, y), px.
+    gain : array_like, shape (t,)
+        Brightness factors.
+    bad : ndarray of bool, shape (h + 2 halo, w + 2 halo), optional
+        Bad pixels of the detector, to be repaired.
+    halo : int
+        At least :func:`required_halo`.
+    inside : tuple of int, optional
+        Part of the tile that lies in the frame, ``(y_begin, y_end, x_begin, x_end)``, ends
+        excluded, where the tile reaches beyond the frame's border. What lies outside is not read.
+
+    Returns
+    -------
+    ndarray of float32, shape (t, h, w)
+        Counts; exactly 0 where the frame did not cover the pixel.
+
+    Raises
+    ------
+    UemError
+        Where shapes do not match, the halo is too small, or a gain is not positive.
+
+    Examples
+    --------
+    >>> frames = np.full((1, 16, 16), 6, np.uint16)
+    >>> aligned_frames(frames, [(0.0, 0.0)], [2.0], halo=6)[0].tolist()[0]
+    [3.0, 3.0, 3.0, 3.0]
+    """
+    shape = (frames.shape[0], *(max(0, edge - 2 * halo) for edge in frames.shape[1:]))
+    out = np.zeros(shape, np.float32)
+    for i, factor, moved, covered in _moved(frames, drift, gain, bad, halo, inside):
+        np.multiply(moved[covered], np.float32(1.0 / factor), out=out[i][covered])
+    return out
+
+
+def aligned_ratio(
+    frames: np.ndarray,
+    reference: np.ndarray,
+    drift: npt.ArrayLike,
+    gain: npt.ArrayLike,
+    bad: npt.NDArray[np.bool_] | None = None,
+    *,
+    halo: int,
+    inside: Inside | None = None,
+) -> npt.NDArray[np.float32]:
+    """Change of the sample relative to the reference: ``frame(r + drift) / gain / reference - 1``.
+
+    Parameters
+    ----------
+    frames, drift, gain, bad, halo, inside
+        As for :func:`aligned_frames`.
+    reference : ndarray, shape (h, w)
+        The reference without halo; counts.
+
+    Returns
+    -------
+    ndarray of float32, shape (t, h, w)
+        Exactly 0 where the frame did not cover the pixel and where the reference is not positive.
+
+    Raises
+    ------
+    UemError
+        As for :func:`aligned_frames`.
+
+    Examples
+    --------
+    >>> frames = np.full((1, 16, 16), 6, np.uint16)
+    >>> ratio = aligned_ratio(frames, np.full((4, 4), 2.0), [(0, 0)], [2.0], halo=6)
+    >>> float(ratio[0, 0, 0])
+    0.5
+    """
+    shape = (frames.shape[0], *(max(0, edge - 2 * halo) for edge in frames.shape[1:]))
+    if reference.shape != shape[1:]:
+        raise UemError(
+            f"reference: shape {reference.shape} does not match the tile {shape[1:]} "
+            f"(frames {frames.shape} less a halo of {halo} px on every side)"
+        )
+    use = reference > 0
+    inverse = np.zeros(shape[1:], np.float32)
+    np.divide(1.0, reference, out=inverse, where=use, casting="unsafe")
+    one = use.astype(np.float32)
+    out = np.zeros(shape, np.float32)
+    for i, factor, moved, covered in _moved(frames, drift, gain, bad, halo, inside):
+        part = out[i][covered]
+        np.multiply(moved[covered], inverse[covered], out=part)
+        part *= np.float32(1.0 / factor)
+        part -= one[covered]
+    return out
+
+
+def _moved(
+    frames: np.ndarray,
+    drift: npt.ArrayLike,
+    gain: npt.ArrayLike,
+    bad: npt.NDArray[np.bool_] | None,
+    halo: int,
+    inside: Inside | None,
+) -> Iterator[tuple[int, float, np.ndarray, tuple[slice, slice]]]:
+    """Yield number, gain, moved frame and covered rectangle, frame by frame."""
+    if frames.ndim != 3:
+        raise UemError(f"frames: expected three dimensions (t, y, x), found shape {frames.shape}")
+    count, *edges = frames.shape
+    shifts = np.asarray(drift, np.float64)
+    factors = np.asarray(gain, np.float64)
+    if shifts.shape != (count, 2) or factors.shape != (count,):
+        raise UemError(
+            f"drift, gain: shapes {shifts.shape} and {factors.shape} do not match {count} frames; "
+            "give drift (t, 2) and gain (t,)"
+        )
+    if not (np.isfinite(factors).all() and (factors > 0).all()):
+        raise UemError("gain: contains a value that is not a positive number; leave that frame out")
+    needed = required_halo(shifts)
+    if halo < needed:
+        raise UemError(
+            f"halo: {halo} px is too little for a drift of {np.abs(shifts).max():.2f} px; "
+            f"give at least {needed} px"
+        )
+    height, width = (edge - 2 * halo for edge in edges)
+    if min(height, width) < 1:
+        raise UemError(f"frames: nothing is left of shape {frames.shape} without a halo of {halo}")
+    if bad is not None and bad.shape != tuple(edges):
+        raise UemError(f"bad: shape {bad.shape} does not match the tile with halo {tuple(edges)}")
+    y0, y1, x0, x1 = inside or (0, edges[0], 0, edges[1])
+    if not (0 <= y0 < y1 <= edges[0] and 0 <= x0 < x1 <= edges[1]):
+        raise UemError(f"inside: {inside} is not a part of a tile of {tuple(edges)} px with halo")
+    corner = (halo - y0, halo - x0)
+    broken = None if bad is None else bad[y0:y1, x0:x1]
+    for i in range(count):
+        real = frames[i, y0:y1, x0:x1]
+        lost = broken
+        if real.dtype.kind == "f" and not np.isfinite(real).all():
+            lost = ~np.isfinite(real) if broken is None else broken | ~np.isfinite(real)
+        if lost is not None and lost.any():
+            if lost.all():
+                continue
+            real = repair_pixels(real.astype(np.float32), lost)
+        moved = sample_window(real, shifts[i], corner, (height, width))
+        # The window's own position is part of the shift: which of its pixels have a source.
+        rows = covered_range(height, shifts[i, 1] + corner[0], 0, y1 - y0 - 1)
+        columns = covered_range(width, shifts[i, 0] + corner[1], 0, x1 - x0 - 1)
+        yield i, float(factors[i]), moved, (rows, columns)
