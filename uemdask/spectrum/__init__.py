@@ -1,0 +1,54 @@
+"""Temporal spectrum of a series: band, peaks, relevant pixels, wave and its phase."""
+
+from uemdask.spectrum.band import Band, choose_band
+from uemdask.spectrum.direction import directional_filter
+from uemdask.spectrum.harmonics import (
+    frequency_grid,
+    harmonic_amplitudes,
+    harmonic_operator,
+    record_length,
+)
+from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
+from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
+from uemdask.spectrum.phase import (
+    local_wavevector,
+    phase_flow,
+    steady_flow,
+    travel_index,
+    wavelength,
+)
+from uemdask.spectrum.smoothing import noise_gain, smooth, smoothing_halo
+from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
+from uemdask.spectrum.wave import analytic_wave, band_pass_operator, band_passed
+
+__all__ = [
+    "Band",
+    "PeakMap",
+    "SurveyOperator",
+    "TileSurvey",
+    "analytic_wave",
+    "band_pass_operator",
+    "band_passed",
+    "choose_band",
+    "clean_mask",
+    "directional_filter",
+    "false_alarm_rate",
+    "frequency_grid",
+    "harmonic_amplitudes",
+    "harmonic_operator",
+    "local_wavevector",
+    "noise_gain",
+    "noise_threshold",
+    "peak_map",
+    "peak_ratio_map",
+    "phase_flow",
+    "record_length",
+    "relevant_pixels",
+    "smooth",
+    "smoothing_halo",
+    "steady_flow",
+    "survey_operator",
+    "survey_tile",
+    "travel_index",
+    "wavelength",
+]

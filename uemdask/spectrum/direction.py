@@ -1,0 +1,100 @@
+"""Keep the wave that travels one way and drop the one that comes back."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from scipy import fft
+from scipy.special import ndtr
+
+from uemdask.errors import UemError
+from uemdask.spectrum.harmonics import Complex64, Float32
+from uemdask.spectrum.phase import local_wavevector
+
+# Half-planes computed; the two nearest to each pixel's direction are blended.
+_HALF_PLANES = 8
+
+
+def directional_filter(
+    Z: Complex64,
+    direction: float | Float32 | None = None,
+    *,
+    wave_number: float | None = None,
+    sigma: float = 16.0,
+) -> Complex64:
+    """Part of a complex map that travels into the half-plane about a direction.
+
+    A reflected wave turns the phase of the sum into ripples; its wave vector lies in the
+    opposite half-plane, so it can be cut off in the spatial spectrum.  The cut is soft, over a
+    third of the wave number, so what happens at an edge reaches about half a wavelength only.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (..., y, x), complex64
+        Complex amplitude, or frames of :func:`uemdask.spectrum.wave.analytic_wave`.
+    direction : float or ndarray of shape (y, x), optional
+        Direction of travel, degrees anticlockwise from +x of the displayed image.  An array lets
+        it change over the frame (rings).  By default the direction of the local energy flow.
+    wave_number : float, optional
+        Of the wave, rad/px; by default the amplitude-weighted mean of the local one.
+    sigma : float
+        Standard deviation, px, of the averages behind the two defaults; about a quarter of a
+        wavelength or more, so that ripples even out.
+
+    Returns
+    -------
+    ndarray, same shape, complex64
+        Amplitudes fall off within half a wavelength of the edge of the frame.
+
+    Raises
+    ------
+    UemError
+        If the array is not complex64.
+    """
+    if Z.ndim < 2 or Z.dtype != np.complex64:
+        raise UemError(f"directional_filter: found {Z.dtype} of shape {Z.shape}; give complex64.")
+    if Z.ndim > 2:
+        flat = Z.reshape(-1, *Z.shape[-2:])
+        parts = [
+            directional_filter(z, direction, wave_number=wave_number, sigma=sigma) for z in flat
+        ]
+        return np.stack(parts).reshape(Z.shape)
+    if direction is None or wave_number is None:
+        k = local_wavevector(Z, sigma=sigma)
+        if direction is None:
+            direction = np.degrees(np.arctan2(-k[1], k[0])).astype(np.float32)
+        if wave_number is None:
+            weight = np.abs(Z) ** 2
+            total = float(weight.sum())
+            wave_number = float((weight * np.hypot(k[0], k[1])).sum() / total) if total > 0 else 0.0
+    if wave_number <= 0:
+        return Z.copy()
+    return _filter(Z, np.asarray(direction, dtype=np.float32), wave_number)
+
+
+def _filter(Z: Complex64, direction: npt.NDArray[np.float32], wave_number: float) -> Complex64:
+    height, width = Z.shape
+    # Zeros beyond the edge: a mirror would send every wave back.
+    margin = int(np.ceil(2 * np.pi / wave_number))
+    shape = [fft.next_fast_len(n + margin) for n in (height, width)]
+    spectrum = fft.fft2(Z, shape)
+    qy = 2 * np.pi * fft.fftfreq(shape[0]).astype(np.float32)[:, None]
+    qx = 2 * np.pi * fft.fftfreq(shape[1]).astype(np.float32)[None, :]
+
+    def half_plane(angle: float) -> Complex64:
+        # Z ~ exp(-i k.r): the wave along k sits at q = -k.  Displayed y points up, rows down.
+        along = -(qx * np.cos(angle) - qy * np.sin(angle))
+        kept = spectrum * ndtr(along / np.float32(wave_number / 3)).astype(np.float32)
+        return fft.ifft2(kept)[:height, :width].astype(np.complex64)
+
+    if direction.ndim == 0:
+        return half_plane(float(np.radians(direction)))
+    spacing = 360.0 / _HALF_PLANES
+    place = np.mod(direction, 360.0) / spacing
+    out = np.zeros_like(Z)
+    for index in range(_HALF_PLANES):
+        away = np.abs(np.mod(place - index + _HALF_PLANES / 2, _HALF_PLANES) - _HALF_PLANES / 2)
+        weight = np.maximum(1 - away, 0).astype(np.float32)
+        if weight.any():
+            out += weight * half_plane(np.radians(index * spacing))
+    return out

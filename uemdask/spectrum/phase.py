@@ -1,0 +1,230 @@
+"""Displacement, wavelength and kind of motion from the phase of complex waves.
+
+Conventions: ``Z ~ exp(i (w t - k.r))`` for a wave travelling along ``k`` (see
+:mod:`uemdask.spectrum.harmonics`); components in the order x, y; y downwards;
+``first(r) = second(r + flow(r))``.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from uemdask.errors import UemError
+from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
+from uemdask.spectrum.smoothing import smooth
+
+_TINY = np.float32(1e-30)
+
+
+def local_wavevector(Z: Complex64, *, sigma: float = 8.0, lag: int = 6) -> Float32:
+    """Local wave vector, from the phase differences of neighbours weighted by amplitude.
+
+    No unwrapping: each difference is the angle of ``conj(Z(r)) Z(r + 1)`` averaged over the
+    neighbourhood, so strong pixels decide and zeros of the wave do no harm.  Noise that was
+    smoothed is alike in neighbours and pulls this towards zero; so pixels `lag` apart, where
+    smoothed noise differs, then correct it.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (y, x), complex64
+        Complex amplitude, or one frame of :func:`uemdask.spectrum.wave.analytic_wave`.
+    sigma : float
+        Standard deviation of the average, px.
+    lag : int
+        Distance for the correction, px, even; three times the smoothing of Z.  0 for none.
+
+    Returns
+    -------
+    ndarray, shape (2, y, x), float32
+        (kx, ky), rad/px, along the direction of travel.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> x = np.arange(40, dtype=np.float32)
+    >>> Z = np.exp(-0.2j * np.broadcast_to(x, (40, 40))).astype(np.complex64)
+    >>> local_wavevector(Z)[0, 20, 20].round(3)
+    np.float32(0.2)
+    """
+    _check_map(Z)
+    k: Float32 = np.empty((2, *Z.shape), dtype=np.float32)
+    for component, axis in enumerate((1, 0)):
+        near = -np.angle(smooth(_neighbours(Z, axis), sigma))
+        if lag >= 2:
+            place = np.arange(Z.shape[axis])
+            below = np.maximum(place - lag // 2, 0)
+            above = np.minimum(place + lag // 2, place[-1])
+            apart = (above - below).astype(np.float32)
+            apart = apart if axis == 1 else apart[:, None]
+            # What turns beyond the first estimate is small, so there is nothing to unwrap.
+            rest = Z.take(below, axis).conj() * Z.take(above, axis) * np.exp(1j * near * apart)
+            near -= np.angle(smooth(rest.astype(np.complex64), sigma)) / apart
+        k[component] = near
+    return k
+
+
+def wavelength(wavevector: Float32) -> Float32:
+    """Wavelength in px.
+
+    Parameters
+    ----------
+    wavevector : ndarray, shape (2, ...)
+        rad/px.
+
+    Returns
+    -------
+    ndarray, shape (...), float32
+        Infinite where the wave vector is zero.
+    """
+    size = np.hypot(wavevector[0], wavevector[1])
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.float32(2 * np.pi) / size, dtype=np.float32)
+
+
+def travel_index(Z: Complex64, *, sigma: float = 8.0) -> Float32:
+    """How much of the local motion travels: 1 travelling, 0 standing or breathing.
+
+    ``|<Im(conj Z grad Z)>| / sqrt(<|Z|^2> <|grad Z|^2>)``: the energy flow over the most that
+    amplitude and gradient could carry.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (y, x), complex64
+        Complex amplitude.
+    sigma : float
+        Standard deviation of the average, px; about a quarter of a wavelength or more.
+
+    Returns
+    -------
+    ndarray, shape (y, x), float32
+        Between 0 and 1.
+    """
+    _check_map(Z)
+    current = []
+    gradient = np.zeros(Z.shape, dtype=np.float32)
+    for axis in (1, 0):
+        slope = np.gradient(Z, axis=axis).astype(np.complex64)
+        gradient += np.square(slope.real) + np.square(slope.imag)
+        current.append(smooth(np.ascontiguousarray((Z.conj() * slope).imag), sigma))
+    energy = np.square(Z.real) + np.square(Z.imag)
+    most = np.sqrt(smooth(energy, sigma) * smooth(gradient, sigma))
+    index = np.hypot(current[0], current[1]) / np.maximum(most, _TINY)
+    return np.clip(index, 0, 1, out=index)
+
+
+def phase_flow(
+    first: Complex64,
+    second: Complex64,
+    *,
+    phase_step: float = 0.0,
+    sigma: float = 8.0,
+    refinements: int = 1,
+) -> tuple[Float32, Float32]:
+    """Displacement of the wavefronts between two complex frames.
+
+    The fronts have moved by the phase difference over the wave number, along their normal:
+    ``flow = dphi k / |k|^2`` with the wave vector of the second frame.  This is exact for a plane
+    wave.  Each refinement takes the wave vector half-way along the displacement instead, which
+    is exact to second order where the wavelength changes over the frame.
+
+    Parameters
+    ----------
+    first, second : ndarray, shape (y, x), complex64
+        Analytic waves of the two frames.
+    phase_step : float
+        Phase advance expected, ``2 pi f dt 1e-3`` rad; the measured one is taken within half a
+        turn of it.  So a displacement of more than half a wavelength comes out right.
+    sigma : float
+        Standard deviation, px, of the averages that give phase step, wave vector and confidence.
+        An eighth of a wavelength is a good choice; more for a dim plane wave.
+    refinements : int
+        0 leaves the first guess.
+
+    Returns
+    -------
+    flow : ndarray, shape (2, y, x), float32
+        ``first(r) = second(r + flow(r))``, px, components x, y.  Zero where there is no wave.
+    confidence : ndarray, shape (y, x), float32
+        0..1: local agreement of the phase step, times the travel index.
+    """
+    _check_map(first)
+    if first.shape != second.shape:
+        raise UemError(f"phase_flow: frames of shapes {first.shape} and {second.shape}.")
+    height, width = first.shape
+    k = local_wavevector(second, sigma=sigma)
+
+    turn = np.complex64(np.exp(-1j * phase_step))
+    # The phase step changes slowly over the frame, so its noise can be averaged away.
+    step = smooth((second * first.conj() * turn).astype(np.complex64), sigma)
+    advance = np.where(first * second != 0, np.float32(phase_step) + np.angle(step), np.float32(0))
+    flow = advance * _inverse(k)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    for _ in range(refinements):
+        half_way = (x + flow[0] / 2, y + flow[1] / 2)
+        nearby = [
+            cv2.remap(part, *half_way, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+            for part in k
+        ]
+        flow = advance * _inverse(np.stack(nearby))
+
+    energy = smooth(np.abs(first) ** 2, sigma) * smooth(np.abs(second) ** 2, sigma)
+    agreement = np.abs(step) / np.maximum(np.sqrt(energy), _TINY)
+    mean = first + second * turn
+    confidence = np.clip(agreement, 0, 1) * travel_index(mean, sigma=sigma)
+    return flow.astype(np.float32, copy=False), confidence.astype(np.float32, copy=False)
+
+
+def steady_flow(
+    Z: Complex64, frequency: float, step: float, *, sigma: float = 8.0
+) -> tuple[Float32, Float32]:
+    """Displacement per frame of a steady wave, from its complex amplitude alone.
+
+    Parameters
+    ----------
+    Z : ndarray, shape (y, x), complex64
+        Complex amplitude.
+    frequency : float
+        GHz.
+    step : float
+        Delay between the frames, ps.
+    sigma : float
+        As in :func:`phase_flow`.
+
+    Returns
+    -------
+    flow : ndarray, shape (2, y, x), float32
+        px.
+    confidence : ndarray, shape (y, x), float32
+        0..1.
+    """
+    advance = RADIAN_PER_GHZ_PS * frequency * step
+    second = (Z * np.exp(1j * advance)).astype(np.complex64)
+    return phase_flow(Z, second, phase_step=advance, sigma=sigma)
+
+
+def _check_map(Z: npt.NDArray[np.generic]) -> None:
+    if Z.ndim != 2 or Z.dtype != np.complex64 or min(Z.shape) < 3:
+        raise UemError(
+            f"phase: found {Z.dtype} of shape {Z.shape}; give a complex64 map (y, x) of at least "
+            "3 pixels a side."
+        )
+
+
+def _neighbours(Z: Complex64, axis: int) -> Complex64:
+    """``conj(Z(r)) Z(r + 1)`` along an axis, brought back to the pixels."""
+    ahead = np.moveaxis(Z, axis, 0)
+    product = ahead[:-1].conj() * ahead[1:]
+    centred = np.empty_like(ahead)
+    centred[1:-1] = product[:-1] + product[1:]
+    centred[0], centred[-1] = 2 * product[0], 2 * product[-1]
+    return np.ascontiguousarray(np.moveaxis(centred, 0, axis))
+
+
+def _inverse(k: Float32) -> Float32:
+    """``k / |k|^2``, zero where the wave vector is too short to be one."""
+    square = k[0] ** 2 + k[1] ** 2
+    # Wavelengths beyond twice the frame cannot be told from none.
+    smallest = np.pi / max(k.shape[1:])
+    return np.where(square > smallest**2, k / np.maximum(square, _TINY), np.float32(0))
