@@ -1,0 +1,188 @@
+"""OpenCV's dense optical flow on a pair of wave images.
+
+Convention: OpenCV's own sign, ``first(r) = second(r + flow(r))``; components ``[x, y]`` in px.
+
+Both methods invert a 2 x 2 structure matrix that straight fronts make nearly singular. Along the
+crests the result is then noise, and on a noise-free plane wave along an axis it is too small or
+zero. `label_pairs` therefore keeps the normal component and refines it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from uemdask.errors import UemError
+from uemdask.labels.grey import to_grey
+
+Method = Literal["dis", "farneback"]
+Preset = Literal["ultrafast", "fast", "medium"]
+
+MINIMUM_WAVELENGTH_PX = 10.0
+"""Wavelength kept at the coarsest pyramid level: below it, periodic images jump by a wavelength."""
+
+SMALLEST_IMAGE_PX = 16
+"""Two DIS patches of 8 px: below it DIS cannot build its pyramid."""
+
+FARNEBACK_WINDOW_PX = 15
+"""Smallest averaging window of Farneback; with a known wavelength it is one wavelength."""
+
+DIS_PRESETS = {
+    "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
+    "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
+    "medium": cv2.DISOPTICAL_FLOW_PRESET_MEDIUM,
+}
+
+
+def coarsest_level(wavelength: float | None, shape: tuple[int, int], patch: int = 8) -> int:
+    """Coarsest pyramid level that keeps the wave resolved and holds two patches.
+
+    Parameters
+    ----------
+    wavelength : float or None
+        Wavelength in px; None if unknown, then only the image size limits the pyramid.
+    shape : tuple of int
+        (y, x) of the images.
+    patch : int
+        Smallest useful image side in px, halved.
+
+    Returns
+    -------
+    int
+        0 is the full image, each level halves it.
+
+    Examples
+    --------
+    >>> coarsest_level(45.0, (512, 512)), coarsest_level(12.0, (512, 512))
+    (2, 0)
+    """
+    by_size = max(0, int(math.log2(min(shape) / (2 * patch))))
+    if wavelength is None:
+        return by_size
+    return min(by_size, max(0, int(math.log2(max(wavelength, 1.0) / MINIMUM_WAVELENGTH_PX))))
+
+
+class FlowEstimator:
+    """One OpenCV estimator, used for the pairs of one slab.
+
+    DIS keeps buffers between calls, so an object must not be shared between threads: make one per
+    task.
+
+    Parameters
+    ----------
+    method : {"dis", "farneback"}
+        Dense inverse search (Kroeger et al. 2016, doi:10.1007/978-3-319-46493-0_29) or polynomial
+        expansion (Farneback 2003, doi:10.1007/3-540-45103-X_50).
+    shape : tuple of int
+        (y, x) of the images.
+    wavelength : float, optional
+        Wavelength in px; limits the pyramid depth.
+    preset : {"ultrafast", "fast", "medium"}
+        Effort of DIS; "fast" did best on smoothed band-passed waves.
+
+    Raises
+    ------
+    UemError
+        If a name is unknown or the images are too small.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        shape: tuple[int, int],
+        *,
+        wavelength: float | None = None,
+        preset: Preset = "fast",
+    ) -> None:
+        if method not in ("dis", "farneback"):
+            raise UemError(f"method: found {method!r}; use 'dis' or 'farneback'")
+        if preset not in DIS_PRESETS:
+            raise UemError(f"preset: found {preset!r}; use one of {', '.join(DIS_PRESETS)}")
+        if min(shape) < SMALLEST_IMAGE_PX:
+            raise UemError(
+                f"images: found {shape[0]} x {shape[1]} px, optical flow needs at least "
+                f"{SMALLEST_IMAGE_PX} px a side; take a larger region"
+            )
+        self.method = method
+        self.shape = shape
+        self.wavelength = wavelength
+        self.level = coarsest_level(wavelength, shape)
+        self._dis = None
+        if method == "dis":
+            self._dis = cv2.DISOpticalFlow.create(DIS_PRESETS[preset])
+            self._dis.setFinestScale(min(self._dis.getFinestScale(), self.level))
+            self._dis.setCoarsestScale(self.level)
+
+    def __call__(
+        self, first: npt.NDArray[np.uint8], second: npt.NDArray[np.uint8]
+    ) -> npt.NDArray[np.float32]:
+        """Flow (2, y, x) in px between two 8-bit grey images of the estimator's shape."""
+        # A cropped view is not contiguous, and DIS refuses it.
+        first, second = np.ascontiguousarray(first), np.ascontiguousarray(second)
+        if self._dis is not None:
+            flow = self._dis.calc(first, second, None)
+        else:
+            window = int(max(FARNEBACK_WINDOW_PX, self.wavelength or 0))
+            flow = cv2.calcOpticalFlowFarneback(
+                first, second, None, 0.5, self.level + 1, window, 5, 7, 1.5,
+                cv2.OPTFLOW_FARNEBACK_GAUSSIAN,
+            )  # fmt: skip
+        return np.ascontiguousarray(np.moveaxis(flow, -1, 0).astype(np.float32, copy=False))
+
+
+def estimate_flow(
+    first: np.ndarray,
+    second: np.ndarray,
+    *,
+    scale: float,
+    method: Method = "dis",
+    wavelength: float | None = None,
+    preset: Preset = "fast",
+) -> npt.NDArray[np.float32]:
+    """Estimate where each point of the first image is in the second.
+
+    Parameters
+    ----------
+    first, second : ndarray, (y, x)
+        Band-passed, smoothed wave, unit 1.
+    scale : float
+        The run's amplitude (`grey_scale`): one number for all pairs of a run.
+    method : {"dis", "farneback"}
+        See `FlowEstimator`.
+    wavelength : float, optional
+        Wavelength in px; keeps the pyramid from jumping by a whole wavelength.
+    preset : {"ultrafast", "fast", "medium"}
+        Effort of DIS.
+
+    Returns
+    -------
+    ndarray of float32, (2, y, x)
+        Displacement in px, components ``[x, y]``: ``first(r) = second(r + flow(r))``. Along a
+        crest it is noise: keep `project_on_normal` of it.
+
+    Raises
+    ------
+    UemError
+        If the two images differ in shape, are too small, or a name is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y, x = np.mgrid[:96, :96]
+    >>> first, second = (np.sin((x - s) / 5) * np.sin(y / 6) for s in (0.0, 3.0))
+    >>> flow = estimate_flow(first, second, scale=1.0, wavelength=34.0)
+    >>> bool(abs(flow[0, 30:60, 30:60].mean() - 3.0) < 0.2)
+    True
+    """
+    if first.shape != second.shape or first.ndim != 2:
+        raise UemError(
+            f"images: found shapes {first.shape} and {second.shape}; give two equal (y, x) images"
+        )
+    estimator = FlowEstimator(
+        method, (first.shape[0], first.shape[1]), wavelength=wavelength, preset=preset
+    )
+    return estimator(to_grey(first, scale), to_grey(second, scale))
