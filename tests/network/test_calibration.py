@@ -1,0 +1,54 @@
+"""The stated deviation is made to hold the truth as often as it should."""
+
+import numpy as np
+import pytest
+import torch
+
+from uemdask.errors import UemError
+from uemdask.network import Series, UNet, UNetConfig, deviation_factor, predict
+
+SHAPE = (40, 48)
+
+
+def exact_series(model, spread):
+    """Give a series whose exact labels lie a known number of stated deviations from the flow."""
+    rng = np.random.default_rng(0)
+    wave = rng.normal(size=(9, *SHAPE)).astype(np.float32)
+    flow, sd = predict(model, wave[:-1], wave[1:], scale=1.0)
+    return Series(
+        wave=wave,
+        scale=1.0,
+        label=flow + spread * sd * rng.normal(size=flow.shape).astype(np.float32),
+        confidence=np.full((8, *SHAPE), 255, np.uint8),
+        mask=np.ones(SHAPE, bool),
+        frame_from=np.arange(8),
+        frame_to=np.arange(1, 9),
+    )
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(1)
+    return UNet(UNetConfig(filters=(4, 8))).eval()
+
+
+@pytest.mark.parametrize("spread", [0.3, 1.0, 2.5])
+def test_the_factor_is_how_much_larger_the_errors_are(model, spread):
+    assert deviation_factor(model, exact_series(model, spread)) == pytest.approx(spread, rel=0.03)
+
+
+def test_pixels_without_confidence_do_not_count(model):
+    series = exact_series(model, 1.0)
+    series.label[:, :, :20] += 1000
+    series.confidence[:, :20] = 0
+    assert deviation_factor(model, series) == pytest.approx(1.0, rel=0.03)
+
+
+def test_nothing_to_calibrate_with_is_said(model):
+    series = exact_series(model, 1.0)
+    series.confidence[...] = 0
+    with pytest.raises(UemError, match="no pixel has any confidence"):
+        deviation_factor(model, series)
+    silent = UNet(UNetConfig(filters=(4, 8), log_variance=False)).eval()
+    with pytest.raises(UemError, match="states no deviation"):
+        deviation_factor(silent, exact_series(model, 1.0))

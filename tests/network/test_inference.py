@@ -1,0 +1,88 @@
+"""Tiles leave no trace, and the stated uncertainty is what it says."""
+
+import numpy as np
+import pytest
+import torch
+
+from uemdask.errors import UemError
+from uemdask.network.inference import predict
+from uemdask.network.unet import UNet, UNetConfig
+
+torch.set_num_threads(1)
+
+
+def lively(seed: int = 0, **changes: object) -> UNet:
+    """Return an untrained network whose output is of the size of a flow."""
+    torch.manual_seed(seed)
+    model = UNet(UNetConfig(**({"filters": (4, 6, 8), "dropout": 0.2} | changes)))
+    torch.nn.init.normal_(model.head.weight, std=0.1)
+    return model
+
+
+def frames(n: int = 2, height: int = 150, width: int = 133) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    first, second = rng.standard_normal((2, n, height, width)).astype(np.float32)
+    return first, second
+
+
+@pytest.mark.parametrize("tile", [16, 50, 120])
+def test_tiling_does_not_change_the_result(tile):
+    model = lively()
+    whole = predict(model, *frames(), scale=1.0, tile=1000, samples=2)
+    tiled = predict(model, *frames(), scale=1.0, tile=tile, samples=2)
+    for one, other in zip(whole, tiled, strict=True):
+        assert np.abs(one).max() > 0.5
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_too_little_overlap_is_seen():
+    """The exactness above is earned by the overlap."""
+    model = lively()
+    whole, _ = predict(model, *frames(), scale=1.0, tile=1000)
+    cut, _ = predict(model, *frames(), scale=1.0, tile=48, overlap=0)
+    assert np.abs(whole - cut).max() > 1e-3
+
+
+def test_the_result_is_that_of_the_network_on_normalised_frames():
+    model = lively().eval()
+    first, second = frames(n=3)
+    flow, sd = predict(model, 0.1 * first, 0.1 * second, scale=0.1)
+    with torch.no_grad():
+        expected, log_variance = model(torch.from_numpy(np.stack((first, second), axis=1)))
+    np.testing.assert_allclose(flow, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(sd, (0.5 * log_variance).exp().numpy(), rtol=1e-4)
+
+
+def test_half_precision_frames_are_read_as_they_are():
+    model = lively()
+    first, second = (array.astype(np.float16) for array in frames(n=1))
+    half, _ = predict(model, first, second, scale=1.0)
+    single, _ = predict(model, first.astype(np.float32), second.astype(np.float32), scale=1.0)
+    np.testing.assert_array_equal(half, single)
+
+
+def test_dropout_adds_to_the_stated_uncertainty_and_is_repeatable():
+    model = lively()
+    _, stated = predict(model, *frames(), scale=1.0)
+    flow, once = predict(model, *frames(), scale=1.0, samples=4)
+    _, again = predict(model, *frames(), scale=1.0, samples=4)
+    np.testing.assert_array_equal(once, again)
+    assert (once >= stated * 0.999).all()
+    assert once.mean() > 1.05 * stated.mean()
+    np.testing.assert_array_equal(flow, predict(model, *frames(), scale=1.0)[0])
+
+
+def test_without_any_source_the_uncertainty_is_unknown():
+    model = lively(log_variance=False)
+    assert np.isnan(predict(model, *frames(), scale=1.0)[1]).all()
+    _, sd = predict(model, *frames(), scale=1.0, samples=3)
+    assert np.isfinite(sd).all()
+    assert sd.mean() > 0
+
+
+def test_wrong_shapes_and_half_precision_on_a_cpu_are_refused():
+    first, second = frames()
+    with pytest.raises(UemError, match="same"):
+        predict(lively(), first, second[:1], scale=1.0)
+    with pytest.raises(UemError, match="GPU"):
+        predict(lively(), first, second, scale=1.0, precision="bfloat16")

@@ -1,0 +1,184 @@
+"""Model and checkpoint files: plain tensors and plain values, replaced in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from uemdask.errors import UemError
+from uemdask.network.unet import UNet, UNetConfig
+from uemdask.version import __version__
+
+#: Written into every file; another number means another layout of the file.
+FORMAT = 1
+
+
+def save_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
+    """Write tensors and plain values to a file, all or nothing.
+
+    Parameters
+    ----------
+    path : path
+        The file; its folder is made. A reader sees the old file or the new one, never a part.
+    content : mapping
+        Tensors, numbers, strings, and lists and dicts of them.
+
+    Raises
+    ------
+    UemError
+        If the file cannot be written.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as stream:
+            torch.save({"format": FORMAT, "version": __version__, **content}, stream)
+            stream.flush()
+            # A file renamed before its bytes are on disk can be empty after a power cut.
+            os.fsync(stream.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UemError(f"{path}: cannot be written ({error.strerror}).") from error
+
+
+def load_checkpoint(path: Path | str) -> dict[str, Any]:
+    """Read a file of `save_checkpoint`; nothing in it is executed.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    dict
+        Its content, tensors on the CPU.
+
+    Raises
+    ------
+    UemError
+        If the file is missing, damaged, or of another format.
+    """
+    path = Path(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError:
+        raise UemError(f"{path}: there is no such model file; check the path.") from None
+    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        raise UemError(
+            f"{path}: this is not a model or checkpoint file, or it is damaged; "
+            "remove it to start anew."
+        ) from error
+    if not isinstance(content, dict) or "format" not in content:
+        raise UemError(f"{path}: this file was not written by uemdask; choose another one.")
+    if content["format"] != FORMAT:
+        raise UemError(
+            f"{path}: file format {content['format']} (written by uemdask "
+            f"{content.get('version')}), but this version reads format {FORMAT}."
+        )
+    return content
+
+
+def save_model(
+    path: Path | str, model: UNet, *, provenance: Mapping[str, Any] | None = None
+) -> str:
+    """Write a network's weights, shape and origin, and return its digest.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    model : UNet
+        The network.
+    provenance : mapping, optional
+        What made it: plain values such as the training configuration and the data's digests.
+
+    Returns
+    -------
+    str
+        `model_digest` of the file.
+
+    Raises
+    ------
+    UemError
+        If the file cannot be written.
+    """
+    save_checkpoint(
+        path,
+        {
+            "unet": model.config.model_dump(mode="json"),
+            "weights": _plain(model.state_dict()),
+            "provenance": dict(provenance or {}),
+        },
+    )
+    return model_digest(path)
+
+
+def load_model(path: Path | str) -> tuple[UNet, dict[str, Any]]:
+    """Read a network and its origin.
+
+    Parameters
+    ----------
+    path : path
+        A file of `save_model`.
+
+    Returns
+    -------
+    model : UNet
+        On the CPU, in evaluation mode.
+    provenance : dict
+        What made it.
+
+    Raises
+    ------
+    UemError
+        If the file is missing, damaged, or holds no network.
+    """
+    content = load_checkpoint(path)
+    try:
+        model = UNet(UNetConfig.model_validate(content["unet"]))
+        model.load_state_dict(content["weights"])
+    except (KeyError, ValueError, RuntimeError) as error:
+        raise UemError(
+            f"{path}: holds no network that this version knows; train a new one."
+        ) from error
+    return model.eval(), dict(content.get("provenance", {}))
+
+
+def model_digest(path: Path | str) -> str:
+    """Return a digest of the network in a file: its shape and weights, whatever its origin.
+
+    Parameters
+    ----------
+    path : path
+        A file of `save_model`.
+
+    Returns
+    -------
+    str
+        First 16 hexadecimal digits of SHA-256.
+
+    Raises
+    ------
+    UemError
+        If the file is missing, damaged, or holds no network.
+    """
+    model, _ = load_model(path)
+    digest = hashlib.sha256(model.config.model_dump_json().encode())
+    for name, tensor in sorted(_plain(model.state_dict()).items()):
+        digest.update(name.encode())
+        digest.update(tensor.numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _plain(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Weights on the CPU in the ordinary memory order, whatever device they trained on."""
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
