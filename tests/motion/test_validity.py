@@ -1,0 +1,86 @@
+"""Where a speed means something."""
+
+import numpy as np
+import pytest
+
+from uemdask.errors import UemError
+from uemdask.motion import valid_pixels
+
+SHAPE = (6, 8)
+
+
+def flow(x=3.0, y=0.0):
+    field = np.empty((2, *SHAPE), np.float32)
+    field[0], field[1] = x, y
+    return field
+
+
+def test_all_is_valid_where_everything_is_right():
+    valid = valid_pixels(
+        flow(),
+        mask=np.ones(SHAPE, bool),
+        travel=np.full(SHAPE, 0.95),
+        amplitude_to_noise=np.full(SHAPE, 5.0),
+        wavelength_px=12.0,
+        field_px=(512, 512),
+    )
+    assert valid.dtype == bool
+    assert valid.all()
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"mask": np.zeros(SHAPE, bool)},
+        {"travel": np.full(SHAPE, 0.12)},
+        {"travel": np.full(SHAPE, np.nan)},
+        {"amplitude_to_noise": np.full(SHAPE, 1.0)},
+        {"amplitude_to_noise": np.full(SHAPE, np.nan)},
+        {"wavelength_px": 7.0},  # 3 px is 0.43 wavelengths
+        {"wavelength_px": np.full(SHAPE, np.nan)},
+        {"wavelength_px": 1100.0},  # more than two fields of view
+    ],
+)
+def test_one_fault_is_enough(fault):
+    right = {
+        "mask": np.ones(SHAPE, bool),
+        "travel": np.full(SHAPE, 0.95),
+        "amplitude_to_noise": np.full(SHAPE, 5.0),
+        "wavelength_px": 12.0,
+        "field_px": (512, 512),
+    }
+    assert valid_pixels(flow(), **right).all()
+    assert not valid_pixels(flow(), **(right | fault)).any()
+
+
+def test_the_field_is_measured_along_the_motion():
+    # A strip 1000 px wide and 100 px high: a wave of 300 px fits along x, not along y.
+    arguments = {"mask": np.ones(SHAPE, bool), "wavelength_px": 300.0, "field_px": (100, 1000)}
+    assert valid_pixels(flow(3.0, 0.0), **arguments).all()
+    assert not valid_pixels(flow(0.0, 3.0), **arguments).any()
+
+
+def test_no_motion_and_missing_flow_are_not_valid():
+    assert not valid_pixels(flow(0.0), mask=np.ones(SHAPE, bool)).any()
+    assert not valid_pixels(flow(np.nan), mask=np.ones(SHAPE, bool)).any()
+    assert not valid_pixels(flow(np.inf), mask=np.ones(SHAPE, bool)).any()
+
+
+def test_maps_of_the_run_and_of_each_pair_both_work():
+    pairs = np.stack([flow(), flow(), flow()])
+    noise = np.full((3, *SHAPE), 5.0)
+    noise[1] = 0.5
+    valid = valid_pixels(
+        pairs,
+        mask=np.ones(SHAPE, bool),
+        travel=np.full(SHAPE, 0.9),
+        amplitude_to_noise=noise,
+        wavelength_px=np.full(SHAPE, 10.0),
+    )
+    assert valid.shape == (3, *SHAPE)
+    assert valid.all(axis=(1, 2)).tolist() == [True, False, True]
+
+
+def test_a_mask_of_another_size_is_refused():
+    with pytest.raises(UemError, match="mask"):
+        valid_pixels(flow(), mask=np.ones((2, 2), bool))

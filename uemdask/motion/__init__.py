@@ -1,0 +1,23 @@
+"""From displacement in px to speed in nm/ps, angle in degrees, and where they mean something."""
+
+from uemdask.motion.kinematics import (
+    along_pixel_normal,
+    angle_of,
+    physical_displacement,
+    speed_and_angle,
+    speed_and_angle_sd,
+)
+from uemdask.motion.rounding import round_flow, round_mantissa
+from uemdask.motion.validity import FIELD_LIMIT, valid_pixels
+
+__all__ = [
+    "FIELD_LIMIT",
+    "along_pixel_normal",
+    "angle_of",
+    "physical_displacement",
+    "round_flow",
+    "round_mantissa",
+    "speed_and_angle",
+    "speed_and_angle_sd",
+    "valid_pixels",
+]
