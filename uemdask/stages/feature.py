@@ -1,0 +1,156 @@
+"""Features: a vector of a few numbers for every region of interest and pair."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import reduce
+from operator import add
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import Field
+
+from uemdask.cube import Run
+from uemdask.cube.layout import Region, pair_fields
+from uemdask.errors import UemError
+from uemdask.motion import speed_and_angle, speed_and_angle_sd
+from uemdask.readers import describe_image, read_image
+from uemdask.regions import (
+    FEATURES,
+    Roi,
+    RoiSums,
+    finalise,
+    outline,
+    parse_rois,
+    rasterise,
+    to_nm,
+)
+from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+
+# Patches of a mask smaller than this are left out of its outline: the text must stay readable.
+_OUTLINE_PX = 16
+
+
+class FeatureParameters(Parameters):
+    """Settings of the feature vectors.
+
+    Attributes
+    ----------
+    rois : list of dict
+        Regions of interest, see `uemdask.regions.Roi`; all relevant pixels where there are none.
+    masks : dict of str to str
+        Image files with named masks, of the frames' size; a pixel above 0 belongs to the mask.
+        ``mask`` names the run's relevant pixels.
+    """
+
+    rois: list[dict[str, Any]] = Field(default_factory=list)
+    masks: dict[str, str] = Field(default_factory=dict)
+
+
+def rois_of(run: Run, parameters: FeatureParameters) -> list[Roi]:
+    """Return the regions of interest of a run, all in nm."""
+    y, x = run.read("y"), run.read("x")
+    return [to_nm(roi, y, x) for roi in parse_rois(parameters.rois)]
+
+
+def named_masks(
+    run: Run, parameters: FeatureParameters, region: Region | None = None
+) -> dict[str, np.ndarray]:
+    """Return the named masks of a run, cut to a region."""
+    sizes = run.sizes
+    index = (region or Region()).slices(("y", "x"), sizes)
+    masks = {"mask": run.read("mask")[index]}
+    for name, file in parameters.masks.items():
+        info = describe_image(Path(file))
+        if info.shape != (sizes["y"], sizes["x"]):
+            raise UemError(
+                f"{file}: mask {name!r} is {info.shape} px, the frames are "
+                f"{(sizes['y'], sizes['x'])}; draw it on a frame of this run"
+            )
+        masks[name] = read_image(Path(file), 0, info.shape, info.dtype)[index] > 0
+    return masks
+
+
+def rasterise_rois(
+    run: Run, parameters: FeatureParameters, region: Region | None = None
+) -> np.ndarray:
+    """Return the pixels of each region of interest, (roi, y, x), cut to a region of the run."""
+    rows, columns = (region or Region()).slices(("y", "x"), run.sizes)
+    y, x = run.read("y")[rows], run.read("x")[columns]
+    masks = named_masks(run, parameters, region)
+    return np.stack([rasterise(roi, y, x, masks) for roi in rois_of(run, parameters)])
+
+
+def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
+    sizes = run.sizes
+    pairs = slice(*region.span("pair", sizes["pair"]))
+    steps = (run.read("time_to") - run.read("time_from"))[pairs]
+    flow, flow_sd = run.read("flow", region), run.read("flow_sd", region)
+    valid = run.read("valid", region)
+    speed, angle = speed_and_angle(flow, run.pixel_size, steps, valid)
+    speed_sd, angle_sd = speed_and_angle_sd(flow, flow_sd, run.pixel_size, steps, valid)
+    sums = RoiSums.of_tile(
+        flow,
+        flow_sd,
+        speed,
+        angle,
+        valid,
+        rasterise_rois(run, parameters, region),
+        speed_sd=speed_sd,
+        angle_sd=angle_sd,
+        origin=(region.span("y", 0)[0], region.span("x", 0)[0]),
+    )
+    return {
+        "sums": sums.sums.tolist(),
+        "histogram": sums.histogram.tolist(),
+        "stated": sums.stated,
+    }
+
+
+def _finish(
+    run: Run, parameters: FeatureParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    slabs: dict[int, list[RoiSums]] = {}
+    for key, receipt in receipts.items():
+        start, _ = Region.from_key(key).span("pair", 0)
+        found = RoiSums(
+            np.asarray(receipt["sums"], np.float64),
+            np.asarray(receipt["histogram"], np.int64),
+            receipt["stated"],
+        )
+        slabs.setdefault(start, []).append(found)
+    features, sd = finalise(
+        RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)])
+    )
+    rois = rois_of(run, parameters)
+    y, x, masks = run.read("y"), run.read("x"), named_masks(run, parameters)
+    sizes = run.sizes | {"roi": len(rois), "feature": len(FEATURES)}
+    run.put("roi", [roi.name for roi in rois], sizes)
+    run.put("feature", [feature.name for feature in FEATURES], sizes)
+    run.put("feature_unit", [feature.unit for feature in FEATURES], sizes)
+    run.put(
+        "roi_outline",
+        [outline(roi, y, x, masks, smallest_px=_OUTLINE_PX) for roi in rois],
+        sizes,
+    )
+    run.put("roi_feature", features, sizes)
+    run.put("roi_feature_sd", sd, sizes)
+    pixels = rasterise_rois(run, parameters)
+    empty = [roi.name for roi, inside in zip(rois, pixels, strict=True) if not inside.any()]
+    return {"rois": [roi.name for roi in rois], "empty_rois": empty}
+
+
+def _check(run: Run, parameters: FeatureParameters) -> None:
+    """Find faults in regions and masks before the first task."""
+    rasterise_rois(run, parameters, Region((("y", 0, 1), ("x", 0, 1))))
+
+
+FEATURE = Stage(
+    name="feature",
+    version=1,
+    parameters=FeatureParameters,
+    create=lambda run, parameters: None,
+    phases=(Phase("sums", lambda run, parameters: pair_fields(run.sizes), _sum, _finish),),
+    check=_check,
+)

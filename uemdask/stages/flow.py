@@ -1,0 +1,188 @@
+"""Flow: the network's displacement, where it is valid, and speed and angle from it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from uemdask.cube import Run
+from uemdask.cube.layout import Region, pair_fields
+from uemdask.errors import UemError
+from uemdask.motion import FIELD_LIMIT, round_flow, round_mantissa, speed_and_angle, valid_pixels
+from uemdask.network import UNet, choose_device, deviation_factor, load_model, model_digest, predict
+from uemdask.spectrum import local_wavevector, smooth, travel_index
+from uemdask.spectrum import wavelength as wavelength_of
+from uemdask.stages.complex_wave import check_wave, read_complex_wave
+from uemdask.stages.frames import widened
+from uemdask.stages.spectrum import band_of
+from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+from uemdask.stages.twin import twin_series
+
+# Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
+_NETWORK_HALO = 96
+_WAVE_HALO = 40
+# Training judges fine-tuning on other twins than this one.
+_TWIN_SEED = 2000
+_PHASE_SIGMA = 8.0  # px, as in the spectrum
+# Bits that are kept of a speed, 0.2 %, and of a standard deviation, 3 %: finer is noise to store.
+_SPEED_BITS = 8
+_SD_BITS = 4
+_ANGLE_STEP = 1 / 4  # degree
+
+
+class FlowParameters(Parameters):
+    """Settings of the network's flow.
+
+    Attributes
+    ----------
+    samples : int
+        Monte-Carlo dropout samples per pair for `flow_sd`; 0 uses only the stated variance.
+    travel_threshold : float
+        Travel index from which a wave counts as travelling.
+    noise_threshold : float
+        Local wave amplitude over its noise from which a wave counts as present.
+    strength_threshold : float
+        Share of the pixel's own amplitude over the series from which a wave counts as present.
+    displacement_limit : float
+        In wavelengths; beyond half a wavelength a displacement is ambiguous.
+    field_limit : float
+        Longest wavelength that still means something, in lengths of the field of view.
+    derived : bool
+        Also store `speed` and `angle`, which follow from `flow`.
+    """
+
+    samples: int = Field(default=0, ge=0)
+    travel_threshold: float = 0.5
+    noise_threshold: float = 2.0
+    strength_threshold: float = Field(default=0.25, ge=0)
+    displacement_limit: float = Field(default=0.4, gt=0, le=0.5)
+    field_limit: float = Field(default=FIELD_LIMIT, gt=0)
+    derived: bool = True
+
+
+def _create(run: Run, parameters: FlowParameters) -> None:
+    names = ["flow", "flow_sd", "valid"] + (["speed", "angle"] if parameters.derived else [])
+    for name in names:
+        run.create(name, run.sizes)
+    run.note("flow", results={"model_digest": run.stage("train")["results"]["model_digest"]})
+
+
+def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
+    """Find on a simulated twin by how much the network misjudges its own errors."""
+    try:
+        twin = twin_series(run, seed=_TWIN_SEED)
+    except UemError as error:
+        return {"deviation_factor": 1.0, "calibrated": False, "reason": str(error)}
+    model, device = _model(run)
+    factor = deviation_factor(model, twin, device=device, samples=parameters.samples)
+    return {"deviation_factor": factor, "calibrated": True, "reason": ""}
+
+
+def _model(run: Run) -> tuple[UNet, torch.device]:
+    record = run.stage("train")["results"]
+    path = Path(record["model"])
+    model, _ = load_model(path)
+    if model_digest(path) != record["model_digest"]:
+        raise UemError(
+            f"{path}: is no longer the model that this run was given; run the stage train again"
+        )
+    device, _ = choose_device("auto")
+    return model, device
+
+
+def _keep(run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
+    return dict(receipts["all"])
+
+
+def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
+    sizes = run.sizes
+    start, stop = region.span("pair", sizes["pair"])
+    pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)[start:stop]
+    flow, flow_sd = _predict(run, region, pairs, parameters)
+    flow, flow_sd = round_flow(flow), round_mantissa(flow_sd, _SD_BITS)
+    valid = _valid(run, region, pairs, flow, parameters)
+    run.write("flow", flow, region)
+    run.write("flow_sd", flow_sd, region)
+    run.write("valid", valid, region)
+    if parameters.derived:
+        delays = run.read("time")
+        steps = delays[pairs[:, 1]] - delays[pairs[:, 0]]
+        speed, angle = speed_and_angle(flow, run.pixel_size, steps, valid)
+        run.write("speed", round_mantissa(speed, _SPEED_BITS), region)
+        run.write("angle", _round_angle(angle), region)
+    return {"valid": int(valid.sum())}
+
+
+def _round_angle(angle: np.ndarray) -> np.ndarray:
+    rounded = round_flow(angle, _ANGLE_STEP)
+    return np.where(rounded <= -180, rounded + 360, rounded).astype(np.float32)
+
+
+def _predict(
+    run: Run, region: Region, pairs: np.ndarray, parameters: FlowParameters
+) -> tuple[np.ndarray, np.ndarray]:
+    first, last = int(pairs.min()), int(pairs.max())
+    rows, columns, inner = widened(region, run.sizes, _NETWORK_HALO)
+    wave = np.asarray(run.group["wave"][first : last + 1, rows, columns])
+    model, device = _model(run)
+    flow, flow_sd = predict(
+        model,
+        wave[pairs[:, 0] - first],
+        wave[pairs[:, 1] - first],
+        scale=run.stage("spectrum")["results"]["wave_scale"],
+        device=device,
+        samples=parameters.samples,
+    )
+    factor = np.float32(run.stage("flow")["results"]["deviation_factor"])
+    return flow[:, :, *inner], flow_sd[:, :, *inner] * factor
+
+
+def _valid(
+    run: Run, region: Region, pairs: np.ndarray, flow: np.ndarray, parameters: FlowParameters
+) -> np.ndarray:
+    wave = read_complex_wave(
+        run, region, (int(pairs.min()), int(pairs.max())), band=band_of(run), halo=_WAVE_HALO
+    )
+    noise = run.stage("spectrum")["results"]["wave_noise"]
+    sizes, mask = run.sizes, run.read("mask", region)
+    # Amplitude in units of its noise, and at least a share of the pixel's own: the window of the
+    # band-pass carries a trace of the wave into the frames before it came.
+    own = parameters.strength_threshold * run.read("peak_amplitude", region)
+    least = np.maximum(np.maximum(parameters.noise_threshold * noise, own), 1e-30)
+    travel = [travel_index(Z, sigma=_PHASE_SIGMA)[wave.inner] for Z in wave.values]
+    power = [smooth(np.abs(Z) ** 2, _PHASE_SIGMA)[wave.inner] for Z in wave.values]
+    valid = np.empty((len(pairs), *mask.shape), bool)
+    for i, (start, end) in enumerate(pairs - wave.first):
+        length = wavelength_of(local_wavevector(wave.values[start], sigma=_PHASE_SIGMA))
+        # Both frames have a say: in one of them the wave may not have come yet.
+        valid[i] = valid_pixels(
+            flow[i],
+            mask=mask,
+            travel=np.minimum(travel[start], travel[end]),
+            amplitude_to_noise=np.sqrt(np.minimum(power[start], power[end])) / least,
+            wavelength_px=length[wave.inner],
+            field_px=(sizes["y"], sizes["x"]),
+            travel_threshold=parameters.travel_threshold,
+            noise_threshold=1.0,
+            displacement_limit=parameters.displacement_limit,
+            field_limit=parameters.field_limit,
+        )
+    return valid
+
+
+FLOW = Stage(
+    name="flow",
+    version=1,
+    parameters=FlowParameters,
+    create=_create,
+    phases=(
+        Phase("calibrate", lambda run, parameters: [Region()], _calibrate, _keep, gpu=True),
+        Phase("pairs", lambda run, parameters: pair_fields(run.sizes), _flow, gpu=True),
+    ),
+    check=check_wave,
+)

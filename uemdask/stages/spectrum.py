@@ -1,0 +1,289 @@
+"""Spectrum: the wave's frequency band, the relevant pixels, and the band-passed wave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import reduce
+from operator import add
+from typing import Any, Literal
+
+import numpy as np
+from pydantic import Field
+
+from uemdask import labels, network
+from uemdask.cube import Run
+from uemdask.cube.layout import Region, tiles
+from uemdask.errors import UemError
+from uemdask.motion import round_mantissa
+from uemdask.spectrum import (
+    Band,
+    TileSurvey,
+    band_pass_operator,
+    band_passed,
+    choose_band,
+    frequency_grid,
+    local_wavevector,
+    noise_gain,
+    peak_map,
+    peak_ratio_map,
+    relevant_pixels,
+    smooth,
+    smoothing_halo,
+    survey_operator,
+    survey_tile,
+    travel_index,
+)
+from uemdask.spectrum.harmonics import FEWEST_DELAYS
+from uemdask.stages.frames import read_ratio
+from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+
+_PHASE_SIGMA = 8.0  # px, of the local wave vector and the travel index
+_WAVE_BITS = 8  # 0.2 %: its noise is ten times that and more
+_ROWS = 32  # of a tile, band-passed at once: copies of a part, never of the tile
+_SCALE_TILES = 32  # tiles looked at for the scale of the wave: 2 million pixels
+_SCALE_VALUES = 1_000_000
+
+
+class SpectrumParameters(Parameters):
+    """Settings of the temporal spectrum.
+
+    Attributes
+    ----------
+    band : (low, high), optional
+        Frequency band in GHz; chosen from the spectrum where not given.
+    smoothing : float
+        Sigma of the spatial Gaussian in px.
+    window : float
+        Sigma of the temporal window of the band-pass in periods: 1 for a wave that changes its
+        wavelength, 2 for a steady one.
+    trend : int
+        Order of the slow polynomial that is taken out of each time profile.
+    statistic : {"amplitude", "peak_ratio"}
+        What decides on relevant pixels: the smoothed complex amplitude over the residual, or the
+        published ratio of a pixel's highest peak to its median power.
+    threshold : float, optional
+        Of that statistic; from the distribution of pure noise where not given.
+    """
+
+    band: tuple[float, float] | None = None
+    smoothing: float = Field(default=2.0, ge=0, le=16)
+    window: float = Field(default=1.0, gt=0)
+    trend: int = Field(default=2, ge=0, le=6)
+    statistic: Literal["amplitude", "peak_ratio"] = "amplitude"
+    threshold: float | None = None
+
+
+def band_of(run: Run) -> Band:
+    """Return the frequency band that the spectrum stage chose."""
+    return Band(**run.stage("spectrum")["results"]["band"])
+
+
+def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices and delays (ps) of the frames that may be used."""
+    index = np.flatnonzero(run.read("frame_ok"))
+    return index, run.read("time")[index]
+
+
+def _create(run: Run, parameters: SpectrumParameters) -> None:
+    frequency = frequency_grid(usable_frames(run)[1])
+    sizes = run.sizes | {"frequency": len(frequency)}
+    run.put("frequency", frequency, sizes)
+    for name in (
+        "spectrum",
+        "peak_count",
+        "peak_frequency",
+        "peak_amplitude",
+        "peak_phase",
+        "peak_snr",
+        "travel_index",
+        "wavelength",
+        "mask",
+        "wave",
+    ):
+        run.create(name, sizes)
+
+
+def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
+    return tiles(run.sizes)
+
+
+# ---- first pass: mean spectrum and distribution of peaks
+
+
+def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    frames, delays = usable_frames(run)
+    tile = read_ratio(run, region, frames=frames, halo=smoothing_halo(parameters.smoothing))
+    operator = survey_operator(delays, run.read("frequency"), trend=parameters.trend)
+    found = survey_tile(tile.values, operator, smoothing=parameters.smoothing, inner=tile.inner)
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in asdict(found).items()
+    }
+
+
+def _choose(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    whole = reduce(add, (_from_receipt(receipt) for receipt in receipts.values()))
+    run.write("spectrum", whole.power)
+    # The survey looks at one pixel of many; the rest of the frame is like it.
+    seen = max(whole.pixel_count, 1)
+    pixels = run.sizes["y"] * run.sizes["x"]
+    run.write("peak_count", np.rint(whole.peak_count * (pixels / seen)).astype(np.int64))
+    band = choose_band(run.read("frequency"), whole.power, whole.peak_count, limits=parameters.band)
+    brightness = whole.brightness_sum / max(whole.pixel_count, 1)
+    _, delays = usable_frames(run)
+    operator = _operator(parameters, band, delays, delays)
+    # White noise through the smoothing and the band-pass, mean over the frames.
+    kept = noise_gain(parameters.smoothing)[0] * np.mean(np.sum(operator.real**2, axis=1))
+    return {
+        "band": asdict(band),
+        "noise_level": whole.noise_level,
+        "wave_noise": whole.noise_level * float(np.sqrt(kept)),
+        "mean_modulation": brightness.tolist(),
+    }
+
+
+def _operator(
+    parameters: SpectrumParameters, band: Band, delays: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    window = parameters.window * 1e3 / band.centre
+    return band_pass_operator(delays, band.centre, window=window, at=at)
+
+
+def _from_receipt(receipt: Receipt) -> TileSurvey:
+    arrays = ("power_sum", "peak_count", "brightness_sum")
+    return TileSurvey(**receipt | {name: np.asarray(receipt[name]) for name in arrays})
+
+
+# ---- second pass: each pixel's peak, the relevant pixels, the wave
+
+
+def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    frames, delays = usable_frames(run)
+    band = band_of(run)
+    halo = smoothing_halo(parameters.smoothing) + smoothing_halo(_PHASE_SIGMA)
+    tile = read_ratio(run, region, frames=frames, halo=halo)
+    series, inner = tile.values, tile.inner
+    ratio = None
+    if parameters.statistic == "peak_ratio":
+        ratio = peak_ratio_map(series, delays, band, trend=parameters.trend)
+    # In place, frame by frame: the series of a tile is most of what the task holds in memory.
+    for frame in series:
+        frame[...] = smooth(frame, parameters.smoothing)
+    peaks = peak_map(series, delays, band, smoothing=0, trend=parameters.trend)
+    statistic, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
+    mask = relevant_pixels(
+        statistic,
+        frequency,
+        band,
+        delays,
+        method=parameters.statistic,
+        threshold=parameters.threshold,
+        trend=parameters.trend,
+    )
+    k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA)
+    step_y, step_x = run.pixel_size
+    k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
+    with np.errstate(divide="ignore"):
+        wavelength = np.where(k > 0, 2 * np.pi / k, np.inf).astype(np.float32)
+    run.write("peak_frequency", peaks.frequency[inner], region)
+    run.write("peak_amplitude", peaks.amplitude[inner], region)
+    run.write("peak_phase", peaks.phase[inner], region)
+    run.write("peak_snr", peaks.snr[inner], region)
+    run.write("mask", mask[inner], region)
+    run.write("travel_index", travel_index(peaks.Z, sigma=_PHASE_SIGMA)[inner], region)
+    run.write("wavelength", wavelength[inner], region)
+    run.write("wave", _wave(run, parameters, band, delays, series[:, *inner]), region)
+    return {"relevant": int(mask[inner].sum())}
+
+
+def _wave(
+    run: Run, parameters: SpectrumParameters, band: Band, delays: np.ndarray, series: np.ndarray
+) -> np.ndarray:
+    """Band-pass a smoothed tile for all frames; flagged ones get what their neighbours agree on."""
+    operator = _operator(parameters, band, delays, run.read("time"))
+    _, height, width = series.shape
+    wave = np.empty((len(operator), height, width), np.float16)
+    for top in range(0, height, _ROWS):
+        rows = slice(top, top + _ROWS)
+        part = band_passed(series[:, rows], operator).astype(np.float16)
+        wave[:, rows] = round_mantissa(part, _WAVE_BITS)
+    return wave
+
+
+# ---- the scale of the wave
+
+
+def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    everything = tiles(run.sizes)
+    relevant = run.read("mask")
+    if not relevant.any():
+        relevant = np.ones_like(relevant)
+    # Only tiles with relevant pixels can say how strong the wave is.
+    told = [tile for tile in everything if relevant[tile.slices(("y", "x"), run.sizes)].any()]
+    chosen = told[:: max(1, len(told) // _SCALE_TILES)]
+    share = _SCALE_VALUES // len(chosen)
+    samples, lengths = [], []
+    for tile in chosen:
+        wave, length = run.read("wave", tile), run.read("wavelength", tile)
+        mask = relevant[tile.slices(("y", "x"), run.sizes)]
+        values = wave[:, mask].reshape(-1)
+        samples.append(values[:: max(1, values.size // share) | 1])
+        lengths.append(length[mask])
+    sample = np.concatenate(samples).astype(np.float32).reshape(1, 1, -1)
+    pixel = float(np.sqrt(np.prod(run.pixel_size)))
+    length_px = float(np.median(np.concatenate(lengths))) / pixel
+    scales = {"grey_scale": 1.0, "wave_scale": 1.0}
+    if np.any(sample):
+        scales = {
+            "grey_scale": labels.grey_scale(sample),
+            "wave_scale": network.wave_scale(sample),
+        }
+    return scales | {"wavelength_px": min(length_px, float(max(run.sizes["y"], run.sizes["x"])))}
+
+
+def _keep_scale(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    return dict(receipts["all"])
+
+
+def _relevant_share(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    relevant = sum(receipt["relevant"] for receipt in receipts.values())
+    return {"relevant_share": relevant / (run.sizes["y"] * run.sizes["x"])}
+
+
+def _check(run: Run, parameters: SpectrumParameters) -> None:
+    """Find what must fail before the results of an earlier making are removed."""
+    _, delays = usable_frames(run)
+    if len(delays) < FEWEST_DELAYS:
+        raise UemError(
+            f"{run.path}: {len(delays)} usable frames; a spectrum needs at least {FEWEST_DELAYS}"
+        )
+    if parameters.band is None:
+        return
+    low, high = parameters.band
+    frequency = frequency_grid(delays)
+    if not np.any((frequency >= low) & (frequency <= high)):
+        raise UemError(
+            f"{run.path}: spectrum.band is {low:g} to {high:g} GHz; give the lower and the higher "
+            f"end of a band between {frequency[0]:.3g} and {frequency[-1]:.3g} GHz"
+        )
+
+
+SPECTRUM = Stage(
+    name="spectrum",
+    version=1,
+    parameters=SpectrumParameters,
+    create=_create,
+    phases=(
+        Phase("survey", _tiles, _survey, _choose),
+        Phase("map", _tiles, _map, _relevant_share),
+        Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
+    ),
+    check=_check,
+)

@@ -1,0 +1,231 @@
+"""Train: one network for the labelled runs of a campaign, on a GPU where there is one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from pydantic import Field
+
+from uemdask.cube import Run
+from uemdask.cube.layout import PAIRS, TILE, Region, regions
+from uemdask.errors import UemError
+from uemdask.network import (
+    Batch,
+    Series,
+    SeriesSource,
+    TrainingConfig,
+    UNet,
+    UNetConfig,
+    choose_baselines,
+    choose_device,
+    load_model,
+    model_digest,
+    save_model,
+    train,
+)
+from uemdask.network.checkpoint import load_checkpoint
+from uemdask.stages.spectrum import band_of, usable_frames
+from uemdask.stages.stage import Parameters, Stage
+from uemdask.stages.twin import twin_series
+
+_Part = TypeVar("_Part")
+
+_BYTES_PER_PIXEL = 7  # of a frame: half-precision wave and label, one byte of confidence
+_BLOCK = TILE  # edge of the parts of a run that does not fit, px
+_TWINS = 4  # runs at most whose simulated twins judge the fine-tuning
+_HELD_OUT_CROPS = 24
+
+
+class TrainParameters(Parameters):
+    """Settings of the training.
+
+    Attributes
+    ----------
+    unet : UNetConfig
+        The network.
+    training : TrainingConfig
+        Steps, rates, losses, seed.
+    baselines : "auto" or tuple of int
+        Distances in frames over which fine-tuning compares images; chosen from frequency and
+        delay step where "auto".
+    memory : float
+        GiB of training data held in memory; of larger campaigns, evenly spread parts are used.
+        The default leaves room for the training itself on a worker of 2 GiB.
+    """
+
+    unet: UNetConfig = UNetConfig()
+    training: TrainingConfig = TrainingConfig()
+    baselines: Literal["auto"] | tuple[int, ...] = "auto"
+    memory: float = Field(default=0.75, gt=0)
+
+
+def history_path(model: Path) -> Path:
+    """Return where the training history of a model lies: one JSON line per entry."""
+    return model.with_suffix(".history.jsonl")
+
+
+def use_model(path: Path) -> dict[str, Any]:
+    """Return the record of a model that is there already.
+
+    Raises
+    ------
+    UemError
+        If the file is missing or not a model.
+    """
+    load_model(path)
+    return {"model": str(path.absolute()), "model_digest": model_digest(path), "trained": False}
+
+
+def train_model(
+    runs: list[Run], model: Path, parameters: TrainParameters, *, digest: str
+) -> dict[str, Any]:
+    """Train a network on labelled runs, write it to `model`, and return its record.
+
+    A checkpoint beside the model with the same `digest` is taken up. Runs without relevant
+    pixels are left out; where none is left, the network stays as it was initialised.
+    """
+    device, reason = choose_device("auto")
+    checkpoint = model.with_suffix(f".{digest}.checkpoint")
+    history = history_path(model)
+    entries = load_checkpoint(checkpoint)["history"] if checkpoint.exists() else []
+    entries = [{"phase": "start", "device": reason}, *entries]
+    history.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
+    trainable = [run for run in runs if run.read("mask").any()]
+    if trainable:
+        # Before the training data are loaded: twins take memory while they are made.
+        held_out = _held_out(trainable, parameters.training)
+        blocks = _load(trainable, parameters.memory * 2**30)
+        training = _training(trainable, parameters, guarded=held_out is not None)
+
+        def report(entry: dict[str, Any]) -> None:
+            with history.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+
+        result = train(
+            SeriesSource(blocks),
+            training,
+            parameters.unet,
+            checkpoint=checkpoint,
+            device=device,
+            held_out=held_out,
+            report=report,
+        )
+        network = result.model
+    else:
+        torch.manual_seed(parameters.training.seed)
+        network = UNet(parameters.unet)
+    found = save_model(
+        model,
+        network,
+        provenance={
+            "runs": [run.name for run in trainable],
+            "parameters": parameters.model_dump(mode="json"),
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+    return {
+        "model": str(model.absolute()),
+        "model_digest": found,
+        "trained": bool(trainable),
+        "runs": [run.name for run in trainable],
+        "device": reason,
+    }
+
+
+def _training(runs: list[Run], parameters: TrainParameters, *, guarded: bool) -> TrainingConfig:
+    """Return the settings of the training with what depends on the runs filled in."""
+    training = parameters.training
+    baselines = parameters.baselines
+    if baselines == "auto":
+        frequency = max(band_of(run).centre for run in runs)
+        step = max(float(np.median(np.diff(usable_frames(run)[1]))) for run in runs)
+        baselines = choose_baselines(frequency, step)
+    # Without a twin nothing would notice that fine-tuning does harm.
+    steps = training.finetune_steps if guarded else 0
+    return training.model_copy(update={"baselines": baselines, "finetune_steps": steps})
+
+
+def _held_out(runs: list[Run], training: TrainingConfig) -> Batch | None:
+    """Return crops of simulated twins of some runs, None where no run can be simulated."""
+    chosen = runs[:: max(1, len(runs) // _TWINS)][:_TWINS]
+    twins = []
+    for number, run in enumerate(chosen):
+        try:
+            twins.append(twin_series(run, seed=training.seed + 1000 + number))
+        except UemError:
+            continue
+    if not twins or not training.finetune_steps:
+        return None
+    rng = np.random.default_rng([training.seed, _TWINS])
+    return SeriesSource(twins).draw(rng, _HELD_OUT_CROPS, crop=128, length=1)
+
+
+def _load(runs: list[Run], memory: float) -> list[Series]:
+    """Load runs, or as many evenly spread blocks of them as `memory` bytes hold."""
+    longest = max(run.sizes["time"] for run in runs)
+    most = max(1, int(memory // (longest * _BLOCK**2 * _BYTES_PER_PIXEL)))
+    if sum(_bytes(run) for run in runs) > memory:
+        runs = _spread(runs, most)
+    share = memory / len(runs)
+    return [_block(run, region) for run in runs for region in _parts(run, share)]
+
+
+def _bytes(run: Run) -> int:
+    sizes = run.sizes
+    return sizes["time"] * sizes["y"] * sizes["x"] * _BYTES_PER_PIXEL
+
+
+def _spread(parts: list[_Part], count: int) -> list[_Part]:
+    """Return at most `count` of the parts, evenly spread."""
+    places = np.linspace(0, len(parts) - 1, min(count, len(parts)))
+    return [parts[int(place)] for place in places]
+
+
+def _parts(run: Run, share: float) -> list[Region]:
+    """Return the whole run where `share` bytes hold it, else blocks with relevant pixels."""
+    sizes, mask = run.sizes, run.read("mask")
+    if _bytes(run) <= share:
+        return [Region((("y", 0, sizes["y"]), ("x", 0, sizes["x"])))]
+    blocks = [
+        region
+        for region in regions(sizes, y=_BLOCK, x=_BLOCK)
+        if mask[region.slices(("y", "x"), sizes)].any()
+    ]
+    # A sliver at the edge would make all crops as small as itself.
+    least = min(_BLOCK, sizes["y"], sizes["x"])
+    full = [block for block in blocks if min(b - a for _, a, b in block.bounds) >= least]
+    fitting = int(share // (sizes["time"] * _BLOCK**2 * _BYTES_PER_PIXEL))
+    return _spread(full or blocks, max(1, fitting))
+
+
+def _block(run: Run, region: Region) -> Series:
+    sizes = run.sizes
+    shape = tuple(stop - start for _, start, stop in region.bounds)
+    label = np.empty((sizes["pair"], 2, *shape), np.float16)
+    # Slab by slab: labels are stored in twice the bytes that are kept.
+    for slab in regions(sizes, pair=PAIRS):
+        part = Region(slab.bounds + region.bounds)
+        label[slice(*slab.span("pair", 0))] = run.read("label", part)
+    return Series(
+        wave=run.read("wave", region),
+        scale=run.stage("spectrum")["results"]["wave_scale"],
+        label=label,
+        confidence=run.read_stored("label_confidence", region),
+        mask=run.read("mask", region),
+        frame_from=run.read("frame_from"),
+        frame_to=run.read("frame_to"),
+        name=run.name,
+    )
+
+
+# The driver trains one model for many runs itself; as a stage of one run it only has a record.
+TRAIN = Stage(
+    name="train",
+    version=1,
+    parameters=TrainParameters,
+    create=lambda run, parameters: None,
+)
