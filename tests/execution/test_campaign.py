@@ -1,0 +1,259 @@
+"""Campaign files: what people write, and what becomes of it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uemdask.errors import FaultsError, UemError
+from uemdask.execution import (
+    merge_settings,
+    plan_campaign,
+    plan_ingest,
+    plan_runs,
+    read_campaign,
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three raw folders, a stack and a store, with nothing in them."""
+    for name in ("raw/a", "raw/b", "raw/c", "old.zarr"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "stack.tif").touch()
+    (tmp_path / "old.zarr" / "zarr.json").touch()
+    return tmp_path
+
+
+@pytest.fixture
+def read(folder):
+    def read(text, **options):
+        file = folder / "ge.yaml"
+        file.write_text(text, encoding="utf-8")
+        return read_campaign(file, **options)
+
+    return read
+
+
+def test_globs_give_one_run_each_in_order(read, folder):
+    plan = read("runs:\n  - raw: raw/*\n")
+    assert plan.name == "ge"
+    assert [run.name for run in plan.runs] == ["a", "b", "c"]
+    assert [run.store for run in plan.runs] == [folder / f"results/{n}.zarr" for n in "abc"]
+    assert [run.parameters.ingest.raw for run in plan.runs] == [
+        str(folder / "raw" / name) for name in "abc"
+    ]
+
+
+def test_stores_and_stacks_are_runs_too(read, folder):
+    plan = read("output: out\nruns:\n  - run: old.zarr\n  - raw: stack.tif\n")
+    assert [run.name for run in plan.runs] == ["old", "stack"]
+    assert [run.store for run in plan.runs] == [folder / "old.zarr", folder / "out/stack.zarr"]
+    assert plan.runs[0].parameters.ingest.raw == ""
+
+
+def test_brackets_in_names_are_no_patterns(tmp_path):
+    folder = tmp_path / "Ge [111]"
+    (folder / "run [1]").mkdir(parents=True)
+    (folder / "run 2").mkdir()
+    both = {"runs": [{"raw": "run [1]"}, {"raw": "run ?"}]}
+    plan = plan_campaign(both, name="x", folder=folder)
+    assert [run.name for run in plan.runs] == ["run [1]", "run 2"]
+
+
+def test_defaults_hold_where_a_run_does_not_say_otherwise(read):
+    plan = read(
+        "defaults: {pixel_size: 3 nm, metadata: {sample: Ge, operator: Jo}}\n"
+        "rois: [{name: all, mask: mask}]\n"
+        "runs:\n"
+        "  - raw: raw/a\n"
+        "  - {raw: raw/b, pixel_size: 2 nm, time_zero: 12 ps, metadata: {sample: Si},\n"
+        "     rois: [{name: mine, mask: mask}]}\n"
+    )
+    first, second = (run.parameters for run in plan.runs)
+    assert first.ingest.pixel_size == "3 nm"
+    assert first.ingest.metadata == {"sample": "Ge", "operator": "Jo"}
+    assert [roi["name"] for roi in first.feature.rois] == ["all"]
+    assert (second.ingest.pixel_size, second.ingest.time_zero) == ("2 nm", "12 ps")
+    assert second.ingest.metadata == {"sample": "Si", "operator": "Jo"}
+    assert [roi["name"] for roi in second.feature.rois] == ["all", "mine"]
+
+
+def test_files_are_looked_for_beside_the_campaign(read, folder, monkeypatch):
+    monkeypatch.chdir("/")
+    (folder / "log.csv").write_text("delay_ps\n1\n")
+    (folder / "left.tif").touch()
+    plan = read(
+        "runs:\n  - {raw: raw/a, delays: log.csv}\n  - {raw: raw/b, delays: '-30:50:5'}\n"
+        "parameters: {feature: {masks: {left: left.tif}}}\n"
+    )
+    assert plan.runs[0].parameters.ingest.delays == str(folder / "log.csv")
+    assert plan.runs[1].parameters.ingest.delays == "-30:50:5"
+    assert plan.runs[0].parameters.feature.masks == {"left": str(folder / "left.tif")}
+
+
+def test_a_plan_of_delays_needs_no_quotes(read):
+    plan = read("runs:\n  - raw: raw/a\n    delays: -30:50:5\n")
+    assert plan.runs[0].parameters.ingest.delays == "-30:50:5"
+
+
+def test_what_is_given_on_the_command_line_wins(read, folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    plan = read(
+        "output: out\nmodel: new\nparameters: {label: {base: true, methods: [phase]}}\n"
+        "runs: [{raw: raw/a}]\n",
+        output=Path("elsewhere"),
+        model="m.pt",
+        parameters={"label": {"base": False}},
+    )
+    assert plan.output == folder / "elsewhere"
+    assert plan.model == str(folder / "m.pt")
+    assert plan.runs[0].parameters.label.base is False
+    assert plan.runs[0].parameters.label.methods == ("phase",)
+
+
+# ---- faults
+
+
+def test_all_unknown_keys_and_wrong_values_are_listed_with_their_place(read):
+    with pytest.raises(FaultsError) as caught:
+        read(
+            "runs:\n  - {raw: raw/a, pixelsize: 3 nm}\nouput: x\none_model: some\n"
+            "parameters: {label: {base: perhaps}, spectra: {}}\n"
+        )
+    assert "ge.yaml" in caught.value.subject
+    places = sorted(fault.split(": ")[0] for fault in caught.value.faults)
+    assert places == [
+        "one_model",
+        "ouput",
+        "parameters.label.base",
+        "parameters.spectra",
+        "runs.0.pixelsize",
+    ]
+
+
+def test_regions_and_masks_are_checked_before_anything_is_done(read):
+    with pytest.raises(FaultsError) as caught:
+        read(
+            "runs: [{raw: raw/a}, {raw: raw/b}]\n"
+            "rois: [{name: ring, circle: {x: 1, y: 1}}]\n"
+            "parameters: {feature: {masks: {left: none.tif}}}\n"
+        )
+    (mask, region) = caught.value.faults  # once, not once for each run
+    assert "none.tif" in mask
+    assert "circle" in region
+    with pytest.raises(FaultsError, match="'lft'; there are only mask"):
+        read("runs: [{raw: raw/a}]\nrois: [{name: left, mask: lft}]\n")
+
+
+def test_all_paths_that_name_nothing_are_listed(read):
+    with pytest.raises(FaultsError) as caught:
+        read("runs: [{raw: none}, {run: gone.zarr}, {}, {raw: raw/a, run: old.zarr}]\n")
+    assert [fault.split(":")[0] for fault in caught.value.faults] == [
+        "runs.0",
+        "runs.1",
+        "runs.2",
+        "runs.3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("runs: [{raw: raw/a}, {raw: raw/b, name: a}]", "2 runs are named 'a'"),
+        ("runs: [{raw: raw/a}, {raw: raw/a}]", "2 runs are named 'a'"),
+        ("runs: [{run: old.zarr}, {run: ./old.zarr, name: new}]", "2 entries work on"),
+        ("runs: [{raw: raw/*, name: a}]", "one name for 3 runs"),
+        ("runs: [{raw: raw/a, name: ../../a}]", "becomes a file name"),
+        ("runs: []", "runs: "),
+        ("", "file: "),
+        ("- a", "file: "),
+        ("runs: [", "is not YAML"),
+    ],
+)
+def test_faults_are_sentences_that_name_the_file(read, text, match):
+    with pytest.raises(UemError, match=match) as caught:
+        read(text)
+    assert "ge.yaml" in str(caught.value)
+
+
+def test_a_missing_campaign_is_named(tmp_path):
+    with pytest.raises(UemError, match=r"none\.yaml: no such file"):
+        read_campaign(tmp_path / "none.yaml")
+
+
+# ---- without a file
+
+
+def test_runs_on_the_command_line(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    plan = plan_runs([Path("raw/a"), Path("old.zarr")])
+    assert [run.store for run in plan.runs] == [folder / "results/a.zarr", folder / "old.zarr"]
+    assert plan_runs([Path("old.zarr")]).output == folder
+    assert plan_runs([Path("raw/a")], output=Path("out")).output == folder / "out"
+    with pytest.raises(FaultsError, match="names nothing"):
+        plan_runs([Path("raw/z")])
+
+
+def test_two_runs_alone_do_not_share_a_model_name(folder):
+    names = {plan_runs([folder / "raw" / name]).name for name in "ab"}
+    assert names == {"a", "b"}
+
+
+def test_an_ingest_is_a_campaign_of_one(folder):
+    plan = plan_ingest(folder / "raw/a", folder / "x.y.zarr", pixel_size="3nm")
+    assert plan.runs[0].store == folder / "x.y.zarr"
+    assert plan.runs[0].name == "x.y"
+    assert plan.runs[0].parameters.ingest.pixel_size == "3nm"
+
+
+# ---- settings
+
+
+def test_settings_merge():
+    assert merge_settings(
+        ["spectrum.band=[30, 40]", "train.training.crop=64", "train.training.batch=8", "a.b=x=y"]
+    ) == {
+        "spectrum": {"band": [30, 40]},
+        "train": {"training": {"crop": 64, "batch": 8}},
+        "a": {"b": "x=y"},
+    }
+
+
+def test_the_last_setting_wins():
+    assert merge_settings(["a.b=1", "a.b=2"]) == {"a": {"b": 2}}
+
+
+def test_all_faults_of_settings_are_listed():
+    with pytest.raises(FaultsError) as caught:
+        merge_settings(["label", "label=3", "a..b=1", ".=1", "a.b=[", "a.b=1"])
+    assert len(caught.value.faults) == 5
+
+
+@given(st.lists(st.text(max_size=15), max_size=3))
+def test_any_setting_is_merged_or_refused_for_people(settings):
+    try:
+        assert isinstance(merge_settings(settings), dict)
+    except UemError:
+        return
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+        lambda part: (
+            st.lists(part, max_size=2)
+            | st.dictionaries(
+                st.sampled_from(["runs", "raw", "run", "name", "parameters", "label", "rois"]), part
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_any_campaign_is_planned_or_refused_for_people(tmp_path_factory, found):
+    folder = tmp_path_factory.getbasetemp()
+    try:
+        plan_campaign(found, name="any", folder=folder)
+    except UemError:
+        return

@@ -1,0 +1,187 @@
+"""The driver among failures; the same on a real cluster is in tests/end_to_end."""
+
+import os
+import threading
+
+import pytest
+
+from uemdask.cube import Run
+from uemdask.errors import UemError
+from uemdask.execution import Cluster, Driver, campaign_status
+from uemdask.execution.ledger import ledger_path, read_lines
+
+
+@pytest.fixture
+def two(raw):
+    """Two raw folders, of which the second has a truncated frame."""
+    import shutil
+
+    shutil.copytree(raw / "raw", raw / "bad")
+    frame = raw / "bad" / "frame_0020.tif"
+    os.truncate(frame, frame.stat().st_size // 2)
+    return raw
+
+
+ONLY = ("ingest", "align")
+
+
+class InThreads:
+    """Stands in for a Dask client: tasks run side by side, the second one ends first."""
+
+    def __init__(self):
+        self.ended, self._second_ended = [], threading.Event()
+
+    def submit(self, task, *arguments, key, pure, resources):
+        future, region = _Later(key), arguments[4]
+
+        def work():
+            if region == "time=0:16":
+                self._second_ended.wait(10)
+            future.end(task, arguments)
+            self.ended.append(region)
+            future.callback(future)
+            if region != "time=0:16":
+                self._second_ended.set()
+
+        threading.Thread(target=work).start()
+        return future
+
+
+class _Later:
+    """A future whose end is told to one callback, however soon it comes."""
+
+    def __init__(self, key):
+        self.key, self.status, self._listens = key, "pending", threading.Event()
+
+    def end(self, task, arguments):
+        try:
+            self._value, self.status = task(*arguments), "finished"
+        except Exception as error:
+            self._value, self.status = error, "error"
+
+    def result(self):
+        return self._value
+
+    exception = result
+
+    def callback(self, future):
+        self._listens.wait(10)
+        self._callback(future)
+
+    def add_done_callback(self, callback):
+        self._callback = callback
+        self._listens.set()
+
+
+def test_one_bad_run_does_not_stop_the_others(two, plan, drive):
+    ready = plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}])
+    outcome = drive(ready, only=ONLY).outcome
+    assert outcome.done == ["raw"]
+    assert "frame_0020.tif" in outcome.failed["bad"]
+    assert not (two / "results" / "bad.zarr").exists()  # no half store
+    bad, good = campaign_status(ready)
+    assert bad.failed_stage == "ingest"
+    assert "frame_0020.tif" in bad.failed
+    assert good.failed == ""
+    lines = list(read_lines(ledger_path(two / "results" / "bad.zarr")))
+    assert "Traceback" in lines[-1]["traceback"]
+
+
+def test_a_mended_run_goes_on(two, plan, drive):
+    ready = plan(two, runs=[{"raw": "bad"}])
+    assert drive(ready, only=ONLY).outcome.failed
+    (two / "bad" / "frame_0020.tif").write_bytes((two / "raw" / "frame_0020.tif").read_bytes())
+    assert drive(ready, only=ONLY).outcome.done == ["bad"]
+    assert campaign_status(ready)[0].failed == ""
+
+
+def test_a_task_that_fails_for_no_fault_of_the_user_is_tried_again(raw, plan, drive):
+    failures = {"time=0:16": 2}
+
+    def flaky(stage, region):
+        if stage == "align" and failures.get(region, 0):
+            failures[region] -= 1
+            raise OSError(5, "Input/output error")
+
+    done = drive(plan(raw), flaky, only=ONLY)
+    assert done.outcome.done == ["raw"]
+    assert done.tasks.count(("align", "time=0:16")) == 3
+
+
+def test_a_task_that_always_fails_ends_its_run_with_stage_and_region(raw, plan, drive):
+    def broken(stage, region):
+        if stage == "align" and region == "time=16:30":
+            raise ZeroDivisionError("of the third kind")
+
+    done = drive(plan(raw), broken, only=ONLY)
+    message = done.outcome.failed["raw"]
+    assert message == "stage align, region time=16:30: ZeroDivisionError: of the third kind"
+    assert done.tasks.count(("align", "time=16:30")) == 3
+    assert Run(raw / "results" / "raw.zarr").is_done("ingest")  # what was done is kept
+
+
+def test_a_fault_of_the_user_is_not_tried_again(raw, plan, drive):
+    def fault(stage, region):
+        if stage == "align":
+            raise UemError("align.max_drift: too small; give more")
+
+    done = drive(plan(raw), fault, only=ONLY)
+    assert done.outcome.failed["raw"] == "align.max_drift: too small; give more"
+    assert done.stages["align"] == 1
+
+
+def test_a_run_has_one_driver_at_a_time(raw, plan, drive):
+    inner = []
+
+    def second(stage, region):
+        if not inner:
+            inner.append(True)
+            with pytest.raises(UemError, match="another uemdask is at work"):
+                drive(plan(raw), only=ONLY)
+
+    assert drive(plan(raw), second, only=ONLY).outcome.done == ["raw"]
+    assert inner
+    assert drive(plan(raw), only=ONLY).tasks == []  # and lets go of it
+
+
+def test_runs_take_turns(two, plan, drive):
+    (two / "bad" / "frame_0020.tif").write_bytes((two / "raw" / "frame_0020.tif").read_bytes())
+    ready = plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}])
+    done = drive(ready, only=("ingest",))
+    assert sorted(done.outcome.done) == ["bad", "raw"]
+    assert done.stages["ingest"] == 4
+
+
+def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
+    # One task meets the truncated frame while another is still writing to the same store.
+    os.truncate(raw / "raw" / "frame_0020.tif", 1000)
+    client = InThreads()
+    cluster = Cluster(client=client, dashboard="", slots=1, gpu=False, training_threads=1)
+    outcome = Driver(plan(raw), cluster, only=ONLY).run()
+    assert "frame_0020.tif" in outcome.failed["raw"]
+    assert client.ended == ["time=16:30", "time=0:16"]
+    assert not (raw / "results" / "raw.zarr").exists()
+    lines = list(read_lines(ledger_path(raw / "results" / "raw.zarr")))
+    assert "frame_0020.tif" in lines[-1]["failed"]  # the failure is still there to be read
+
+
+def test_a_model_that_was_replaced_behind_a_run_is_refused(finished, plan, drive):
+    from uemdask.network import UNet, UNetConfig, save_model
+
+    assert drive(plan(finished)).tasks == []
+    model = next((finished / "results" / "models").glob("*.pt"))
+    save_model(model, UNet(UNetConfig(filters=(4, 8))))
+    again = drive(plan(finished, parameters={"flow": {"derived": False}}), only=("flow",))
+    assert "no longer the model" in again.outcome.failed["raw"]
+
+
+def test_a_model_that_moved_with_its_run_is_found(finished, plan, drive):
+    moved = finished.rename(finished.with_name("elsewhere"))
+    ready = plan(
+        moved,
+        runs=[{"run": "results/raw.zarr"}],
+        parameters={"flow": {"derived": False}},
+    )
+    again = drive(ready)
+    assert again.outcome.done == ["raw"], again.outcome.failed
+    assert again.stages["train"] == 0

@@ -1,0 +1,96 @@
+"""The ledger: append-only, and nothing in it is believed that should not be."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from uemdask.execution.ledger import Ledger, ledger_path, read_lines
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    return Ledger(tmp_path / "a.zarr", "id1")
+
+
+def note(ledger, region, *, stage="label", phase="pairs", digest="d1", receipt=None):
+    ledger.done(stage=stage, phase=phase, digest=digest, region=region, receipt=receipt or {"n": 1})
+
+
+def test_it_lies_beside_the_store(tmp_path):
+    assert ledger_path(tmp_path / "a.b.zarr") == tmp_path / "a.b.ledger.jsonl"
+    assert ledger_path(tmp_path / "plain") == tmp_path / "plain.ledger.jsonl"
+
+
+def test_no_ledger_is_an_empty_one(ledger):
+    assert ledger.receipts("label", "pairs", "d1") == {}
+    assert list(read_lines(ledger.path)) == []
+
+
+def test_receipts_come_back(ledger):
+    note(ledger, "pair=0:8", receipt={"confidence": 0.25, "flags": ["ü", ""]})
+    note(ledger, "pair=8:16")
+    assert ledger.receipts("label", "pairs", "d1") == {
+        "pair=0:8": {"confidence": 0.25, "flags": ["ü", ""]},
+        "pair=8:16": {"n": 1},
+    }
+
+
+def test_a_task_done_twice_counts_once_with_its_last_receipt(ledger):
+    note(ledger, "all", receipt={"n": 1})
+    note(ledger, "all", receipt={"n": 2})
+    assert ledger.receipts("label", "pairs", "d1") == {"all": {"n": 2}}
+
+
+@pytest.mark.parametrize(
+    "other", [{"stage": "flow"}, {"phase": "base"}, {"digest": "d2"}], ids=lambda o: next(iter(o))
+)
+def test_receipts_of_other_work_do_not_count(ledger, other):
+    note(ledger, "all", **other)
+    assert ledger.receipts("label", "pairs", "d1") == {}
+
+
+def test_receipts_of_an_earlier_making_do_not_count(ledger, tmp_path):
+    note(ledger, "all")
+    assert Ledger(tmp_path / "a.zarr", "id2").receipts("label", "pairs", "d1") == {}
+
+
+def test_failures_are_kept_but_are_no_receipts(ledger):
+    ledger.failed(stage="label", phase="pairs", region="all", message="x: broken", trace="Trace")
+    assert ledger.receipts("label", "pairs", "d1") == {}
+    (line,) = read_lines(ledger.path)
+    assert (line["failed"], line["traceback"]) == ("x: broken", "Trace")
+
+
+@pytest.mark.parametrize("torn", ['{"stage": "lab', "{", "12", "null", '"', "\x00\x00", "\xff\xfe"])
+def test_a_torn_line_is_passed_over_and_swallows_nothing(ledger, torn):
+    note(ledger, "pair=0:8")
+    with ledger.path.open("ab") as file:
+        file.write(torn.encode("latin-1"))
+    assert list(ledger.receipts("label", "pairs", "d1")) == ["pair=0:8"]
+    note(ledger, "pair=8:16")  # after a restart
+    note(ledger, "pair=16:24")
+    assert list(ledger.receipts("label", "pairs", "d1")) == ["pair=0:8", "pair=8:16", "pair=16:24"]
+
+
+@given(st.data())
+def test_a_kill_at_any_byte_loses_at_most_the_last_line(tmp_path_factory, data):
+    store = tmp_path_factory.mktemp("kill") / "a.zarr"
+    ledger = Ledger(store, "id1")
+    for i in range(3):
+        note(ledger, f"time={i}:{i + 1}")
+    content = ledger.path.read_bytes()
+    ledger.path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    whole = ledger.path.read_bytes().count(b"\n")
+    kept = list(ledger.receipts("label", "pairs", "d1"))
+    assert len(kept) in (whole, whole + 1)
+    note(ledger, "last")
+    assert list(ledger.receipts("label", "pairs", "d1")) == [*kept, "last"]
+
+
+def test_every_line_is_json_with_its_time(ledger):
+    note(ledger, "all")
+    (line,) = [json.loads(text) for text in ledger.path.read_text().splitlines()]
+    assert line["made"] == "id1"
+    assert line["at"].startswith("20")

@@ -1,0 +1,117 @@
+"""How far a campaign has come, from the disk alone."""
+
+import json
+
+import pytest
+
+from uemdask.cube import STAGES, Run
+from uemdask.execution import campaign_status, preview, run_status
+from uemdask.execution.ledger import Ledger
+
+
+def test_nothing_done(raw, plan):
+    (status,) = campaign_status(plan(raw))
+    assert not status.done
+    assert [status.cell(stage) for stage in STAGES] == ["-"] * 9
+    assert list(raw.iterdir()) == [raw / "raw"]  # looking makes nothing
+
+
+def test_all_done(finished, plan):
+    (status,) = campaign_status(plan(finished))
+    assert status.done
+    assert {status.cell(stage) for stage in STAGES} == {"done"}
+    assert json.loads(json.dumps(status.as_dict()))["done"] is True
+    assert "to do: nothing" in preview(plan(finished)).text
+
+
+def test_a_stage_at_work_shows_its_share(raw, plan, drive):
+    class Killed(BaseException):
+        pass
+
+    def kill(stage, region):
+        if stage == "align" and region == "time=16:30":
+            raise Killed
+
+    with pytest.raises(Killed):
+        drive(plan(raw), kill)
+    (status,) = campaign_status(plan(raw))
+    assert status.cell("ingest") == "done"
+    assert status.shares["align"] == pytest.approx(2 / 3)  # reference, and one of two slabs
+    assert status.cell("align") == "67%"
+    assert status.cell("spectrum") == "-"
+    assert "to do: align, spectrum" in preview(plan(raw)).text
+
+
+def test_a_failure_shows_until_the_run_goes_on(raw, plan, drive):
+    planned = plan(raw).runs[0]
+
+    def broken(stage, region):
+        if stage == "align":
+            raise ZeroDivisionError("no")
+
+    drive(plan(raw), broken)
+    status = run_status(planned)
+    assert (status.cell("ingest"), status.cell("align")) == ("done", "failed")
+    assert "ZeroDivisionError" in status.failed
+    assert "failed before" in preview(plan(raw)).text
+    drive(plan(raw), only=("align",))
+    status = run_status(planned)
+    assert (status.cell("align"), status.failed) == ("done", "")
+
+
+def test_a_failure_is_over_when_its_stage_is_finished_without_a_task(finished, plan):
+    # The driver failed after the last task; the next one only closes the stage.
+    planned = plan(finished).runs[0]
+    ledger = Ledger(planned.store, "")
+    ledger.failed(stage="mode", phase="numbers", region="", message="disk full", trace="")
+    assert run_status(planned).failed == "disk full"
+    run = Run(planned.store)
+    record = run.record
+    record["stages"]["mode"]["finished"] = "2999-01-01T00:00:00+00:00"
+    run._save(record)
+    assert run_status(planned).failed == ""
+
+
+def test_only_the_wanted_stages_are_previewed(raw, plan, drive):
+    early = preview(plan(raw), only=("align",))
+    assert early.faults == ["raw"]  # as `drive` would say: there is no run yet
+    drive(plan(raw), only=("ingest",))
+    assert preview(plan(raw), only=("align",)).text.endswith("to do: align")
+
+
+@pytest.mark.parametrize(
+    ("changes", "options"),
+    [
+        ({}, {}),
+        ({"spectrum": {"smoothing": 3.0}}, {}),
+        ({"train": {"training": {"seed": 3}}}, {}),
+        ({"flow": {"displacement_limit": 0.3}}, {}),
+        ({"flow": {"displacement_limit": 0.3}}, {"only": ("feature", "mode")}),
+        ({"mode": {}, "label": {"methods": ["farneback"], "base": False}}, {"only": ("label",)}),
+    ],
+)
+def test_what_was_announced_is_what_is_done(finished, plan, drive, quick, changes, options):
+    train = quick["train"] | changes.get("train", {})
+    changed = plan(finished, parameters=changes | {"train": train})
+    announced = preview(changed, **options).text.rpartition("to do: ")[2]
+    done = drive(changed, **options)
+    assert done.outcome.done == ["raw"]
+    stages = [stage for stage in STAGES if stage in done.stages]
+    said = [stage for stage in announced.split(", ") if stage not in ("nothing", "pairs")]
+    assert said == stages
+
+
+def test_raw_data_at_fault_are_found_without_starting(raw, plan):
+    (raw / "raw" / "delays.csv").unlink()
+    found = preview(plan(raw))
+    assert found.faults == ["raw"]
+    assert "no delays found" in found.text
+    assert list(raw.iterdir()) == [raw / "raw"]
+
+
+def test_the_cell_of_a_stage_never_says_done_too_soon(finished, plan):
+    run = Run(finished / "results" / "raw.zarr")
+    record = run.record
+    del record["stages"]["mode"]["finished"]
+    run._save(record)
+    assert campaign_status(plan(finished))[0].cell("mode") == "99%"

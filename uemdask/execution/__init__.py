@@ -1,0 +1,41 @@
+"""Execution: campaigns, plans, region tasks on a Dask cluster, ledger and resume."""
+
+from uemdask.execution.campaign import (
+    Campaign,
+    Plan,
+    PlannedRun,
+    merge_settings,
+    plan_campaign,
+    plan_ingest,
+    plan_runs,
+    read_campaign,
+)
+from uemdask.execution.cluster import Cluster, ClusterProfile, open_cluster, read_profile
+from uemdask.execution.driver import Driver, Outcome
+from uemdask.execution.preview import Preview, preview
+from uemdask.execution.progress import Listener, Silence
+from uemdask.execution.status import RunStatus, campaign_status, run_status
+
+__all__ = [
+    "Campaign",
+    "Cluster",
+    "ClusterProfile",
+    "Driver",
+    "Listener",
+    "Outcome",
+    "Plan",
+    "PlannedRun",
+    "Preview",
+    "RunStatus",
+    "Silence",
+    "campaign_status",
+    "merge_settings",
+    "open_cluster",
+    "plan_campaign",
+    "plan_ingest",
+    "plan_runs",
+    "preview",
+    "read_campaign",
+    "read_profile",
+    "run_status",
+]

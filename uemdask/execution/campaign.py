@@ -1,0 +1,358 @@
+"""A campaign: many runs, how to treat them, and where the results go."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.readers.yaml_text import parse_yaml, read_yaml
+from uemdask.regions import parse_rois
+from uemdask.regions.roi import RELEVANT_MASK
+from uemdask.stages import StageParameters
+
+
+class _Strict(BaseModel):
+    # `time_zero: 0` and `pixel_size: 3` mean ps and nm, as on the command line.
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
+
+
+class RawEntry(_Strict):
+    """What is known of raw data; see `uemdask.stages.ingest.IngestParameters`."""
+
+    delays: str | None = None
+    pixel_size: str | None = None
+    time_zero: str | None = None
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunEntry(RawEntry):
+    """One line under ``runs``: raw data to ingest, or a run that is a store already.
+
+    Attributes
+    ----------
+    raw, run : str
+        A path, or a glob that names several; one of the two.
+    name : str
+        Name of the run; default: that of the folder or file.
+    rois : list
+        Regions of interest of this run, beside those of the campaign.
+    """
+
+    raw: str | None = None
+    run: str | None = None
+    name: str | None = None
+    rois: list[dict[str, Any]] = Field(default_factory=list)
+
+
+class Campaign(_Strict):
+    """A campaign file.
+
+    Attributes
+    ----------
+    output : str
+        Folder for stores made from raw data, models and reports.
+    runs : list of RunEntry
+        The runs.
+    defaults : RawEntry
+        What holds for every run that does not say otherwise.
+    rois : list
+        Regions of interest of every run.
+    model : str
+        ``new`` to train one, or the file of a model.
+    one_model : {"all", "each"}
+        One model for all runs together, or one each.
+    parameters : StageParameters
+        Settings of the stages.
+    """
+
+    output: str = "results"
+    runs: list[RunEntry] = Field(min_length=1)
+    defaults: RawEntry = Field(default_factory=RawEntry)
+    rois: list[dict[str, Any]] = Field(default_factory=list)
+    model: str = "new"
+    one_model: Literal["all", "each"] = "all"
+    parameters: StageParameters = Field(default_factory=StageParameters)
+
+
+class PlannedRun(_Strict):
+    """One run, with everything decided.
+
+    Attributes
+    ----------
+    name : str
+        Unique in the campaign.
+    store : Path
+        Its Zarr store.
+    parameters : StageParameters
+        Settings of every stage; ``ingest.raw`` is empty for a store that is there already.
+    """
+
+    name: str
+    store: Path
+    parameters: StageParameters
+
+
+class Plan(_Strict):
+    """A campaign with its globs resolved and its defaults filled in."""
+
+    name: str
+    output: Path
+    runs: list[PlannedRun]
+    model: str
+    one_model: Literal["all", "each"]
+
+
+def read_campaign(
+    path: Path,
+    *,
+    output: Path | None = None,
+    model: str | None = None,
+    parameters: dict[str, Any] | None = None,
+) -> Plan:
+    """Read a campaign file; paths in it are relative to its folder.
+
+    What is given here wins over the file; `parameters` by stage and key.
+
+    Raises
+    ------
+    UemError
+        If the file cannot be read, or a path names nothing.
+    FaultsError
+        If it has unknown keys or wrong values; all are listed with their place.
+    """
+    found = read_yaml(path)
+    if isinstance(found, dict):
+        if output is not None:
+            found["output"] = str(output.absolute())
+        if model is not None:
+            found["model"] = model if model == "new" else str(Path(model).absolute())
+        if parameters:
+            found["parameters"] = _merge(found.get("parameters") or {}, parameters)
+    return plan_campaign(found, name=path.stem, folder=path.parent, subject=str(path))
+
+
+def _merge(base: Any, changes: Any) -> Any:
+    if not (isinstance(base, dict) and isinstance(changes, dict)):
+        return changes
+    return base | {key: _merge(base.get(key), value) for key, value in changes.items()}
+
+
+def merge_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Turn ``stage.key=value`` settings into nested parameters; values are read as YAML.
+
+    Raises
+    ------
+    FaultsError
+        If some are not of that form.
+
+    Examples
+    --------
+    >>> merge_settings(["spectrum.band=[30, 40]", "label.base=false"])
+    {'spectrum': {'band': [30, 40]}, 'label': {'base': False}}
+    """
+    result: dict[str, Any] = {}
+    faults = []
+    for setting in settings:
+        name, mark, text = setting.partition("=")
+        keys = name.strip().split(".")
+        if not mark or len(keys) < 2 or not all(keys):
+            faults.append(f"{setting!r}: write it as STAGE.KEY=VALUE")
+            continue
+        try:
+            value = parse_yaml(text)
+        except UemError:
+            faults.append(f"{setting!r}: the value is not YAML")
+            continue
+        for key in reversed(keys):
+            value = {key: value}
+        result = _merge(result, value)
+    if faults:
+        raise FaultsError("settings", faults)
+    return result
+
+
+def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campaign") -> Plan:
+    """Check a campaign given as plain dicts and lists, and resolve it.
+
+    Raises
+    ------
+    FaultsError
+        If it is not a campaign, or its paths name nothing; all faults are listed.
+    """
+    try:
+        campaign = Campaign.model_validate(found)
+    except ValidationError as error:
+        raise FaultsError(subject, faults_in(error)) from None
+    output = folder / campaign.output
+    runs: list[PlannedRun] = []
+    faults: list[str] = []
+    for number, entry in enumerate(campaign.runs):
+        place = f"runs.{number}"
+        text = entry.raw if entry.raw is not None else entry.run
+        if text is None or (entry.raw is not None and entry.run is not None):
+            faults.append(f"{place}: give either 'raw' or 'run'")
+            continue
+        paths = _resolve(folder, text)
+        if not paths:
+            faults.append(f"{place}: {text!r} names nothing in {folder}; check the path")
+        if entry.name is not None and len(paths) > 1:
+            faults.append(f"{place}: one name for {len(paths)} runs; leave 'name' out")
+        for path in paths:
+            stem = path.stem if path.is_file() else path.name.removesuffix(".zarr")
+            raw = path if entry.raw is not None else None
+            store = path if raw is None else output / f"{entry.name or stem}.zarr"
+            parameters = _parameters(campaign, entry, raw, folder)
+            faults += (f for f in _faults_of_regions(parameters) if f not in faults)
+            runs.append(PlannedRun(name=entry.name or stem, store=store, parameters=parameters))
+    faults += [
+        f"{run.name!r}: a name becomes a file name; write it without '/'"
+        for run in runs
+        if "/" in run.name or run.name in ("", ".", "..")
+    ]
+    names = Counter(run.name for run in runs)
+    faults += [
+        f"runs: {count} runs are named {twice!r}; give each a 'name'"
+        for twice, count in names.items()
+        if count > 1
+    ]
+    stores = Counter(run.store.absolute() for run in runs if names[run.name] == 1)
+    faults += [
+        f"runs: {count} entries work on {twice}; leave one"
+        for twice, count in stores.items()
+        if count > 1
+    ]
+    if faults:
+        raise FaultsError(subject, faults)
+    model = campaign.model if campaign.model == "new" else str(folder / campaign.model)
+    return Plan(
+        # Runs trained alone must not overwrite each other's models in a shared output.
+        name=runs[0].name if len(runs) == 1 else name,
+        output=output,
+        runs=runs,
+        model=model,
+        one_model=campaign.one_model,
+    )
+
+
+def plan_runs(
+    paths: Sequence[Path],
+    *,
+    output: Path | None = None,
+    model: str = "new",
+    parameters: dict[str, Any] | None = None,
+) -> Plan:
+    """Plan runs named on the command line: stores, raw folders or stacks.
+
+    Raises
+    ------
+    FaultsError
+        If a path names nothing or a parameter is unknown.
+    """
+    entries = []
+    for path in paths:
+        kind = "run" if _is_store(path) else "raw"
+        entries.append({kind: glob.escape(str(path.absolute()))})
+    default = paths[0].absolute().parent if _is_store(paths[0]) else Path("results")
+    return plan_campaign(
+        {
+            "output": str((output or default).absolute()),
+            "runs": entries,
+            "model": model if model == "new" else str(Path(model).absolute()),
+            "parameters": parameters or {},
+        },
+        name="model",
+        folder=Path.cwd(),
+        subject="command line",
+    )
+
+
+def _is_store(path: Path) -> bool:
+    return path.suffix == ".zarr" or (path / "zarr.json").exists()
+
+
+def plan_ingest(
+    raw: Path,
+    store: Path,
+    *,
+    delays: str | None = None,
+    pixel_size: str | None = None,
+    time_zero: str | None = None,
+) -> Plan:
+    """Plan the ingest of one raw folder or stack into one store."""
+    ingest = {
+        "raw": str(raw.absolute()),
+        "delays": delays,
+        "pixel_size": pixel_size,
+        "time_zero": time_zero,
+    }
+    parameters = StageParameters.model_validate({"ingest": ingest})
+    store = store.absolute()
+    run = PlannedRun(name=store.stem, store=store, parameters=parameters)
+    return Plan(name=run.name, output=store.parent, runs=[run], model="new", one_model="all")
+
+
+def _resolve(folder: Path, text: str) -> list[Path]:
+    if (folder / text).exists():  # brackets in a name are no pattern then
+        return [folder / text]
+    pattern = text if Path(text).is_absolute() else str(Path(glob.escape(str(folder))) / text)
+    return sorted(Path(found) for found in glob.glob(pattern))
+
+
+def _from_folder(folder: Path, text: str) -> str:
+    """Return the absolute path of a file that `text` names; any other text as it is."""
+    try:
+        return str((folder / text).absolute()) if (folder / text).is_file() else text
+    except OSError:  # a long plan of delays is no file name
+        return text
+
+
+def _faults_of_regions(parameters: StageParameters) -> list[str]:
+    """Return what is wrong with regions and masks, which are needed last but known first."""
+    masks = parameters.feature.masks
+    faults = [
+        f"masks: {name!r} is the file {file}, which is not there; check the path"
+        for name, file in masks.items()
+        if not Path(file).is_file()
+    ]
+    try:
+        rois = parse_rois(parameters.feature.rois)
+    except FaultsError as error:
+        return faults + [f"rois: {fault}" for fault in error.faults]
+    known = [RELEVANT_MASK, *masks]
+    return faults + [
+        f"rois: region {roi.name!r} is the mask {roi.mask!r}; there are only {', '.join(known)}"
+        for roi in rois
+        if roi.mask is not None and roi.mask not in known
+    ]
+
+
+def _parameters(
+    campaign: Campaign, entry: RunEntry, raw: Path | None, folder: Path
+) -> StageParameters:
+    parameters = campaign.parameters.model_dump()
+    masks = parameters["feature"]["masks"]
+    parameters["feature"]["masks"] = {
+        name: _from_folder(folder, file) for name, file in masks.items()
+    }
+    if raw is not None:
+        defaults = campaign.defaults
+        delays = entry.delays or defaults.delays
+        parameters["ingest"] = {
+            "raw": str(raw.absolute()),
+            "delays": delays and _from_folder(folder, delays),
+            "pixel_size": entry.pixel_size or defaults.pixel_size,
+            "time_zero": entry.time_zero or defaults.time_zero,
+            "metadata": defaults.metadata | entry.metadata,
+        }
+    parameters["feature"]["rois"] = [
+        *parameters["feature"]["rois"],
+        *campaign.rois,
+        *entry.rois,
+    ]
+    return StageParameters.model_validate(parameters)

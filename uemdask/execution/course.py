@@ -1,0 +1,194 @@
+"""The course of one run through its stages: what is to do next, and what is done already."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uemdask.cube import STAGES, Run
+from uemdask.errors import UemError
+from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.ledger import Ledger
+from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
+from uemdask.stages.ingest import IngestParameters, create_from_raw
+from uemdask.stages.train import TRAIN, TrainParameters
+
+
+@dataclass
+class PhaseWork:
+    """The tasks of a phase that are still to be done; `receipts` fills as they end.
+
+    `made` is the identity of this making of the stage, see `Run.identity`.
+    """
+
+    stage: Stage
+    phase: Phase
+    digest: str
+    parameters: dict[str, Any]
+    regions: list[str]
+    ledger: Ledger
+    made: str
+    receipts: dict[str, Receipt] = field(default_factory=dict)
+
+    def note(self, region: str, result: dict[str, Any]) -> None:
+        """Take in what `run_task` returned, into the ledger first."""
+        self.ledger.done(
+            stage=self.stage.name,
+            phase=self.phase.name,
+            digest=self.digest,
+            region=region,
+            **result,
+        )
+        self.receipts[region] = result["receipt"]
+
+    @property
+    def missing(self) -> list[str]:
+        """Regions without a receipt, in order."""
+        return [region for region in self.regions if region not in self.receipts]
+
+
+@dataclass
+class TrainingWanted:
+    """The run has come to training; the driver sets `digest` and `results` when it is done."""
+
+    run: Run
+    digest: str = ""
+    results: dict[str, Any] = field(default_factory=dict)
+
+
+def course(
+    planned: PlannedRun, *, only: Sequence[str] = (), overwrite: bool = False
+) -> Iterator[PhaseWork | TrainingWanted]:
+    """Yield what is to be done for a run, phase by phase.
+
+    The caller does the missing tasks of a `PhaseWork`, notes what they return, and then asks for
+    the next. Stages that are done with the same inputs, parameters and
+    version are passed over. Where one is not, it and all later ones are made anew.
+
+    Raises
+    ------
+    UemError, FaultsError
+        If the run's raw data, store or parameters are at fault.
+    """
+    run = _open(planned, only, overwrite)
+    upstream = run.stage("ingest")["digest"]
+    for name in STAGES:
+        stage = STAGE_BY_NAME[name]
+        parameters = getattr(planned.parameters, name)
+        if only and name not in only:
+            if not run.is_done(name) and _is_needed(name, only):
+                raise UemError(
+                    f"{planned.store}: stage '{name}' is not done and '{only[-1]}' needs it; "
+                    f"run it first, or leave --only out"
+                )
+            upstream = run.stage(name).get("digest", upstream)
+            continue
+        if name == "train" and run.is_done("train") and is_export(run):
+            # There is nothing to train on any more; the features can be made anew.
+            upstream = run.stage("train")["digest"]
+            continue
+        if name == "train":
+            wanted = TrainingWanted(run)
+            yield wanted
+            upstream = wanted.digest
+            continue
+        digest = upstream
+        if name != "ingest":
+            digest = digest_of(name, stage.version, parameters.model_dump(mode="json"), upstream)
+        if name == "spectrum" and lacks_wave(run, digest, only):
+            run.renew("spectrum", "wave")
+        yield from _stage(run, stage, parameters, digest)
+        upstream = digest
+
+
+def is_export(run: Run) -> bool:
+    """Return whether the run has been exported without its frames."""
+    return "intensity" not in run
+
+
+def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
+    """Return whether `wave` was deleted to save space and is wanted now."""
+    if "wave" in run or is_export(run) or run.stage("spectrum").get("digest") != digest:
+        return False
+    # Where `renew` was killed the stage is not done; where a reader is not, it will want it.
+    wanted = ("spectrum", "label", "train", "flow")
+    return "spectrum" in only or not all(run.is_done(stage) for stage in wanted)
+
+
+def _is_needed(name: str, only: Sequence[str]) -> bool:
+    return STAGES.index(name) < max(STAGES.index(stage) for stage in only)
+
+
+def _open(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Run:
+    ingest = planned.parameters.ingest
+    wanted = ingest.raw and (not only or "ingest" in only)
+    # Where the raw data have gone to the archive, the run has all that is needed of them.
+    gone = not Path(ingest.raw).exists() and _was_made_from(planned.store, ingest)
+    if wanted and not gone:
+        return create_from_raw(planned.store, ingest, overwrite=overwrite)
+    run = Run(planned.store)
+    if not run.is_done("ingest"):
+        raise UemError(f"{planned.store}: its ingest did not finish; ingest the raw data again")
+    return run
+
+
+def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
+    try:
+        record = Run(store).stage("ingest")
+    except UemError:
+        return False
+    same = record.get("parameters") == ingest.model_dump(mode="json")
+    return same and bool(record.get("finished"))
+
+
+def _stage(run: Run, stage: Stage, parameters: Any, digest: str) -> Iterator[PhaseWork]:
+    record = run.stage(stage.name)
+    if record.get("digest") == digest and record.get("finished"):
+        return
+    if record.get("digest") != digest or not record.get("created"):
+        if is_export(run) and STAGES.index(stage.name) < STAGES.index("feature"):
+            raise UemError(
+                f"{run.path}: an export without frames, so stage '{stage.name}' cannot be made "
+                f"anew; use the run that it was exported from"
+            )
+        stage.check(run, parameters)
+        run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
+        stage.create(run, parameters)
+        run.note(stage.name, created=True)
+        run.consolidate()
+    ledger = Ledger(run.path, run.identity(stage.name))
+    for phase in stage.phases:
+        work = PhaseWork(
+            stage=stage,
+            phase=phase,
+            digest=digest,
+            parameters=parameters.model_dump(mode="json"),
+            regions=[region.key for region in phase.regions(run, parameters)],
+            ledger=ledger,
+            made=run.identity(stage.name),
+            receipts=ledger.receipts(stage.name, phase.name, digest),
+        )
+        yield work
+        # In the order of the regions, so that sums do not depend on which task ended first.
+        receipts = {region: work.receipts[region] for region in work.regions}
+        run.note(stage.name, results=phase.finish(run, parameters, receipts))
+    run.finish(stage.name)
+
+
+def training_digest(parameters: TrainParameters, labels: Sequence[str]) -> str:
+    """Return the digest of a training on runs with these digests of their labels."""
+    return digest_of("train", TRAIN.version, parameters.model_dump(mode="json"), list(labels))
+
+
+def discard_half_store(store: Path) -> None:
+    """Remove a store whose ingest failed, so that no half store is left behind."""
+    try:
+        if Run(store).is_done("ingest"):
+            return
+    except UemError:
+        return
+    # The ledger stays: it says what happened, and its lines do not count for another store.
+    shutil.rmtree(store, ignore_errors=True)

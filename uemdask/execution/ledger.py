@@ -1,0 +1,105 @@
+"""The ledger of a run: one line for every finished or failed task, beside the store.
+
+It is append-only, so that a driver that is killed loses at most the line it was writing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+class Ledger:
+    """The ledger beside ``NAME.zarr``, a file ``NAME.ledger.jsonl``.
+
+    Parameters
+    ----------
+    store : Path
+        The store of the run.
+    identity : str
+        `Run.identity` of the stage; lines of an earlier making of it, or of an earlier store of
+        that name, do not count.
+    """
+
+    def __init__(self, store: Path, identity: str) -> None:
+        self.path = ledger_path(store)
+        self.identity = identity
+
+    def receipts(self, stage: str, phase: str, digest: str) -> dict[str, dict[str, Any]]:
+        """Return the receipts of finished tasks by region key."""
+        wanted = {"stage": stage, "phase": phase, "digest": digest, "made": self.identity}
+        return {
+            line["region"]: line["receipt"]
+            for line in read_lines(self.path)
+            if "receipt" in line and wanted.items() <= line.items()
+        }
+
+    def done(self, *, stage: str, phase: str, digest: str, region: str, **entry: Any) -> None:
+        """Append a finished task: its receipt, seconds and worker."""
+        self._append({"stage": stage, "phase": phase, "digest": digest, "region": region} | entry)
+
+    def failed(self, *, stage: str, phase: str, region: str, message: str, trace: str) -> None:
+        """Append a failure: the message for people, and the traceback."""
+        self._append(
+            {
+                "stage": stage,
+                "phase": phase,
+                "region": region,
+                "failed": message,
+                "traceback": trace,
+            }
+        )
+
+    def mended(self) -> None:
+        """Append that all is done, where the last line is a failure and would be the last word."""
+        lines = deque(read_lines(self.path), maxlen=1)
+        if lines and "failed" in lines[0]:
+            self._append({"mended": True})
+
+    def _append(self, line: dict[str, Any]) -> None:
+        line = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "made": self.identity,
+            **line,
+        }
+        text = json.dumps(line, separators=(",", ":")) + "\n"
+        torn = self.path.exists() and not _ends_with_newline(self.path)
+        with self.path.open("a", encoding="utf-8") as file:
+            # A line torn by a kill must not swallow the next one.
+            file.write("\n" + text if torn else text)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def ledger_path(store: Path) -> Path:
+    """Return where the ledger of a store lies."""
+    return store.with_name(store.name.removesuffix(".zarr") + ".ledger.jsonl")
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the lines of a ledger; a line torn by a kill is passed over."""
+    if not path.exists():
+        return
+    # What a crash leaves in a torn line need not be text.
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(line, dict):
+                yield line
+
+
+def _ends_with_newline(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(0, os.SEEK_END)
+        if file.tell() == 0:
+            return True
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"

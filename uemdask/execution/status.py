@@ -1,0 +1,105 @@
+"""How far a campaign has come, from what lies on the disk alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from uemdask.cube import STAGES, Run
+from uemdask.errors import UemError
+from uemdask.execution.campaign import Plan, PlannedRun
+from uemdask.execution.ledger import Ledger, ledger_path, read_lines
+from uemdask.stages import STAGE_BY_NAME
+
+
+@dataclass
+class RunStatus:
+    """How far one run has come.
+
+    Attributes
+    ----------
+    name : str
+        Of the run.
+    shares : dict of str to float
+        Share of each stage that is done, 0..1.
+    failed : str
+        Message of the failure that stopped it, empty where there is none.
+    failed_stage : str
+        The stage in which it failed.
+    """
+
+    name: str
+    shares: dict[str, float] = field(default_factory=dict)
+    failed: str = ""
+    failed_stage: str = ""
+
+    @property
+    def done(self) -> bool:
+        """Whether all stages are done."""
+        return all(self.shares.get(stage) == 1.0 for stage in STAGES)
+
+    def cell(self, stage: str) -> str:
+        """Return a word for a table."""
+        share = self.shares.get(stage, 0.0)
+        if share == 1.0:
+            return "done"
+        if self.failed and stage == self.failed_stage:
+            return "failed"
+        return f"{share:.0%}" if share > 0 else "-"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "run": self.name,
+            "done": self.done,
+            "failed": self.failed,
+            "failed_stage": self.failed_stage,
+            "stages": {stage: self.shares.get(stage, 0.0) for stage in STAGES},
+        }
+
+
+def campaign_status(plan: Plan) -> list[RunStatus]:
+    """Return how far each run of a plan has come; nothing but small files is read."""
+    return [run_status(planned) for planned in plan.runs]
+
+
+def run_status(planned: PlannedRun) -> RunStatus:
+    """Return how far a run has come."""
+    status = RunStatus(planned.name)
+    last: dict[str, Any] = {}
+    for line in read_lines(ledger_path(planned.store)):
+        last = line
+    if "failed" in last:
+        status.failed, status.failed_stage = last["failed"], last["stage"]
+    try:
+        run = Run(planned.store)
+    except UemError:
+        return status
+    for name in STAGES:
+        record = run.stage(name)
+        if record.get("finished"):
+            status.shares[name] = 1.0
+            # The run went on after that failure, perhaps without a line in the ledger.
+            seconds = slice(len("2024-01-01T00:00:00"))
+            if record["finished"][seconds] > str(last.get("at", ""))[seconds]:
+                status.failed = status.failed_stage = ""
+        elif record.get("created"):
+            status.shares[name] = _share(run, name, record)
+    return status
+
+
+def _share(run: Run, name: str, record: dict[str, Any]) -> float:
+    stage = STAGE_BY_NAME[name]
+    try:
+        parameters = stage.parameters.model_validate(record["parameters"])
+    except ValidationError:
+        return 0.0  # begun by another version; it will be made anew
+    ledger = Ledger(run.path, run.identity(name))
+    total = done = 0
+    for phase in stage.phases:
+        total += len(phase.regions(run, parameters))
+        done += len(ledger.receipts(name, phase.name, record["digest"]))
+    # A stage is done when its record says so, not when its last task is.
+    return min(done / max(total, 1), 0.99)

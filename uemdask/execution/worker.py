@@ -1,0 +1,84 @@
+"""What runs on a worker: one task, named by strings and numbers alone."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import torch
+
+from uemdask.cube import Run
+from uemdask.cube.layout import Region
+from uemdask.errors import UemError
+from uemdask.stages import STAGE_BY_NAME
+from uemdask.stages.train import TrainParameters, train_model
+
+
+class _ToldElsewhere(logging.Filter):
+    """Drops Dask's report of a failed task; message and traceback go to the ledger."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith("Compute Failed")
+
+
+_TOLD_ELSEWHERE = _ToldElsewhere()
+
+
+def run_task(
+    store: str, made: str, stage: str, phase: str, region: str, parameters: dict[str, Any]
+) -> dict[str, Any]:
+    """Do one region task and return its receipt, seconds and worker.
+
+    Everything it needs is read from the store; everything it makes is written there. Doing it
+    twice gives the same bytes.
+
+    Raises
+    ------
+    UemError
+        If the stage has been begun anew since; then this task is one of a driver that is gone.
+    """
+    start = time.perf_counter()
+    _prepare(1)
+    run, found = Run(store), STAGE_BY_NAME[stage]
+    if run.identity(stage) != made:
+        raise UemError(f"{store}: stage '{stage}' was begun anew; this task is out of date")
+    receipt = found.phase(phase).work(
+        run, Region.from_key(region), found.parameters.model_validate(parameters)
+    )
+    return {
+        "receipt": receipt,
+        "seconds": round(time.perf_counter() - start, 3),
+        "worker": f"{socket.gethostname()}:{os.getpid()}",
+    }
+
+
+def train_task(
+    stores: list[str], model: str, parameters: dict[str, Any], digest: str, threads: int
+) -> dict[str, Any]:
+    """Train one model on the labelled runs in `stores`; a checkpoint beside it is taken up."""
+    start = time.perf_counter()
+    _prepare(threads)
+    receipt = train_model(
+        [Run(store) for store in stores],
+        Path(model),
+        TrainParameters.model_validate(parameters),
+        digest=digest,
+    )
+    return receipt | {"seconds": round(time.perf_counter() - start, 3)}
+
+
+def _prepare(threads: int) -> None:
+    """Set up this worker process; doing it for every task costs nothing."""
+    limit_threads(threads)
+    logging.getLogger("distributed.worker").addFilter(_TOLD_ELSEWHERE)
+
+
+def limit_threads(count: int) -> None:
+    """Give OpenCV and torch `count` threads; Dask runs one task a core and they would add to it."""
+    cv2.setNumThreads(count)
+    torch.set_num_threads(count)
