@@ -1,0 +1,147 @@
+"""Errors of a run against a known truth, with zero flow and classical estimators beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uemdask.cube import Run
+from uemdask.errors import UemError
+from uemdask.evaluate.classical import farneback_flows, zero_flows
+from uemdask.evaluate.masks import area_under_curve, intersection_over_union
+from uemdask.evaluate.scores import FlowScores, score_flow
+from uemdask.evaluate.table import scores_as_dict, scores_as_text
+from uemdask.simulate import Truth
+
+
+@dataclass(frozen=True)
+class RunScores:
+    """How a run compares with the truth.
+
+    Attributes
+    ----------
+    flow : dict of str to FlowScores
+        By estimator; empty where the truth has no travelling wave.
+    facts : dict of str to float
+        Further numbers, name with unit to value.
+    mode_found, mode_true : str
+        Kind of motion.
+    """
+
+    flow: dict[str, FlowScores]
+    facts: dict[str, float]
+    mode_found: str
+    mode_true: str
+
+    def as_text(self) -> str:
+        """Lay out the scores as a table and lines."""
+        lines = [scores_as_text(self.flow), ""] if self.flow else []
+        width = max(len(name) for name in [*self.facts, "mode"])
+        lines += [f"{name:<{width}}  {value:.4g}" for name, value in self.facts.items()]
+        lines.append(f"{'mode':<{width}}  {self.mode_found} (true: {self.mode_true})")
+        return "\n".join(lines)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give plain data for JSON."""
+        return {
+            "flow": scores_as_dict(self.flow),
+            "facts": self.facts,
+            "mode": {"found": self.mode_found, "true": self.mode_true},
+        }
+
+
+def evaluate_run(store: Path, truth: Path) -> RunScores:
+    """Score a run against the truth of the same acquisition.
+
+    Flow is compared in the reference frame, over the truth mask and the pairs where the wave is
+    present. What a run does not have yet is left out.
+
+    Parameters
+    ----------
+    store : Path
+        The run.
+    truth : Path
+        A truth file, see `uemdask.simulate.Truth`.
+
+    Raises
+    ------
+    UemError
+        If the truth is not that of this run.
+    """
+    run, known = Run(store), Truth.load(truth)
+    sizes = run.sizes
+    delays = run.read("time")
+    if known.mask.shape != (sizes["y"], sizes["x"]) or not (
+        len(delays) == len(known.delays) and np.allclose(delays, known.delays, atol=1e-6)
+    ):
+        raise UemError(
+            f"{truth}: {len(known.delays)} delays and {known.mask.shape} px are not those of "
+            f"{store} ({len(delays)}, {(sizes['y'], sizes['x'])}); name the truth of this run"
+        )
+    flow: dict[str, FlowScores] = {}
+    facts: dict[str, float] = {}
+    if "drift" in run:
+        error = run.read("drift") - known.drift
+        facts["drift error, px rms"] = float(np.sqrt(np.mean(np.sum(error**2, axis=1))))
+        facts["gain error, rms"] = float(np.std(run.read("gain") / known.gain))
+    if "mask" in run:
+        if known.mask.any() and not known.mask.all():
+            facts["mask AUC of peak_snr"] = area_under_curve(run.read("peak_snr"), known.mask)
+        if known.mask.any():
+            facts["mask intersection over union"] = intersection_over_union(
+                run.read("mask"), known.mask
+            )
+    if "frame_from" in run:
+        chosen = _same_pairs(run)
+        mode = known.mode
+        travelling = mode == "travelling" and bool(known.present[chosen].any())
+        if travelling:
+            flow = _flow_scores(run, known, chosen)
+        if "valid" in run:
+            valid = run.group["valid"]
+            present = known.present[chosen] if travelling else np.ones(len(chosen), bool)
+            region = known.mask if travelling else np.ones_like(known.mask)
+            share = [np.asarray(valid[i])[region].mean() for i in np.flatnonzero(present)]
+            facts["valid share"] = float(np.mean(share)) if share else 0.0
+    found = str(run.read("mode")[0]) if "mode" in run else "not classified"
+    return RunScores(flow, facts, found, known.mode)
+
+
+def _same_pairs(run: Run) -> np.ndarray:
+    """Return for each pair of the run the pair of the truth, which is that of all frames."""
+    first, second = run.read("frame_from"), run.read("frame_to")
+    if np.any(second != first + 1):
+        raise UemError(
+            f"{run.path}: some frames are flagged, so pairs skip them; the truth has none such"
+        )
+    return first
+
+
+def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowScores]:
+    truth, present = known.flow[chosen], known.present[chosen]
+    pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)
+    estimates: dict[str, Any] = {
+        "zero flow": zero_flows(len(pairs), known.mask.shape),
+        "raw Farneback": farneback_flows(run.group["intensity"], pairs.tolist()),
+    }
+    if "label" in run:
+        estimates["labels"] = _each(run, "label")
+    scores = {
+        name: score_flow(estimate, truth, known.mask, present)
+        for name, estimate in estimates.items()
+    }
+    if "flow" in run:
+        scores["network"] = score_flow(
+            _each(run, "flow"), truth, known.mask, present, flow_sd=_each(run, "flow_sd")
+        )
+    return scores
+
+
+def _each(run: Run, name: str) -> Iterator[np.ndarray]:
+    array = run.group[name]
+    for index in range(array.shape[0]):
+        yield np.asarray(array[index])
