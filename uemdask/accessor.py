@@ -1,0 +1,242 @@
+"""``ds.uem``: what a microscopist asks of a run, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import dask
+import numpy as np
+import xarray as xr
+
+from uemdask.errors import UemError
+
+# Whole frames are needed where drift or a line crosses tiles; this many are held at a time.
+_FRAMES = 8
+
+
+@xr.register_dataset_accessor("uem")
+class UemAccessor:
+    """Methods of a run opened with `uemdask.open_run`. Nothing is computed before ``compute()``.
+
+    Examples
+    --------
+    >>> ds = uemdask.open_run("run.zarr")                               # doctest: +SKIP
+    >>> left = ds.uem.roi(rectangle={"x": (0, 500), "y": (0, 900)})     # doctest: +SKIP
+    >>> ds.speed.where(left).mean(("y", "x")).plot()                    # doctest: +SKIP
+    """
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self._dataset = dataset
+
+    def _need(self, *names: str) -> None:
+        missing = [name for name in names if name not in self._dataset]
+        if missing:
+            raise UemError(
+                f"{', '.join(missing)}: not in this dataset; run the stage that makes it, "
+                f"see 'uemdask info'"
+            )
+
+    def aligned(self, *, ratio: bool = False) -> xr.DataArray:
+        """Return the frames without drift, hot pixels and brightness changes.
+
+        Parameters
+        ----------
+        ratio : bool
+            Give the ratio to the reference minus 1 instead of counts.
+
+        Returns
+        -------
+        xarray.DataArray, (time, y, x) float32
+            Counts at the brightness of the reference, or 1. Zero where a frame did not cover the
+            pixel.
+
+        Raises
+        ------
+        UemError
+            If the dataset has no frames (an export), or is not aligned yet.
+        """
+        self._need("intensity", "drift", "gain", "bad_pixel", "reference")
+        ds = self._dataset
+        frames = _whole_frames(ds["intensity"])
+
+        def correct(
+            counts: np.ndarray,
+            drift: np.ndarray,
+            gain: np.ndarray,
+            bad: np.ndarray,
+            reference: np.ndarray,
+        ) -> np.ndarray:
+            return _correct(counts, drift, gain, bad, reference if ratio else None)
+
+        result = xr.apply_ufunc(
+            correct,
+            frames,
+            ds["drift"].chunk(time=_FRAMES, component=-1),
+            ds["gain"].chunk(time=_FRAMES),
+            ds["bad_pixel"].chunk(y=-1, x=-1),
+            ds["reference"].chunk(y=-1, x=-1),
+            input_core_dims=[["y", "x"], ["component"], [], ["y", "x"], ["y", "x"]],
+            output_core_dims=[["y", "x"]],
+            dask="parallelized",
+            output_dtypes=[np.float32],
+        )
+        result.attrs = {
+            "units": "1" if ratio else "counts",
+            "long_name": "ratio to the reference minus 1" if ratio else "aligned intensity",
+        }
+        return result.rename("aligned")
+
+    def roi(self, **shape: Any) -> xr.DataArray:
+        """Return the pixels of a region of interest.
+
+        Parameters
+        ----------
+        **shape
+            One of ``rectangle``, ``polygon``, ``geojson``, ``mask``, see `uemdask.regions.Roi`.
+
+        Returns
+        -------
+        xarray.DataArray, (y, x) bool
+
+        Raises
+        ------
+        FaultsError
+            If the shape is not one.
+        """
+        from uemdask.regions import parse_rois, rasterise
+
+        ds = self._dataset
+        region = parse_rois([{"name": "roi"} | shape])[0]
+        masks: Mapping[str, np.ndarray] = {}
+        if region.mask is not None:
+            self._need(region.mask)
+            masks = {region.mask: ds[region.mask].values}
+        inside = rasterise(region, ds["y"].values, ds["x"].values, masks)
+        return xr.DataArray(inside, {"y": ds["y"], "x": ds["x"]}, ("y", "x"), "roi")
+
+    def space_time(
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        *,
+        width: float = 0.0,
+        variable: str = "wave",
+    ) -> xr.DataArray:
+        """Return the space-time plot along a line.
+
+        Parameters
+        ----------
+        start, end : (x, y)
+            Ends of the line in nm.
+        width : float
+            The profile is averaged over this width across the line, nm.
+        variable : str
+            What to take along it: ``wave``, ``intensity``, or another (time, y, x) variable.
+
+        Returns
+        -------
+        xarray.DataArray, (time, distance) float32
+            Distance from `start` in nm, true to length along tilted lines.
+
+        Raises
+        ------
+        UemError
+            If the line leaves the image, or the variable is not there.
+        """
+        self._need(variable)
+        ds = self._dataset
+        weights, distance = _line(ds["y"].values, ds["x"].values, start, end, width)
+        series = _whole_frames(ds[variable])
+
+        def along(frames: np.ndarray) -> np.ndarray:
+            flat = np.asarray(frames, np.float32).reshape(-1, frames.shape[-2] * frames.shape[-1])
+            profile = (weights @ flat.T).T
+            return profile.reshape(*frames.shape[:-2], -1).astype(np.float32)
+
+        result = xr.apply_ufunc(
+            along,
+            series,
+            input_core_dims=[["y", "x"]],
+            output_core_dims=[["distance"]],
+            dask="parallelized",
+            output_dtypes=[np.float32],
+            dask_gufunc_kwargs={"output_sizes": {"distance": len(distance)}},
+        )
+        result = result.assign_coords(distance=("distance", distance, {"units": "nm"}))
+        result.attrs = {"units": ds[variable].attrs.get("units", "1"), "long_name": variable}
+        return result.rename("space_time")
+
+
+def _whole_frames(series: xr.DataArray) -> xr.DataArray:
+    """Return a series in slabs of whole frames, whatever its chunks."""
+    # Cut first, then joined: a plain rechunk would read all delays of every tile for one frame.
+    count = series.sizes["time"]
+    slabs = [series.variable.isel(time=slice(i, i + _FRAMES)) for i in range(0, count, _FRAMES)]
+    # Optimised one by one, so that each slab reads its own part of the store: slabs that share a
+    # task which reads a whole column are left that way. Nothing is computed.
+    slabs = [dask.optimize(slab.chunk(time=-1, y=-1, x=-1))[0] for slab in slabs]
+    joined = xr.Variable.concat(slabs, "time")
+    return series.chunk(time=_FRAMES, y=-1, x=-1).copy(data=joined.data)
+
+
+def _correct(
+    counts: np.ndarray,
+    drift: np.ndarray,
+    gain: np.ndarray,
+    bad: np.ndarray,
+    reference: np.ndarray | None,
+) -> np.ndarray:
+    """Align whole frames."""
+    from uemdask.align import aligned_frames, aligned_ratio, required_halo
+
+    height, width = counts.shape[-2:]
+    halo = required_halo(drift)
+    padded = np.pad(counts, ((0, 0), (halo, halo), (halo, halo)))
+    inside = (halo, halo + height, halo, halo + width)
+    shift = drift, gain, np.pad(bad, halo)
+    if reference is None:
+        return aligned_frames(padded, *shift, halo=halo, inside=inside)
+    return aligned_ratio(padded, reference, *shift, halo=halo, inside=inside)
+
+
+def _line(
+    y: np.ndarray, x: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: float
+) -> tuple[Any, np.ndarray]:
+    """Return bilinear weights (distance, pixel) of points along a line, and their distances."""
+    from scipy.sparse import csr_array
+
+    steps = float(y[1] - y[0]), float(x[1] - x[0])
+    step = min(steps)
+    length = float(np.hypot(end[0] - start[0], end[1] - start[1]))
+    if length == 0:
+        raise UemError(f"line: both ends are at {start}; give two points in nm")
+    distance = np.arange(0.0, length + step / 2, step)
+    across = np.arange(-(width // (2 * step)), width // (2 * step) + 1) * step
+    to_x, to_y = (end[0] - start[0]) / length, (end[1] - start[1]) / length
+    at_x = start[0] + distance[:, None] * to_x - across * to_y
+    at_y = start[1] + distance[:, None] * to_y + across * to_x
+    column, row = (at_x - x[0]) / steps[1], (at_y - y[0]) / steps[0]
+    # Half a pixel beyond the outermost centres is still the image.
+    outside = (np.abs(column - (len(x) - 1) / 2) > len(x) / 2) | (
+        np.abs(row - (len(y) - 1) / 2) > len(y) / 2
+    )
+    if outside.any():
+        raise UemError(
+            f"line: {start} to {end} nm with a width of {width:g} nm leaves the image of "
+            f"{len(x) * steps[1]:g} x {len(y) * steps[0]:g} nm; shorten it"
+        )
+    row, column = np.clip(row, 0, len(y) - 1), np.clip(column, 0, len(x) - 1)
+    top, left = (
+        np.minimum(row.astype(int), len(y) - 2),
+        np.minimum(column.astype(int), len(x) - 2),
+    )
+    down, right = row - top, column - left
+    point = np.broadcast_to(np.arange(len(distance))[:, None], row.shape)
+    parts = []
+    for dy, wy in ((0, 1 - down), (1, down)):
+        for dx, wx in ((0, 1 - right), (1, right)):
+            parts.append((wy * wx / len(across), point, (top + dy) * len(x) + left + dx))
+    weight, index, pixel = (np.concatenate([p[i].ravel() for p in parts]) for i in range(3))
+    shape = (len(distance), len(y) * len(x))
+    return csr_array((weight.astype(np.float32), (index, pixel)), shape=shape), distance
