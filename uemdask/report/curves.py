@@ -1,0 +1,289 @@
+"""Figures of curves: spectrum, strength and validity, speed and angle, alignment, training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+from uemdask.report.style import COLOURS, INK, new_figure
+
+_PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
+
+
+def _plain_log(axes: Axes) -> None:
+    low, high = axes.dataLim.intervaly
+    axes.set_yscale("log")
+    if high < 30 * low:
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(_PLAIN)
+    axes.yaxis.set_minor_formatter(NullFormatter())
+
+
+def _time_zero(axes: Axes, at: float | None = None) -> None:
+    axes.axvline(0, color=INK, linewidth=0.7, alpha=0.5)
+    if at is not None:
+        axes.axvline(at, color=INK, linewidth=0.7, alpha=0.5, linestyle=":")
+    axes.grid(True)
+
+
+def spectrum_figure(
+    frequency: np.ndarray, spectrum: np.ndarray, peak_count: np.ndarray, band: Mapping[str, Any]
+) -> Figure:
+    """Draw the distribution of peaks and the mean spectrum with the chosen band.
+
+    Parameters
+    ----------
+    frequency : (frequency,) float
+        GHz.
+    spectrum : (frequency,) float
+        Mean power.
+    peak_count : (frequency,) int
+        Pixels.
+    band : mapping
+        ``low``, ``high`` and ``centre`` in GHz.
+    """
+    figure = new_figure(11.4, 2.9)
+    first, second = figure.subplots(1, 2)
+    width = float(frequency[1] - frequency[0]) if len(frequency) > 1 else 1.0
+    edges = np.append(frequency - width / 2, frequency[-1] + width / 2)
+    first.stairs(peak_count, edges, fill=True, facecolor=COLOURS[0], edgecolor=COLOURS[0])
+    first.set(ylabel="pixels", title="Distribution of peaks")
+    second.plot(frequency, np.where(spectrum > 0, spectrum, np.nan), color=COLOURS[0])
+    if np.any(spectrum > 0):
+        _plain_log(second)
+    second.set(ylabel="mean power", title="Mean spectrum of the time profiles")
+    second.axvline(band["centre"], color=COLOURS[1], linewidth=1)
+    for axes in (first, second):
+        axes.axvspan(band["low"], band["high"], color=COLOURS[1], alpha=0.25, linewidth=0)
+        axes.set(xlabel="frequency / GHz", xlim=(0, float(frequency[-1])))
+        axes.grid(True)
+    return figure
+
+
+def strength_figure(
+    delays: np.ndarray,
+    strength: np.ndarray,
+    noise: float | None,
+    pair_delay: np.ndarray | None,
+    valid: Mapping[str, np.ndarray],
+    at: float | None,
+) -> Figure:
+    """Draw the strength of the wave and the share of valid pixels against delay.
+
+    Parameters
+    ----------
+    delays, strength : (time,) float
+        ps, and root mean square of the relative modulation.
+    noise : float, optional
+        Standard deviation of the noise that the band-pass lets through.
+    pair_delay : (pair,) float, optional
+        ps.
+    valid : dict of str to (pair,) float
+        Share of valid pixels of each region.
+    at : float, optional
+        The strongest time, ps.
+    """
+    figure = new_figure(11.4, 2.7)
+    first, second = figure.subplots(1, 2)
+    first.plot(delays, 100 * strength, color=COLOURS[0])
+    if noise is not None:
+        first.axhline(100 * noise, color=INK, linewidth=0.8, linestyle="--", alpha=0.6)
+        first.annotate(
+            "noise",
+            (1, 100 * noise),
+            xycoords=("axes fraction", "data"),
+            xytext=(-2, 2),
+            textcoords="offset points",
+            ha="right",
+            fontsize=8,
+        )
+    first.set(ylabel="wave, rms / %", title="Strength of the wave", ylim=(0, None))
+    for i, (name, share) in enumerate(valid.items()):
+        assert pair_delay is not None
+        second.plot(pair_delay, 100 * share, color=COLOURS[i % len(COLOURS)], label=_label(name))
+    second.set(ylabel="valid pixels / %", title="Where a speed means something", ylim=(-2, 103))
+    if len(valid) > 1:
+        second.legend(loc="lower right", ncols=2)
+    for axes in (first, second):
+        axes.set_xlabel("delay / ps")
+        axes.set_xlim(float(delays[0]), float(delays[-1]))
+        _time_zero(axes, at)
+    if not valid:
+        second.text(0.5, 0.5, "no features yet", transform=second.transAxes, ha="center")
+    return figure
+
+
+def _label(name: str) -> str:
+    """Return a name that matplotlib does not take for a hidden label."""
+    return name if not name.startswith("_") else f" {name}"
+
+
+def without_jumps(angle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return positions and angles of a curve broken where it passes from 180 to -180 degrees.
+
+    Examples
+    --------
+    >>> without_jumps(np.array([170.0, -175.0]))[1]
+    array([ 170.,   nan, -175.])
+    """
+    jump = np.flatnonzero(np.abs(np.diff(angle)) > 180) + 1
+    return (
+        np.insert(np.arange(len(angle), dtype=float), jump, jump - 0.5),
+        np.insert(np.asarray(angle, float), jump, np.nan),
+    )
+
+
+def angle_limits(angles: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the limits of an axis of directions: close to the curves where they agree.
+
+    Examples
+    --------
+    >>> angle_limits([np.array([28.0, 32.0])])
+    (10.0, 50.0)
+    >>> angle_limits([np.array([-170.0, 170.0])])
+    (-184.0, 184.0)
+    """
+    joined = np.radians(np.concatenate(angles) if angles else np.empty(0))
+    if joined.size:
+        middle = float(np.degrees(np.arctan2(np.sin(joined).mean(), np.cos(joined).mean())))
+        reach = max(20.0, 1.5 * float(np.abs(np.degrees(joined) - middle).max()))
+        if reach < 90 and abs(middle) + reach < 180:
+            return round(middle - reach, 6), round(middle + reach, 6)
+    return -184.0, 184.0
+
+
+def motion_curves(
+    delay: np.ndarray,
+    rois: Sequence[str],
+    value: Mapping[str, np.ndarray],
+    sd: Mapping[str, np.ndarray],
+    *,
+    least_valid: float,
+    at: float | None = None,
+) -> Figure:
+    """Draw speed and direction of each region against delay with bands of one standard error.
+
+    Parameters
+    ----------
+    delay : (pair,) float
+        ps.
+    rois : sequence of str
+    value, sd : dict of feature to (roi, pair) float
+    least_valid : float
+        Share of valid pixels that a region needs to be drawn.
+    at : float, optional
+        The strongest time, ps.
+    """
+    figure = new_figure(11.4, 3.1)
+    first, second = figure.subplots(1, 2)
+    speeds, angles = [], []
+    for i, name in enumerate(rois):
+        colour = COLOURS[i % len(COLOURS)]
+        known = value["valid_fraction"][i] >= least_valid
+        speed = np.where(known, value["mean_speed"][i], np.nan)
+        error = sd["mean_speed"][i]
+        speeds.append(speed[np.isfinite(speed)])
+        first.fill_between(delay, speed - error, speed + error, color=colour, alpha=0.25, lw=0)
+        first.plot(delay, speed, color=colour, label=_label(name), marker=".", markersize=2.5)
+        angle = np.where(known, value["mean_angle"][i], np.nan)
+        error = sd["mean_angle"][i]
+        angles.append(angle[np.isfinite(angle)])
+        place, broken = without_jumps(angle)
+        position = np.interp(place, np.arange(len(delay)), delay)
+        spread = np.interp(place, np.arange(len(delay)), error)
+        second.fill_between(
+            position, broken - spread, broken + spread, color=colour, alpha=0.25, lw=0
+        )
+        second.plot(position, broken, color=colour, marker=".", markersize=2.5)
+    joined = np.concatenate(speeds) if speeds else np.empty(0)
+    if joined.size:
+        first.set_ylim(0, 1.25 * float(np.percentile(joined, 98)))
+        first.legend(loc="lower right", ncols=2)
+    first.set(ylabel="mean speed / (nm/ps)", title="Speed of the fronts")
+    second.set(
+        ylabel="direction / degree",
+        title="Direction of travel, anticlockwise from +x",
+        ylim=angle_limits(angles),
+    )
+    if second.get_ylim()[1] > 180:
+        second.set_yticks([-180, -90, 0, 90, 180])
+    for axes in (first, second):
+        axes.set_xlabel("delay / ps")
+        axes.set_xlim(float(delay[0]), float(delay[-1]))
+        _time_zero(axes, at)
+    return figure
+
+
+def alignment_figure(drift: np.ndarray, gain: np.ndarray, used: np.ndarray) -> Figure:
+    """Draw drift and brightness of each frame.
+
+    Parameters
+    ----------
+    drift : (time, 2) float
+        (x, y) in px.
+    gain : (time,) float
+    used : (time,) bool
+        Frames that are used; the others are marked.
+    """
+    figure = new_figure(11.4, 2.6)
+    first, second = figure.subplots(1, 2)
+    frame = np.arange(len(gain))
+    first.plot(frame, drift[:, 0], color=COLOURS[0], label="x, to the right")
+    first.plot(frame, drift[:, 1], color=COLOURS[4], label="y, downwards")
+    first.legend(loc="best")
+    first.set(ylabel="drift / px", title="Sample drift")
+    second.plot(frame, gain, color=COLOURS[0])
+    second.set(ylabel="gain", title="Brightness against the reference")
+    for axes in (first, second):
+        axes.set_xlabel("frame")
+        axes.grid(True)
+        for bad in np.flatnonzero(~used):
+            axes.axvspan(bad - 0.5, bad + 0.5, color=COLOURS[4], alpha=0.2, lw=0)
+    return figure
+
+
+_PHASES = {"pretrain": "Pre-training on the labels", "finetune": "Fine-tuning on reconstruction"}
+
+
+def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
+    """Draw the loss of each phase of the training, and its parts.
+
+    Parameters
+    ----------
+    history : sequence of mapping
+        Entries with ``step``, ``phase``, ``loss`` and the parts of the loss.
+
+    Returns
+    -------
+    Figure or None
+        None where no phase was recorded.
+    """
+    phases = [p for p in _PHASES if any(entry.get("phase") == p for entry in history)]
+    if not phases:
+        return None
+    figure = new_figure(11.4, 2.8)
+    for axes, phase in zip(np.atleast_1d(figure.subplots(1, len(phases))), phases, strict=True):
+        entries = [entry for entry in history if entry.get("phase") == phase]
+        step = [entry["step"] for entry in entries]
+        skip = {"step", "phase", "loss", "images_per_second"}
+        parts = [name for name in entries[0] if name not in skip]
+        axes.plot(step, [entry["loss"] for entry in entries], color=INK, label="loss", lw=1.8)
+        for i, name in enumerate(parts if len(parts) > 1 else []):
+            axes.plot(
+                step,
+                [entry.get(name, np.nan) for entry in entries],
+                color=COLOURS[i % len(COLOURS)],
+                label=_label(name),
+                lw=1,
+                linestyle="-" if i < len(COLOURS) else "--",
+            )
+        axes.set(xlabel="step", ylabel="loss", title=_PHASES[phase])
+        axes.grid(True)
+        if len(parts) > 1:
+            axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
