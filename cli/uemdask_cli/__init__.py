@@ -1,0 +1,1 @@
+"""The `uemdask` command: one function a verb, no analysis of its own."""

@@ -1,0 +1,5 @@
+"""``python -m uemdask_cli``."""
+
+from uemdask_cli.main import main
+
+main()

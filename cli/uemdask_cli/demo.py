@@ -1,0 +1,44 @@
+"""``uemdask demo``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from uemdask.evaluate import evaluate_run
+from uemdask.execution import Driver, open_cluster, plan_runs, read_profile
+from uemdask.report import write_report
+from uemdask.simulate import scenario, simulate, write_acquisition
+from uemdask_cli.console import listener
+from uemdask_cli.main import ALL_DONE, BAD_INPUT
+
+
+@click.command()
+@click.argument("folder", metavar="[DIR]", default="uemdask-demo", type=click.Path(path_type=Path))
+def demo(folder: Path) -> int:
+    """Simulate a raw acquisition, process it on this machine, and write its report.
+
+    Run it again in the same DIR and it goes on where it stopped.
+    """
+    begun = time.monotonic()
+    raw, store = folder / "plane", folder / "results" / "plane.zarr"
+    if not raw.exists():
+        click.echo("Simulating a plane wave on a thin crystal: 120 frames of 256 x 256 px ...")
+        write_acquisition(simulate(scenario("plane")), raw)
+    plan = plan_runs([raw], output=store.parent)
+    with listener() as hears, open_cluster(read_profile(None)) as cluster:
+        click.echo(f"Dashboard while this runs: {cluster.dashboard}")
+        outcome = Driver(plan, cluster, listener=hears).run()
+    if outcome.failed:
+        click.echo(f"uemdask: {next(iter(outcome.failed.values()))}", err=True)
+        return BAD_INPUT
+    click.echo("\nErrors against the exact truth:\n")
+    click.echo(evaluate_run(store, raw / "truth.npz").as_text())
+    page = write_report(store)
+    click.echo(f"\nraw data  {raw}")
+    click.echo(f"store     {store}   (xarray.open_zarr reads it)")
+    click.echo(f"report    {page}   (open it in a browser)")
+    click.echo(f"done in {time.monotonic() - begun:.0f} s")
+    return ALL_DONE

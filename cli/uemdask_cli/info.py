@@ -1,0 +1,16 @@
+"""``uemdask info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from uemdask.cube import describe_run
+
+
+@click.command()
+@click.argument("store", metavar="RUN.zarr", type=click.Path(path_type=Path))
+def info(store: Path) -> None:
+    """Say what is in a run, which stages are done, and what is missing."""
+    click.echo(describe_run(store))

@@ -1,0 +1,109 @@
+"""Entry point: collects the verbs and turns errors into one sentence and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from uemdask.errors import UemError
+from uemdask.version import __version__
+
+#: Exit codes of the command contract.
+ALL_DONE, SOME_FAILED, BAD_INPUT = 0, 1, 2
+
+
+class _Verbs(click.Group):
+    """Loads a verb when it is called, so that ``--help`` does not wait for torch."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _VERBS:
+            return None
+        module = __import__(f"uemdask_cli.{_VERBS[name]}", fromlist=["command"])
+        command: click.Command = getattr(module, name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_SUMMARIES.items()))
+
+
+_VERBS = {
+    "demo": "demo",
+    "simulate": "simulate",
+    "ingest": "ingest",
+    "info": "info",
+    "run": "run",
+    "status": "status",
+    "report": "report",
+    "evaluate": "evaluate",
+    "export": "export",
+}
+_SUMMARIES = {
+    "demo": "simulate an acquisition, process it, open the way to the report",
+    "simulate": "write a raw acquisition with exact truth beside it",
+    "ingest": "raw folder or stack to a run",
+    "info": "what is in a run, and what is missing",
+    "run": "all stages for all runs of a campaign; goes on where it stopped",
+    "status": "runs and stages: done, failed, left",
+    "report": "a page with pictures of a run or a campaign",
+    "evaluate": "errors of a run against a known truth",
+    "export": "the results without the frames, to take home",
+}
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(__version__, prog_name="uemdask")
+@click.pass_context
+def uemdask(ctx: click.Context, debug: bool) -> None:
+    """Measure phonon wave fronts in ultrafast electron microscopy, for many data sets at once."""
+    ctx.obj = {"debug": debug}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command and end the process with its exit code."""
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    debug = "--debug" in arguments
+    # Wherever it stands, a user expects --debug to work.
+    arguments = (["--debug"] if debug else []) + [a for a in arguments if a != "--debug"]
+    try:
+        code: Any = uemdask.main(arguments, prog_name="uemdask", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.Abort:
+        _say("stopped; the same command goes on from here")
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return BAD_INPUT
+    except UemError as error:
+        if debug:
+            raise
+        _say(str(error))
+        return BAD_INPUT
+    except OSError as error:
+        if debug:
+            raise
+        _say(f"{error.filename or 'the system'}: {error.strerror or error}")
+        return BAD_INPUT
+    except Exception as error:
+        if debug:
+            raise
+        _say(
+            f"a fault of uemdask itself, not of your input ({type(error).__name__}: {error}); "
+            f"the same command with --debug shows where, please report that"
+        )
+        return BAD_INPUT
+    return code if isinstance(code, int) else ALL_DONE
+
+
+def _say(text: str) -> None:
+    click.echo(f"uemdask: {text}", err=True)

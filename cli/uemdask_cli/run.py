@@ -1,0 +1,86 @@
+"""``uemdask run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from uemdask.cube import STAGES
+from uemdask.errors import UemError
+from uemdask.execution import (
+    Driver,
+    Plan,
+    merge_settings,
+    open_cluster,
+    plan_runs,
+    preview,
+    read_campaign,
+    read_profile,
+)
+from uemdask_cli.console import listener
+from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
+
+
+@click.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--output", type=click.Path(path_type=Path), help="Folder for stores and models.")
+@click.option("--cluster", type=click.Path(path_type=Path), help="Cluster profile (YAML).")
+@click.option("--only", multiple=True, type=click.Choice(STAGES), help="Do this stage only.")
+@click.option("--model", help="'new' to train one, or the file of a model.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Change a parameter."
+)
+@click.option("--overwrite", is_flag=True, help="Replace stores made from other raw data.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, and stop.")
+def run(
+    paths: tuple[Path, ...],
+    output: Path | None,
+    cluster: Path | None,
+    only: tuple[str, ...],
+    model: str | None,
+    settings: tuple[str, ...],
+    overwrite: bool,
+    dry_run: bool,
+) -> int:
+    """Process PATHS: one campaign file (YAML), or runs (stores, raw folders, stacks).
+
+    What is done already with the same inputs and parameters is not done again.
+    """
+    plan = plan_of(paths, output=output, model=model, settings=settings)
+    if dry_run:
+        expected = preview(plan, only=only)
+        click.echo(expected.text)
+        return _exit_code(len(plan.runs), len(expected.faults))
+    with listener() as hears, open_cluster(read_profile(cluster)) as workers:
+        outcome = Driver(plan, workers, only=only, overwrite=overwrite, listener=hears).run()
+    folders = sorted({str(run.store.parent) for run in plan.runs})
+    click.echo(
+        f"{len(outcome.done)} of {len(plan.runs)} runs done; results in {', '.join(folders)}"
+    )
+    for name, message in outcome.failed.items():
+        click.echo(f"uemdask: {name}: {message}", err=True)
+    return _exit_code(len(plan.runs), len(outcome.failed))
+
+
+def _exit_code(runs: int, failed: int) -> int:
+    if not failed:
+        return ALL_DONE
+    return BAD_INPUT if runs == 1 else SOME_FAILED
+
+
+def plan_of(
+    paths: tuple[Path, ...],
+    *,
+    output: Path | None,
+    model: str | None,
+    settings: tuple[str, ...],
+) -> Plan:
+    """Plan a campaign file or runs as named on the command line."""
+    campaigns = [path for path in paths if path.suffix.casefold() in (".yaml", ".yml")]
+    changes = merge_settings(settings)
+    if not campaigns:
+        return plan_runs(paths, output=output, model=model or "new", parameters=changes)
+    if len(paths) > 1:
+        raise UemError(f"{campaigns[0]}: a campaign file stands alone; list the other runs in it")
+    return read_campaign(campaigns[0], output=output, model=model, parameters=changes)

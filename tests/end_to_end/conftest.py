@@ -1,0 +1,81 @@
+"""Small simulated acquisitions, taken through the real command on a real Dask cluster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from uemdask.simulate import scenario, simulate, write_acquisition
+
+#: A network and a training that take seconds. Accuracy is the demo's and the benchmarks' matter.
+TINY = {
+    "unet": "{filters: [8, 16, 32]}",
+    "training": "{pretrain_steps: 60, finetune_steps: 12, crop: 64, batch: 4,"
+    " checkpoint_every: 0.5}",
+}
+
+
+def command(*arguments: object, expect: int = 0, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, and check its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "uemdask_cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        **options,
+    )
+    assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+def write_raw(folder: Path, name: str = "plane", **overrides) -> Path:
+    """Simulate a small acquisition: 96 px frames, 40 delays."""
+    settings = {"shape": (96, 96), "frames": 40} | overrides
+    write_acquisition(simulate(scenario(name, **settings)), folder)
+    return folder
+
+
+@pytest.fixture(name="uemdask", scope="session")
+def _uemdask():
+    return command
+
+
+@pytest.fixture(scope="session")
+def tiny() -> list[str]:
+    """Give the options of a training that takes seconds."""
+    return [part for key, value in TINY.items() for part in ("--set", f"train.{key}={value}")]
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory) -> Path:
+    """Give a small raw acquisition."""
+    return write_raw(tmp_path_factory.mktemp("raw") / "plane")
+
+
+@pytest.fixture(scope="session")
+def campaign(tmp_path_factory) -> Path:
+    """Give a finished campaign of three runs, of which one has a truncated frame."""
+    folder = tmp_path_factory.mktemp("campaign with ümlaut")
+    for seed, name in enumerate(("first", "second", "broken")):
+        write_raw(folder / "raw" / name, seed=seed)
+    frame = folder / "raw" / "broken" / "frame_0020.tif"
+    os.truncate(frame, frame.stat().st_size // 2)
+    file = folder / "campaign.yaml"
+    file.write_text(
+        "output: results\n"
+        "runs:\n  - raw: raw/*\n"
+        "one_model: each\n"
+        "rois:\n  - {name: left half, rectangle: {x: [0, 48], y: [0, 96], unit: px}}\n"
+        "  - {name: relevant, mask: mask}\n"
+        "parameters:\n  train:\n" + "".join(f"    {k}: {v}\n" for k, v in TINY.items()),
+        encoding="utf-8",
+    )
+    done = command("run", file, expect=1)
+    assert "frame_0020.tif" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+    assert "distributed" not in done.stderr + done.stdout
+    return file
