@@ -1,7 +1,7 @@
 """Temporal spectrum of a series: band, peaks, relevant pixels, wave and its phase."""
 
 from uemdask.spectrum.band import Band, choose_band
-from uemdask.spectrum.direction import directional_filter
+from uemdask.spectrum.direction import directional_filter, opposed_power
 from uemdask.spectrum.harmonics import (
     frequency_grid,
     harmonic_amplitudes,
@@ -39,6 +39,7 @@ __all__ = [
     "local_wavevector",
     "noise_gain",
     "noise_threshold",
+    "opposed_power",
     "peak_map",
     "peak_ratio_map",
     "phase_flow",

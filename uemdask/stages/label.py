@@ -11,15 +11,18 @@ from pydantic import Field
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.labels import base_label, base_range, combine, label_pairs
+from uemdask.labels.confidence import AMBIGUOUS_DISPLACEMENT
 from uemdask.motion import round_flow
 from uemdask.spectrum import phase_flow, travel_index
 from uemdask.stages.complex_wave import ComplexWave, check_wave, read_complex_wave
 from uemdask.stages.frames import read_aligned
-from uemdask.stages.spectrum import band_of
+from uemdask.stages.spectrum import band_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 # Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians.
 _HALO = 64
+# An eighth of a wavelength, within these bounds, px: wider than the noise, inside the halo.
+_PHASE_SIGMA = (8.0, 20.0)
 # A base label carries no motion; finer steps would only store noise.
 _BASE_STEP = 1 / 16
 
@@ -58,7 +61,9 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     )
     # Two frames cannot tell a standing wave from one that travels; the frames around them can.
     travel = [travel_index(frame) for frame in wave.values]
+    travels = travels_over_all(run, region)
     shape = wave.values[0][wave.inner].shape
+    delays = run.read("time")
     label = np.empty((len(pairs), 2, *shape), np.float32)
     confidence = np.empty((len(pairs), *shape), np.float32)
     # Pair by pair: the estimates of a whole slab would be many times the result.
@@ -69,7 +74,9 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
             labels, confidences = zip(*found, strict=True)
             merged, trust = combine(labels, confidences)
         label[i] = round_flow(merged[:, *wave.inner])
-        confidence[i] = trust[wave.inner]
+        # Beyond half a period a front cannot be told from the next one.
+        periods = band_of(run).centre * 1e-3 * float(delays[pair[1]] - delays[pair[0]])
+        confidence[i] = trust[wave.inner] * travels * (periods < AMBIGUOUS_DISPLACEMENT)
     run.write("label", label, region)
     run.write("label_confidence", confidence, region)
     return {"confidence": round(float(confidence.mean()), 6)}
@@ -86,7 +93,8 @@ def _estimate(
     if method == "phase":
         delays = run.read("time")
         step = 2e-3 * np.pi * band_of(run).centre * float(delays[pair[1]] - delays[pair[0]])
-        label, confidence = phase_flow(first, second, phase_step=step)
+        sigma = float(np.clip(results["wavelength_px"] / 8, *_PHASE_SIGMA))
+        label, confidence = phase_flow(first, second, phase_step=step, sigma=sigma)
         power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
         return label, confidence * power / (power + 2 * noise**2 + 1e-30)
     labels, confidences = label_pairs(

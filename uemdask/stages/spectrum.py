@@ -19,12 +19,15 @@ from uemdask.motion import round_mantissa
 from uemdask.spectrum import (
     Band,
     TileSurvey,
+    analytic_wave,
     band_pass_operator,
     band_passed,
     choose_band,
+    directional_filter,
     frequency_grid,
     local_wavevector,
     noise_gain,
+    opposed_power,
     peak_map,
     peak_ratio_map,
     relevant_pixels,
@@ -35,11 +38,21 @@ from uemdask.spectrum import (
     travel_index,
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
-from uemdask.stages.frames import read_ratio
+from uemdask.stages.frames import read_ratio, widened
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _PHASE_SIGMA = 8.0  # px, of the local wave vector and the travel index
 _WAVE_BITS = 8  # 0.2 %: its noise is ten times that and more
+# From this share of its power against the wave, a reflected wave is taken out: 10 % amplitude.
+_REFLECTED_SHARE = 0.01
+# A wave that travels less has no direction to keep; standing and breathing ones are below 0.12.
+_LEAST_TRAVEL = 0.5
+# Of a single pixel, which ripples: half the power of the wave may come back.
+_TRAVELS_HERE = 0.35
+# Longer waves lose more at the edges of the field than they gain.
+_LONGEST_OF_FIELD = 1 / 3
+_DIRECTION_HALO = 48  # px at least: three sigma of the local direction
+_RIM = 24  # px at the edge of the frame, where the share cannot be told
 _ROWS = 32  # of a tile, band-passed at once: copies of a part, never of the tile
 _SCALE_TILES = 32  # tiles looked at for the scale of the wave: 2 million pixels
 _SCALE_VALUES = 1_000_000
@@ -55,8 +68,8 @@ class SpectrumParameters(Parameters):
     smoothing : float
         Sigma of the spatial Gaussian in px.
     window : float
-        Sigma of the temporal window of the band-pass in periods: 1 for a wave that changes its
-        wavelength, 2 for a steady one.
+        Sigma of the temporal window of the band-pass in periods: short for a wave that changes its
+        wavelength, up to 2 for a dim and steady one.
     trend : int
         Order of the slow polynomial that is taken out of each time profile.
     statistic : {"amplitude", "peak_ratio"}
@@ -64,14 +77,19 @@ class SpectrumParameters(Parameters):
         published ratio of a pixel's highest peak to its median power.
     threshold : float, optional
         Of that statistic; from the distribution of pure noise where not given.
+    directional : "auto" or bool
+        Take out of the wave what travels against it, such as a reflection from an edge. With
+        ``auto`` where a tenth of the amplitude or more does, in a wave that travels and is
+        shorter than a third of the field.
     """
 
     band: tuple[float, float] | None = None
     smoothing: float = Field(default=2.0, ge=0, le=16)
-    window: float = Field(default=1.0, gt=0)
+    window: float = Field(default=0.7, gt=0)
     trend: int = Field(default=2, ge=0, le=6)
     statistic: Literal["amplitude", "peak_ratio"] = "amplitude"
     threshold: float | None = None
+    directional: Literal["auto"] | bool = "auto"
 
 
 def band_of(run: Run) -> Band:
@@ -83,6 +101,18 @@ def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
+
+
+def travels_over_all(run: Run, region: Region) -> np.ndarray:
+    """Return where (y, x) the series as a whole travels, in a wave that was made directional.
+
+    There a standing wave looks like one that travels, and only the map made before still knows.
+    Elsewhere True: single frames tell better.
+    """
+    travel = run.read("travel_index", region)
+    if not run.stage("spectrum")["results"]["directional"]:
+        return np.ones(travel.shape, bool)
+    return travel >= _TRAVELS_HERE
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -193,10 +223,29 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     run.write("peak_phase", peaks.phase[inner], region)
     run.write("peak_snr", peaks.snr[inner], region)
     run.write("mask", mask[inner], region)
-    run.write("travel_index", travel_index(peaks.Z, sigma=_PHASE_SIGMA)[inner], region)
+    travel = travel_index(peaks.Z, sigma=_PHASE_SIGMA)
+    run.write("travel_index", travel[inner], region)
     run.write("wavelength", wavelength[inner], region)
     run.write("wave", _wave(run, parameters, band, delays, series[:, *inner]), region)
-    return {"relevant": int(mask[inner].sum())}
+    told = mask & _away_from_edges(run, region, halo)
+    power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
+    return {
+        "relevant": int(mask[inner].sum()),
+        "power": float(power.sum(dtype=np.float64)),
+        "opposed": float(opposed_power(peaks.Z)[inner][told[inner]].sum(dtype=np.float64)),
+        "travel": float((power * travel[inner]).sum(dtype=np.float64)),
+        "wave_number_px": float((power * np.hypot(k_x, k_y)[inner]).sum(dtype=np.float64)),
+    }
+
+
+def _away_from_edges(run: Run, region: Region, halo: int) -> np.ndarray:
+    """Return the pixels of a widened region that are not at the rim of the frame."""
+    rows, columns, _ = widened(region, run.sizes, halo)
+    height, width = run.sizes["y"], run.sizes["x"]
+    rim = _RIM if min(height, width) >= 4 * _RIM else 0
+    y, x = (np.arange(part.start, part.stop) for part in (rows, columns))
+    inside_y, inside_x = (y >= rim) & (y < height - rim), (x >= rim) & (x < width - rim)
+    return inside_y[:, None] & inside_x[None, :]
 
 
 def _wave(
@@ -211,6 +260,32 @@ def _wave(
         part = band_passed(series[:, rows], operator).astype(np.float16)
         wave[:, rows] = round_mantissa(part, _WAVE_BITS)
     return wave
+
+
+# ---- third pass, where a reflected wave runs against the wave: take it out
+
+
+def _directed(run: Run, parameters: SpectrumParameters) -> list[Region]:
+    return tiles(run.sizes) if run.stage("spectrum")["results"]["directional"] else []
+
+
+def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    """Write the wave again, from the frames, without what travels against it."""
+    frames, delays = usable_frames(run)
+    wave_number = run.stage("spectrum")["results"]["wave_number_px"]
+    reach = max(_DIRECTION_HALO, int(np.ceil(2 * np.pi / wave_number)))
+    tile = read_ratio(run, region, frames=frames, halo=reach + smoothing_halo(parameters.smoothing))
+    for frame in tile.values:
+        frame[...] = smooth(frame, parameters.smoothing)
+    operator = _operator(parameters, band_of(run), delays, run.read("time"))
+    shape = tile.reference[tile.inner].shape
+    wave = np.empty((len(operator), *shape), np.float16)
+    for index in range(len(operator)):
+        Z = analytic_wave(tile.values, operator[index : index + 1])[0]
+        kept = directional_filter(Z, wave_number=wave_number).real[tile.inner]
+        wave[index] = round_mantissa(kept.astype(np.float16), _WAVE_BITS)
+    run.write("wave", wave, region)
+    return {}
 
 
 # ---- the scale of the wave
@@ -250,11 +325,31 @@ def _keep_scale(
     return dict(receipts["all"])
 
 
-def _relevant_share(
+def _judge(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    relevant = sum(receipt["relevant"] for receipt in receipts.values())
-    return {"relevant_share": relevant / (run.sizes["y"] * run.sizes["x"])}
+    """Find how much of the frame is relevant, and whether a reflected wave must be taken out."""
+    relevant, power, opposed, travel, number = (
+        sum(receipt[name] for receipt in receipts.values())
+        for name in ("relevant", "power", "opposed", "travel", "wave_number_px")
+    )
+    results = {
+        "relevant_share": relevant / (run.sizes["y"] * run.sizes["x"]),
+        "opposed_share": opposed / power if power > 0 else 0.0,
+        "travel_index": travel / power if power > 0 else 0.0,
+        "wave_number_px": number / power if power > 0 else 0.0,
+        "directional": False,
+    }
+    if results["wave_number_px"] > 0:
+        longest = _LONGEST_OF_FIELD * min(run.sizes["y"], run.sizes["x"])
+        reflected = (
+            results["opposed_share"] >= _REFLECTED_SHARE
+            and results["travel_index"] >= _LEAST_TRAVEL
+            and 2 * np.pi / results["wave_number_px"] <= longest
+        )
+        wanted = parameters.directional
+        results["directional"] = bool(reflected if wanted == "auto" else wanted)
+    return results
 
 
 def _check(run: Run, parameters: SpectrumParameters) -> None:
@@ -282,7 +377,8 @@ SPECTRUM = Stage(
     create=_create,
     phases=(
         Phase("survey", _tiles, _survey, _choose),
-        Phase("map", _tiles, _map, _relevant_share),
+        Phase("map", _tiles, _map, _judge),
+        Phase("direction", _directed, _direct),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
     check=_check,
