@@ -27,7 +27,12 @@ from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 @click.option("--output", type=click.Path(path_type=Path), help="Folder for stores and models.")
 @click.option("--cluster", type=click.Path(path_type=Path), help="Cluster profile (YAML).")
 @click.option("--only", multiple=True, type=click.Choice(STAGES), help="Do this stage only.")
-@click.option("--model", help="'new' to train one, or the file of a model.")
+@click.option(
+    "--model",
+    metavar="FILE|base|new",
+    help="A model to use as it is, or what training starts from: the base model (default) or "
+    "nothing.",
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Change a parameter."
 )
@@ -80,7 +85,7 @@ def plan_of(
     campaigns = [path for path in paths if path.suffix.casefold() in (".yaml", ".yml")]
     changes = merge_settings(settings)
     if not campaigns:
-        return plan_runs(paths, output=output, model=model or "new", parameters=changes)
+        return plan_runs(paths, output=output, model=model or "base", parameters=changes)
     if len(paths) > 1:
         raise UemError(f"{campaigns[0]}: a campaign file stands alone; list the other runs in it")
     return read_campaign(campaigns[0], output=output, model=model, parameters=changes)

@@ -47,7 +47,8 @@ def _uemdask():
 @pytest.fixture(scope="session")
 def tiny() -> list[str]:
     """Give the options of a training that takes seconds."""
-    return [part for key, value in TINY.items() for part in ("--set", f"train.{key}={value}")]
+    settings = [part for key, value in TINY.items() for part in ("--set", f"train.{key}={value}")]
+    return ["--model", "new", *settings]
 
 
 @pytest.fixture(scope="session")
@@ -68,6 +69,7 @@ def campaign(tmp_path_factory) -> Path:
     file.write_text(
         "output: results\n"
         "runs:\n  - raw: raw/*\n"
+        "model: new\n"
         "one_model: each\n"
         "rois:\n  - {name: left half, rectangle: {x: [0, 48], y: [0, 96], unit: px}}\n"
         "  - {name: relevant, mask: mask}\n"

@@ -113,6 +113,21 @@ def test_what_is_given_on_the_command_line_wins(read, folder, monkeypatch):
     assert plan.runs[0].parameters.label.methods == ("phase",)
 
 
+def test_training_starts_from_the_base_model_unless_told_otherwise(read, folder):
+    assert read("runs: [{raw: raw/a}]\n").start == "base"
+    assert read("model: new\nruns: [{raw: raw/a}]\n").start == "new"
+    named = read("model: m.pt\nruns: [{raw: raw/a}]\n")
+    assert named.start is None
+    assert named.model == str(folder / "m.pt")
+
+
+def test_the_base_model_has_its_own_network(read):
+    unet = "parameters: {train: {unet: {filters: [8, 16]}}}\nruns: [{raw: raw/a}]\n"
+    with pytest.raises(FaultsError, match="model 'new'"):
+        read(unet)
+    assert read("model: new\n" + unet).start == "new"
+
+
 # ---- faults
 
 

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 import tifffile
+import torch
 import xarray as xr
 
 from uemdask.cube import STAGES, Run, describe_run, export_run, faults_of, missing_stages
@@ -13,6 +14,7 @@ from uemdask.execution import run_status
 from uemdask.execution.course import TrainingWanted, course
 from uemdask.execution.ledger import ledger_path
 from uemdask.execution.worker import run_task
+from uemdask.network import BASE_MODEL, load_model
 
 
 def stamps(store, *names):
@@ -249,6 +251,28 @@ def test_a_run_that_is_half_ingested_and_given_as_a_store_is_not_deleted(raw, pl
     assert store.exists()
     again = drive(plan(raw), only=("ingest",))
     assert again.tasks == [("ingest", "time=16:30")]
+
+
+def test_training_goes_on_from_the_base_model(raw, plan, drive):
+    quick = {"train": {"adapt": {"steps": 2, "finetune_steps": 0}, "training": {"batch": 2}}}
+    adapted = plan(raw, model="base", parameters=quick)
+    assert drive(adapted).outcome.done == ["raw"]
+    record = Run(raw / "results" / "raw.zarr").stage("train")["results"]
+    assert record["start"] == "base"
+    base, _ = load_model(BASE_MODEL)
+    model, provenance = load_model(record["model"])
+    assert model.config == base.config
+    assert provenance["start"] == "base"
+    # Two small steps: other weights, but not far away.
+    old, new = (
+        torch.cat([weight.detach().ravel() for weight in network.parameters()])
+        for network in (base, model)
+    )
+    assert 0 < float((new - old).norm() / old.norm()) < 0.1
+    again = drive(plan(raw, model="base", parameters=quick))
+    assert again.tasks == []
+    # Another start is another training.
+    assert drive(plan(raw)).stages["train"] == 1
 
 
 def test_a_missing_model_fails_in_words(finished, plan, drive):

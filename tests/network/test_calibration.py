@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from uemdask.errors import UemError
-from uemdask.network import Series, UNet, UNetConfig, deviation_factor, predict
+from uemdask.network import Series, UNet, UNetConfig, calibrate, predict
 
 SHAPE = (40, 48)
 
@@ -34,21 +34,30 @@ def model():
 
 @pytest.mark.parametrize("spread", [0.3, 1.0, 2.5])
 def test_the_factor_is_how_much_larger_the_errors_are(model, spread):
-    assert deviation_factor(model, exact_series(model, spread)) == pytest.approx(spread, rel=0.03)
+    assert calibrate(model, exact_series(model, spread)).deviation_factor == pytest.approx(
+        spread, rel=0.03
+    )
 
 
 def test_pixels_without_confidence_do_not_count(model):
     series = exact_series(model, 1.0)
     series.label[:, :, :20] += 1000
     series.confidence[:, :20] = 0
-    assert deviation_factor(model, series) == pytest.approx(1.0, rel=0.03)
+    assert calibrate(model, series).deviation_factor == pytest.approx(1.0, rel=0.03)
+
+
+@pytest.mark.parametrize("share", [0.9, 1.0, 1.2])
+def test_the_error_of_the_region_is_what_all_pixels_have_in_common(model, share):
+    series = exact_series(model, 0.0)
+    series.label[...] /= share
+    assert calibrate(model, series).region_error == pytest.approx(abs(share - 1), abs=1e-3)
 
 
 def test_nothing_to_calibrate_with_is_said(model):
     series = exact_series(model, 1.0)
     series.confidence[...] = 0
     with pytest.raises(UemError, match="no pixel has any confidence"):
-        deviation_factor(model, series)
+        calibrate(model, series)
     silent = UNet(UNetConfig(filters=(4, 8), log_variance=False)).eval()
     with pytest.raises(UemError, match="states no deviation"):
-        deviation_factor(silent, exact_series(model, 1.0))
+        calibrate(silent, exact_series(model, 1.0))

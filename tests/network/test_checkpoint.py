@@ -20,6 +20,18 @@ def small(seed: int = 0) -> UNet:
     return UNet(UNetConfig(filters=(4, 8), dropout=0.2))
 
 
+def test_half_precision_halves_the_file_and_keeps_the_weights_to_a_thousandth(tmp_path):
+    torch.manual_seed(0)
+    model = UNet(UNetConfig(filters=(16, 32)))
+    save_model(tmp_path / "full.pt", model)
+    save_model(tmp_path / "half.pt", model, half=True)
+    sizes = [(tmp_path / name).stat().st_size for name in ("full.pt", "half.pt")]
+    assert sizes[1] < 0.6 * sizes[0]
+    again, _ = load_model(tmp_path / "half.pt")
+    for name, tensor in model.state_dict().items():
+        torch.testing.assert_close(again.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
+
+
 def test_a_model_comes_back_exactly_with_its_origin(tmp_path):
     model = small().to(memory_format=torch.channels_last)
     save_model(tmp_path / "models" / "wave.pt", model, provenance={"runs": ["a", "b"], "seed": 3})

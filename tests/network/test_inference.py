@@ -72,6 +72,23 @@ def test_dropout_adds_to_the_stated_uncertainty_and_is_repeatable():
     np.testing.assert_array_equal(flow, predict(model, *frames(), scale=1.0)[0])
 
 
+@pytest.mark.parametrize("tile", [50, 1000])
+def test_four_views_follow_a_motion_that_is_turned_or_exchanged_exactly(tile):
+    """The average over views has the symmetry of the motion, which the network alone has not."""
+    model = lively()
+    first, second = frames(height=144, width=128)  # no padding, so that a turn is one
+    flow, sd = predict(model, first, second, scale=1.0, views=4, tile=tile)
+    turned, turned_sd = predict(
+        model, first[:, ::-1, ::-1], second[:, ::-1, ::-1], scale=1.0, views=4, tile=tile
+    )
+    np.testing.assert_allclose(-turned[..., ::-1, ::-1], flow, atol=1e-5)
+    np.testing.assert_allclose(turned_sd[..., ::-1, ::-1], sd, rtol=1e-4)
+    dark, _ = predict(model, -first, -second, scale=1.0, views=4, tile=tile)
+    np.testing.assert_allclose(dark, flow, atol=1e-5)
+    plain, _ = predict(model, first, second, scale=1.0)
+    assert np.abs(plain - flow).max() > 0.01
+
+
 def test_without_any_source_the_uncertainty_is_unknown():
     model = lively(log_variance=False)
     assert np.isnan(predict(model, *frames(), scale=1.0)[1]).all()
@@ -86,3 +103,5 @@ def test_wrong_shapes_and_half_precision_on_a_cpu_are_refused():
         predict(lively(), first, second[:1], scale=1.0)
     with pytest.raises(UemError, match="GPU"):
         predict(lively(), first, second, scale=1.0, precision="bfloat16")
+    with pytest.raises(UemError, match="1, 2 or 4"):
+        predict(lively(), first, second, scale=1.0, views=3)

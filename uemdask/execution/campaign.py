@@ -6,7 +6,7 @@ import glob
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,6 +15,7 @@ from uemdask.readers.yaml_text import parse_yaml, read_yaml
 from uemdask.regions import parse_rois
 from uemdask.regions.roi import RELEVANT_MASK
 from uemdask.stages import StageParameters
+from uemdask.stages.train import Start, TrainParameters
 
 
 class _Strict(BaseModel):
@@ -64,7 +65,8 @@ class Campaign(_Strict):
     rois : list
         Regions of interest of every run.
     model : str
-        ``new`` to train one, or the file of a model.
+        ``base`` to train one from the base model, ``new`` to train one from nothing, or the file
+        of a model, which is taken as it is.
     one_model : {"all", "each"}
         One model for all runs together, or one each.
     parameters : StageParameters
@@ -75,7 +77,7 @@ class Campaign(_Strict):
     runs: list[RunEntry] = Field(min_length=1)
     defaults: RawEntry = Field(default_factory=RawEntry)
     rois: list[dict[str, Any]] = Field(default_factory=list)
-    model: str = "new"
+    model: str = "base"
     one_model: Literal["all", "each"] = "all"
     parameters: StageParameters = Field(default_factory=StageParameters)
 
@@ -107,6 +109,11 @@ class Plan(_Strict):
     model: str
     one_model: Literal["all", "each"]
 
+    @property
+    def start(self) -> Start | None:
+        """Where training starts; None where a model is given and nothing is trained."""
+        return self.model if self.model in get_args(Start) else None  # type: ignore[return-value]
+
 
 def read_campaign(
     path: Path,
@@ -131,7 +138,7 @@ def read_campaign(
         if output is not None:
             found["output"] = str(output.absolute())
         if model is not None:
-            found["model"] = model if model == "new" else str(Path(model).absolute())
+            found["model"] = _model_name(model, Path.cwd())
         if parameters:
             found["parameters"] = _merge(found.get("parameters") or {}, parameters)
     return plan_campaign(found, name=path.stem, folder=path.parent, subject=str(path))
@@ -227,15 +234,19 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
         for twice, count in stores.items()
         if count > 1
     ]
+    if campaign.model == "base" and campaign.parameters.train.unet != TrainParameters().unet:
+        faults.append(
+            "parameters.train.unet: the base model has its own network; leave this out, or train "
+            "from nothing with model 'new'"
+        )
     if faults:
         raise FaultsError(subject, faults)
-    model = campaign.model if campaign.model == "new" else str(folder / campaign.model)
     return Plan(
         # Runs trained alone must not overwrite each other's models in a shared output.
         name=runs[0].name if len(runs) == 1 else name,
         output=output,
         runs=runs,
-        model=model,
+        model=_model_name(campaign.model, folder),
         one_model=campaign.one_model,
     )
 
@@ -244,7 +255,7 @@ def plan_runs(
     paths: Sequence[Path],
     *,
     output: Path | None = None,
-    model: str = "new",
+    model: str = "base",
     parameters: dict[str, Any] | None = None,
 ) -> Plan:
     """Plan runs named on the command line: stores, raw folders or stacks.
@@ -263,7 +274,7 @@ def plan_runs(
         {
             "output": str((output or default).absolute()),
             "runs": entries,
-            "model": model if model == "new" else str(Path(model).absolute()),
+            "model": _model_name(model, Path.cwd()),
             "parameters": parameters or {},
         },
         name="model",
@@ -294,7 +305,12 @@ def plan_ingest(
     parameters = StageParameters.model_validate({"ingest": ingest})
     store = store.absolute()
     run = PlannedRun(name=store.stem, store=store, parameters=parameters)
-    return Plan(name=run.name, output=store.parent, runs=[run], model="new", one_model="all")
+    return Plan(name=run.name, output=store.parent, runs=[run], model="base", one_model="all")
+
+
+def _model_name(model: str, folder: Path) -> str:
+    """Return ``base``, ``new``, or the absolute path of a model's file."""
+    return model if model in get_args(Start) else str((folder / model).absolute())
 
 
 def _resolve(folder: Path, text: str) -> list[Path]:

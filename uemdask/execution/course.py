@@ -12,9 +12,10 @@ from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.ledger import Ledger
+from uemdask.network import BASE_MODEL, model_digest
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
 from uemdask.stages.ingest import IngestParameters, create_from_raw
-from uemdask.stages.train import TRAIN, TrainParameters
+from uemdask.stages.train import TRAIN, Start, TrainParameters
 
 
 @dataclass
@@ -178,9 +179,24 @@ def _stage(run: Run, stage: Stage, parameters: Any, digest: str) -> Iterator[Pha
     run.finish(stage.name)
 
 
-def training_digest(parameters: TrainParameters, labels: Sequence[str]) -> str:
+def training_digest(parameters: TrainParameters, start: Start, labels: Sequence[str]) -> str:
     """Return the digest of a training on runs with these digests of their labels."""
-    return digest_of("train", TRAIN.version, parameters.model_dump(mode="json"), list(labels))
+    weights = model_digest(BASE_MODEL) if start == "base" else start
+    values = parameters.model_dump(mode="json")
+    return digest_of("train", TRAIN.version, values, weights, list(labels))
+
+
+def is_trained(record: dict[str, Any], digest: str, model: Path) -> bool:
+    """Return whether a run's record of training is of this training, and its model still there.
+
+    Another campaign of the same name may have put its own model in the place.
+    """
+    if not record.get("finished") or record["results"].get("training_digest") != digest:
+        return False
+    try:
+        return model_digest(model) == record["results"]["model_digest"]
+    except UemError:
+        return False
 
 
 def discard_half_store(store: Path) -> None:

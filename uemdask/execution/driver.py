@@ -28,6 +28,7 @@ from uemdask.execution.course import (
     TrainingWanted,
     course,
     discard_half_store,
+    is_trained,
     training_digest,
 )
 from uemdask.execution.ledger import Ledger, ledger_path
@@ -282,7 +283,7 @@ class Driver:
     def _start_training(self) -> None:
         """Train, or take the given model, as soon as all runs that want it have come this far."""
         wanting = [a for a in self._runs if a.idle and isinstance(a.work, TrainingWanted)]
-        if self._plan.model != "new":
+        if self._plan.start is None:
             for active in wanting:
                 self._take_model(active)
         elif self._plan.one_model == "each":
@@ -303,13 +304,13 @@ class Driver:
     def _train(self, members: list[_Active], name: str) -> None:
         parameters: TrainParameters = members[0].planned.parameters.train
         runs = [a.work.run for a in members if isinstance(a.work, TrainingWanted)]
-        digest = training_digest(parameters, [run.stage("label")["digest"] for run in runs])
+        start = self._plan.start
+        assert start is not None
+        labels = [run.stage("label")["digest"] for run in runs]
+        digest = training_digest(parameters, start, labels)
         model = self._plan.output / "models" / f"{name}.pt"
         records = [run.stage("train") for run in runs]
-        if model.exists() and all(
-            record.get("finished") and record["results"].get("training_digest") == digest
-            for record in records
-        ):
+        if all(is_trained(record, digest, model) for record in records):
             # The folder may have been moved since.
             self._trained(members, records[0]["results"] | {"model": str(model.absolute())})
             return
@@ -325,6 +326,7 @@ class Driver:
             [str(run.path) for run in runs],
             str(model),
             parameters.model_dump(mode="json"),
+            start,
             digest,
             self._cluster.training_threads if alone else 1,
         )
@@ -354,8 +356,9 @@ class Driver:
                 work.run.begin("train", digest=digest, parameters=parameters)
                 work.run.note("train", results=results)
                 work.run.finish("train")
-            elif record["results"].get("model") != results["model"]:
-                work.run.note("train", results={"model": results["model"]})
+            else:  # the same weights by another training, or from another folder
+                parameters = active.planned.parameters.train.model_dump(mode="json")
+                work.run.note("train", parameters=parameters, results=results)
             self._advance(active)
 
     def _report_training(self) -> None:

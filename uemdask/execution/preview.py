@@ -9,7 +9,7 @@ from pathlib import Path
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import is_export, lacks_wave, training_digest
+from uemdask.execution.course import is_export, is_trained, lacks_wave, training_digest
 from uemdask.execution.status import run_status
 from uemdask.readers import inspect_raw
 from uemdask.stages import STAGE_BY_NAME, digest_of
@@ -58,7 +58,7 @@ def preview(plan: Plan, *, only: Sequence[str] = ()) -> Preview:
     runs = [_expect(planned, only) for planned in plan.runs]
     lines = [f"output: {plan.output}", f"model: {plan.model}, one for {plan.one_model}"]
     model_fault = ""
-    if plan.model != "new":
+    if plan.start is None:
         try:
             use_model(Path(plan.model))
         except UemError as error:
@@ -150,7 +150,7 @@ def _trains(found: _Expected, members: Sequence[_Expected], plan: Plan) -> bool:
     record = found.run.stage("train")
     if not record.get("finished"):
         return True
-    if plan.model != "new":
+    if plan.start is None:
         try:
             digest = use_model(Path(plan.model))["model_digest"]
         except UemError:
@@ -158,7 +158,6 @@ def _trains(found: _Expected, members: Sequence[_Expected], plan: Plan) -> bool:
         return bool(record["digest"] != digest_of("train", digest))
     name = plan.name if plan.one_model == "all" else found.planned.name
     wanted = training_digest(
-        members[0].planned.parameters.train, [m.digests["label"] for m in members]
+        members[0].planned.parameters.train, plan.start, [m.digests["label"] for m in members]
     )
-    known = record["results"].get("training_digest") == wanted
-    return not (known and (plan.output / "models" / f"{name}.pt").exists())
+    return not is_trained(record, wanted, plan.output / "models" / f"{name}.pt")

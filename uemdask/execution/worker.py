@@ -16,7 +16,7 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.stages import STAGE_BY_NAME
-from uemdask.stages.train import TrainParameters, train_model
+from uemdask.stages.train import Start, TrainParameters, train_model
 
 
 class _ToldElsewhere(logging.Filter):
@@ -42,7 +42,7 @@ def run_task(
     UemError
         If the stage has been begun anew since; then this task is one of a driver that is gone.
     """
-    start = time.perf_counter()
+    begun = time.perf_counter()
     _prepare(1)
     run, found = Run(store), STAGE_BY_NAME[stage]
     if run.identity(stage) != made:
@@ -52,24 +52,30 @@ def run_task(
     )
     return {
         "receipt": receipt,
-        "seconds": round(time.perf_counter() - start, 3),
+        "seconds": round(time.perf_counter() - begun, 3),
         "worker": f"{socket.gethostname()}:{os.getpid()}",
     }
 
 
 def train_task(
-    stores: list[str], model: str, parameters: dict[str, Any], digest: str, threads: int
+    stores: list[str],
+    model: str,
+    parameters: dict[str, Any],
+    start: Start,
+    digest: str,
+    threads: int,
 ) -> dict[str, Any]:
     """Train one model on the labelled runs in `stores`; a checkpoint beside it is taken up."""
-    start = time.perf_counter()
+    begun = time.perf_counter()
     _prepare(threads)
     receipt = train_model(
         [Run(store) for store in stores],
         Path(model),
         TrainParameters.model_validate(parameters),
+        start=start,
         digest=digest,
     )
-    return receipt | {"seconds": round(time.perf_counter() - start, 3)}
+    return receipt | {"seconds": round(time.perf_counter() - begun, 3)}
 
 
 def _prepare(threads: int) -> None:

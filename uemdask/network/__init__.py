@@ -1,7 +1,8 @@
 """The network: shape, losses, training, inference. Arrays in, arrays out."""
 
 from uemdask.network.amplitude import normalise, wave_scale
-from uemdask.network.calibration import deviation_factor
+from uemdask.network.base import BASE_MODEL
+from uemdask.network.calibration import Calibration, calibrate
 from uemdask.network.checkpoint import load_model, model_digest, save_model
 from uemdask.network.device import choose_device
 from uemdask.network.inference import predict
@@ -11,8 +12,10 @@ from uemdask.network.training import TrainingResult, held_out_error, train
 from uemdask.network.unet import UNet, UNetConfig
 
 __all__ = [
+    "BASE_MODEL",
     "Batch",
     "BatchSource",
+    "Calibration",
     "MixedSource",
     "Series",
     "SeriesSource",
@@ -20,9 +23,9 @@ __all__ = [
     "TrainingResult",
     "UNet",
     "UNetConfig",
+    "calibrate",
     "choose_baselines",
     "choose_device",
-    "deviation_factor",
     "held_out_error",
     "load_model",
     "model_digest",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 
@@ -17,16 +19,33 @@ ONE_SIGMA = 0.683
 _PAIRS = 12
 
 
-def deviation_factor(
+@dataclass(frozen=True)
+class Calibration:
+    """What a network's errors are on a series with exact truth.
+
+    Attributes
+    ----------
+    deviation_factor : float
+        By which the stated standard deviation must be multiplied: with it, 68.3 % of the errors
+        of a component lie within one standard deviation. Above 0.
+    region_error : float
+        Root mean square over pairs of the error of the mean displacement, as a share of it: what
+        all pixels have in common, and no averaging takes away.
+    """
+
+    deviation_factor: float
+    region_error: float
+
+
+def calibrate(
     model: UNet,
     series: Series,
     *,
     device: torch.device | str = "cpu",
+    views: int = 1,
     samples: int = 0,
-) -> float:
-    """Return the factor by which the stated standard deviation must be multiplied.
-
-    With it, 68.3 % of the errors of a component lie within one standard deviation.
+) -> Calibration:
+    """Find the errors of a network where the truth is known.
 
     Parameters
     ----------
@@ -37,13 +56,14 @@ def deviation_factor(
         count.
     device : torch.device or str
         Where to compute.
+    views : int
+        As will be used for the run, see `predict`.
     samples : int
         Monte-Carlo dropout samples, as will be used for the run.
 
     Returns
     -------
-    float
-        Above 0; 1 where the stated deviation is right already.
+    Calibration
 
     Raises
     ------
@@ -60,11 +80,21 @@ def deviation_factor(
         series.wave[series.frame_to[pairs]],
         scale=series.scale,
         device=device,
+        views=views,
         samples=samples,
     )
     if not np.isfinite(sd).all():
         raise UemError("the network states no deviation; train one with 'log_variance'")
-    error = np.abs(flow - series.label[pairs])
-    seen = np.broadcast_to(series.confidence[pairs][:, None] > 0, error.shape)
-    ratio = error[seen] / np.maximum(sd[seen], np.finfo(np.float32).tiny)
-    return max(float(np.quantile(ratio, ONE_SIGMA)), 1e-3)
+    truth, inside = series.label[pairs].astype(np.float32), series.confidence[pairs] > 0
+    seen = np.broadcast_to(inside[:, None], truth.shape)
+    ratio = np.abs(flow - truth)[seen] / np.maximum(sd[seen], np.finfo(np.float32).tiny)
+    size = np.linalg.norm(truth, axis=1)
+    along = (flow * truth).sum(axis=1) / np.maximum(size, np.finfo(np.float32).tiny)
+    total = (size * inside).sum(axis=(1, 2), dtype=np.float64)
+    found = (along * inside).sum(axis=(1, 2), dtype=np.float64)
+    moving = total > 0
+    errors = found[moving] / total[moving] - 1
+    return Calibration(
+        deviation_factor=max(float(np.quantile(ratio, ONE_SIGMA)), 1e-3),
+        region_error=float(np.sqrt(np.mean(errors**2))) if moving.any() else 0.0,
+    )

@@ -74,8 +74,8 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
         raise UemError(f"{path}: there is no such model file; check the path.") from None
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
         raise UemError(
-            f"{path}: this is not a model or checkpoint file, or it is damaged; "
-            "remove it to start anew."
+            f"{path}: this is not a model or checkpoint file, or it is damaged; name another file, "
+            "or remove it if it is a checkpoint that a training wrote."
         ) from error
     if not isinstance(content, dict) or "format" not in content:
         raise UemError(f"{path}: this file was not written by uemdask; choose another one.")
@@ -88,7 +88,11 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
 
 
 def save_model(
-    path: Path | str, model: UNet, *, provenance: Mapping[str, Any] | None = None
+    path: Path | str,
+    model: UNet,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    half: bool = False,
 ) -> str:
     """Write a network's weights, shape and origin, and return its digest.
 
@@ -100,6 +104,8 @@ def save_model(
         The network.
     provenance : mapping, optional
         What made it: plain values such as the training configuration and the data's digests.
+    half : bool
+        Store weights as float16: half the size, 5e-4 of each weight lost.
 
     Returns
     -------
@@ -115,7 +121,10 @@ def save_model(
         path,
         {
             "unet": model.config.model_dump(mode="json"),
-            "weights": _plain(model.state_dict()),
+            "weights": {
+                name: tensor.half() if half else tensor
+                for name, tensor in _plain(model.state_dict()).items()
+            },
             "provenance": dict(provenance or {}),
         },
     )

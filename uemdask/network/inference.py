@@ -26,6 +26,7 @@ def predict(
     tile: int = 1024,
     overlap: int | None = None,
     device: torch.device | str = "cpu",
+    views: int = 1,
     samples: int = 0,
     seed: int = 0,
     precision: Literal["float32", "float16", "bfloat16"] = "float32",
@@ -47,6 +48,10 @@ def predict(
         network, and then tiling does not change the result (to 1e-5 of the flow). Less is faster.
     device : torch.device or str
         Where to compute.
+    views : int
+        1, 2 or 4: average over the pair as it is, turned by half a turn, and both with bright and
+        dark exchanged. The motion is the same in all of them; what the network makes of its own
+        is not, and averages out.
     samples : int
         Monte-Carlo dropout: number of thinned networks whose spread is added to the standard
         deviation. 0 leaves it out.
@@ -65,7 +70,8 @@ def predict(
     Raises
     ------
     UemError
-        If shapes do not fit, or half precision is asked for on a CPU.
+        If shapes do not fit, the number of views is another, or half precision is asked for on a
+        CPU.
 
     Notes
     -----
@@ -79,6 +85,8 @@ def predict(
         )
     if precision != "float32" and device.type == "cpu":
         raise UemError(f"The precision is {precision}, which only helps on a GPU; use float32.")
+    if views not in _VIEWS:
+        raise UemError(f"views: found {views}; take 1, 2 or 4.")
     model = model.eval().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     stride = model.config.stride
     overlap = model.config.reach if overlap is None else _up(overlap, stride)
@@ -104,7 +112,7 @@ def predict(
                     rows = slice(max(0, top - overlap), top + tile + overlap)
                     columns = slice(max(0, left - overlap), left + tile + overlap)
                     piece = images[..., rows, columns].to(device)
-                    found = _estimate(model, piece, samples, seed)
+                    found = _seen(model, piece, views, samples, seed)
                     kept_y = slice(top, min(top + tile, height))
                     kept_x = slice(left, min(left + tile, width))
                     inner = (
@@ -115,6 +123,20 @@ def predict(
                     flow[some, :, kept_y, kept_x] = found[0][inner].float().cpu().numpy()
                     sd[some, :, kept_y, kept_x] = found[1][inner].float().cpu().numpy()
     return flow, sd
+
+
+def _seen(
+    model: UNet, images: torch.Tensor, views: int, samples: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Average flow and variance over views of the same motion."""
+    flow = variance = torch.zeros((), device=images.device)
+    for turned, sign in _VIEWS[views]:
+        seen = sign * (images.flip(-2, -1) if turned else images)
+        moved, sd = _estimate(model, seen, samples, seed)
+        if turned:  # what ran to the right now runs to the left
+            moved, sd = -moved.flip(-2, -1), sd.flip(-2, -1)
+        flow, variance = flow + moved / views, variance + sd.square() / views
+    return flow, variance.sqrt()
 
 
 def _estimate(
@@ -139,6 +161,13 @@ def _estimate(
 def _up(length: int, stride: int) -> int:
     return -(-length // stride) * stride
 
+
+# By their number: whether turned by half a turn, and the sign of the wave.
+_VIEWS: dict[int, tuple[tuple[bool, int], ...]] = {
+    1: ((False, 1),),
+    2: ((False, 1), (True, 1)),
+    4: ((False, 1), (True, 1), (False, -1), (True, -1)),
+}
 
 _TYPES = {
     "float32": torch.float32,

@@ -103,7 +103,7 @@ def _reconstruct(
 ) -> dict[str, torch.Tensor]:
     """Compare frames over all baselines, along joined flows of shape (n, length, 2, y, x)."""
     count, length = flow.shape[:2]
-    even = crops.frames / strength
+    images = crops.frames / strength if config.even_amplitude else crops.frames
     photometric, gradient = [], []
     joined = flow
     for baseline in range(1, length + 1):
@@ -116,8 +116,8 @@ def _reconstruct(
         if baseline not in config.baselines:
             continue
         arguments = (
-            even[:, :windows].flatten(0, 1)[:, None],
-            even[:, baseline:].flatten(0, 1)[:, None],
+            images[:, :windows].flatten(0, 1)[:, None],
+            images[:, baseline:].flatten(0, 1)[:, None],
             joined.flatten(0, 1),
             crops.weight[:, None].expand(-1, windows, -1, -1).flatten(0, 1),
         )

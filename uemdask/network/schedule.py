@@ -34,6 +34,9 @@ class TrainingConfig(BaseModel):
         Neighbouring band-passed frames share their noise, which stays where it is and so makes
         every displacement too small; over a few frames it is gone. `choose_baselines` gives
         those that suit a wave.
+    even_amplitude : bool
+        Divide the images by their local strength before they are compared. Without it a wave
+        that grows or fades pulls on the flow.
     photometric, gradient, smoothness, consistency, aperture, anchor, uncertainty : float
         Weights of the fine-tuning losses.
     guard_tolerance : float
@@ -60,6 +63,7 @@ class TrainingConfig(BaseModel):
     weight_decay: float = Field(default=1e-4, ge=0)
     gradient_norm: float = Field(default=1.0, gt=0)
     baselines: tuple[Annotated[int, Field(ge=1)], ...] = (4,)
+    even_amplitude: bool = True
     photometric: float = Field(default=1.0, ge=0)
     gradient: float = Field(default=2.0, ge=0)
     smoothness: float = Field(default=1.0, ge=0)

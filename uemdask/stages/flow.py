@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,12 +15,12 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import FIELD_LIMIT, round_flow, round_mantissa, speed_and_angle, valid_pixels
-from uemdask.network import UNet, choose_device, deviation_factor, load_model, model_digest, predict
+from uemdask.network import UNet, calibrate, choose_device, load_model, model_digest, predict
 from uemdask.spectrum import local_wavevector, smooth, travel_index
 from uemdask.spectrum import wavelength as wavelength_of
 from uemdask.stages.complex_wave import check_wave, read_complex_wave
 from uemdask.stages.frames import widened
-from uemdask.stages.spectrum import band_of
+from uemdask.stages.spectrum import band_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.twin import twin_series
 
@@ -40,6 +41,9 @@ class FlowParameters(Parameters):
 
     Attributes
     ----------
+    views : int
+        1, 2 or 4 views of each pair that are averaged, see `uemdask.network.predict`; the cost
+        rises with them.
     samples : int
         Monte-Carlo dropout samples per pair for `flow_sd`; 0 uses only the stated variance.
     travel_threshold : float
@@ -56,6 +60,7 @@ class FlowParameters(Parameters):
         Also store `speed` and `angle`, which follow from `flow`.
     """
 
+    views: Literal[1, 2, 4] = 4
     samples: int = Field(default=0, ge=0)
     travel_threshold: float = 0.5
     noise_threshold: float = 2.0
@@ -77,10 +82,13 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     try:
         twin = twin_series(run, seed=_TWIN_SEED)
     except UemError as error:
-        return {"deviation_factor": 1.0, "calibrated": False, "reason": str(error)}
+        unknown = {"deviation_factor": 1.0, "region_error": 0.0}
+        return unknown | {"calibrated": False, "reason": str(error)}
     model, device = _model(run)
-    factor = deviation_factor(model, twin, device=device, samples=parameters.samples)
-    return {"deviation_factor": factor, "calibrated": True, "reason": ""}
+    found = calibrate(
+        model, twin, device=device, views=parameters.views, samples=parameters.samples
+    )
+    return asdict(found) | {"calibrated": True, "reason": ""}
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
@@ -136,6 +144,7 @@ def _predict(
         wave[pairs[:, 1] - first],
         scale=run.stage("spectrum")["results"]["wave_scale"],
         device=device,
+        views=parameters.views,
         samples=parameters.samples,
     )
     factor = np.float32(run.stage("flow")["results"]["deviation_factor"])
@@ -149,7 +158,7 @@ def _valid(
         run, region, (int(pairs.min()), int(pairs.max())), band=band_of(run), halo=_WAVE_HALO
     )
     noise = run.stage("spectrum")["results"]["wave_noise"]
-    sizes, mask = run.sizes, run.read("mask", region)
+    sizes, mask = run.sizes, run.read("mask", region) & travels_over_all(run, region)
     # Amplitude in units of its noise, and at least a share of the pixel's own: the window of the
     # band-pass carries a trace of the wave into the frames before it came.
     own = parameters.strength_threshold * run.read("peak_amplitude", region)
@@ -157,7 +166,11 @@ def _valid(
     travel = [travel_index(Z, sigma=_PHASE_SIGMA)[wave.inner] for Z in wave.values]
     power = [smooth(np.abs(Z) ** 2, _PHASE_SIGMA)[wave.inner] for Z in wave.values]
     valid = np.empty((len(pairs), *mask.shape), bool)
+    told = _told(run, pairs, parameters)
     for i, (start, end) in enumerate(pairs - wave.first):
+        if not told[i]:
+            valid[i] = False
+            continue
         length = wavelength_of(local_wavevector(wave.values[start], sigma=_PHASE_SIGMA))
         # Both frames have a say: in one of them the wave may not have come yet.
         valid[i] = valid_pixels(
@@ -173,6 +186,19 @@ def _valid(
             field_limit=parameters.field_limit,
         )
     return valid
+
+
+def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray:
+    """Return the pairs in which a motion can be told at all.
+
+    Not those in which the wave runs on by too many wavelengths, whatever the flow says: the next
+    front looks the same. Not those from before time zero: there is no wave yet, only the trace
+    that the window of the band-pass carries there.
+    """
+    delays = run.read("time")
+    start, end = delays[pairs[:, 0]], delays[pairs[:, 1]]
+    periods = band_of(run).centre * 1e-3 * (end - start)
+    return np.asarray((periods < parameters.displacement_limit) & (start >= 0))
 
 
 FLOW = Stage(

@@ -14,7 +14,10 @@ from uemdask.cube import Run
 from uemdask.cube.layout import PAIRS, TILE, Region, regions
 from uemdask.errors import UemError
 from uemdask.network import (
+    BASE_MODEL,
     Batch,
+    BatchSource,
+    MixedSource,
     Series,
     SeriesSource,
     TrainingConfig,
@@ -36,8 +39,31 @@ _Part = TypeVar("_Part")
 
 _BYTES_PER_PIXEL = 7  # of a frame: half-precision wave and label, one byte of confidence
 _BLOCK = TILE  # edge of the parts of a run that does not fit, px
-_TWINS = 4  # runs at most whose simulated twins judge the fine-tuning
+_TWINS = 4  # runs at most that get simulated twins
+# Seeds of the twins to learn from, and of those that judge the fine-tuning.
+_LEARN_SEED, _JUDGE_SEED = 0, 1000
 _HELD_OUT_CROPS = 24
+_LARGEST_CROP, _CROP_STEP = 256, 32  # px
+
+#: Where a training starts: the base model, or nothing.
+Start = Literal["base", "new"]
+
+
+class AdaptParameters(Parameters):
+    """Length and rates where training starts from the base model.
+
+    Attributes
+    ----------
+    steps, rate : int, float
+        Steps on labels and exact truth, and highest learning rate.
+    finetune_steps, finetune_rate : int, float
+        Steps without labels, and highest learning rate: small, from weights that are good.
+    """
+
+    steps: int = Field(default=300, ge=0)
+    rate: float = Field(default=1e-3, gt=0)
+    finetune_steps: int = Field(default=20, ge=0)
+    finetune_rate: float = Field(default=1e-4, gt=0)
 
 
 class TrainParameters(Parameters):
@@ -46,9 +72,15 @@ class TrainParameters(Parameters):
     Attributes
     ----------
     unet : UNetConfig
-        The network.
+        The network, where training starts from nothing; the base model has its own.
     training : TrainingConfig
         Steps, rates, losses, seed.
+    adapt : AdaptParameters
+        Steps and rates in place of those of `training`, where training starts from the base
+        model.
+    exact_share : float
+        Share of the first phase that learns from simulated twins of the runs, with their exact
+        displacement, rather than from labels.
     baselines : "auto" or tuple of int
         Distances in frames over which fine-tuning compares images; chosen from frequency and
         delay step where "auto".
@@ -59,6 +91,8 @@ class TrainParameters(Parameters):
 
     unet: UNetConfig = UNetConfig()
     training: TrainingConfig = TrainingConfig()
+    adapt: AdaptParameters = AdaptParameters()
+    exact_share: float = Field(default=0.25, ge=0, lt=1)
     baselines: Literal["auto"] | tuple[int, ...] = "auto"
     memory: float = Field(default=0.75, gt=0)
 
@@ -81,9 +115,11 @@ def use_model(path: Path) -> dict[str, Any]:
 
 
 def train_model(
-    runs: list[Run], model: Path, parameters: TrainParameters, *, digest: str
+    runs: list[Run], model: Path, parameters: TrainParameters, *, start: Start, digest: str
 ) -> dict[str, Any]:
     """Train a network on labelled runs, write it to `model`, and return its record.
+
+    It starts from the base model, or from nothing.
 
     A checkpoint beside the model with the same `digest` is taken up. Runs without relevant
     pixels are left out; where none is left, the network stays as it was initialised.
@@ -95,20 +131,28 @@ def train_model(
     entries = [{"phase": "start", "device": reason}, *entries]
     history.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     trainable = [run for run in runs if run.read("mask").any()]
+    base = load_model(BASE_MODEL)[0] if start == "base" else None
     if trainable:
         # Before the training data are loaded: twins take memory while they are made.
-        held_out = _held_out(trainable, parameters.training)
-        blocks = _load(trainable, parameters.memory * 2**30)
-        training = _training(trainable, parameters, guarded=held_out is not None)
+        training = _training(trainable, parameters, start)
+        held_out = _held_out(trainable, training)
+        twins = _twins(trainable, parameters.training.seed + _LEARN_SEED)
+        source: BatchSource = SeriesSource(_load(trainable, parameters.memory * 2**30))
+        if twins and parameters.exact_share:
+            share = parameters.exact_share
+            source = MixedSource([(source, 1 - share), (SeriesSource(twins), share)])
+        if held_out is None:  # nothing would notice that fine-tuning does harm
+            training = training.model_copy(update={"finetune_steps": 0})
 
         def report(entry: dict[str, Any]) -> None:
             with history.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(entry) + "\n")
 
         result = train(
-            SeriesSource(blocks),
+            source,
             training,
             parameters.unet,
+            start=base,
             checkpoint=checkpoint,
             device=device,
             held_out=held_out,
@@ -117,12 +161,13 @@ def train_model(
         network = result.model
     else:
         torch.manual_seed(parameters.training.seed)
-        network = UNet(parameters.unet)
+        network = base or UNet(parameters.unet)
     found = save_model(
         model,
         network,
         provenance={
             "runs": [run.name for run in trainable],
+            "start": start,
             "parameters": parameters.model_dump(mode="json"),
         },
     )
@@ -131,37 +176,56 @@ def train_model(
         "model": str(model.absolute()),
         "model_digest": found,
         "trained": bool(trainable),
+        "start": start,
         "runs": [run.name for run in trainable],
         "device": reason,
     }
 
 
-def _training(runs: list[Run], parameters: TrainParameters, *, guarded: bool) -> TrainingConfig:
-    """Return the settings of the training with what depends on the runs filled in."""
+def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> TrainingConfig:
+    """Return the settings of the training with what depends on runs and start filled in."""
     training = parameters.training
+    if start == "base":
+        adapt = parameters.adapt
+        adapted = {
+            "pretrain_steps": adapt.steps,
+            "pretrain_rate": adapt.rate,
+            "finetune_steps": adapt.finetune_steps,
+            "finetune_rate": adapt.finetune_rate,
+        }
+        training = training.model_copy(update=adapted)
+    # A crop must show a long wave as the whole frame does; the pixels of a batch stay the same.
+    longest = max(run.stage("spectrum")["results"]["wavelength_px"] for run in runs)
+    crop = int(min(2 * longest, _LARGEST_CROP) // _CROP_STEP * _CROP_STEP)
+    if crop > training.crop:
+        batch = max(1, round(training.batch * (training.crop / crop) ** 2))
+        training = training.model_copy(update={"crop": crop, "batch": batch})
     baselines = parameters.baselines
     if baselines == "auto":
         frequency = max(band_of(run).centre for run in runs)
         step = max(float(np.median(np.diff(usable_frames(run)[1]))) for run in runs)
         baselines = choose_baselines(frequency, step)
-    # Without a twin nothing would notice that fine-tuning does harm.
-    steps = training.finetune_steps if guarded else 0
-    return training.model_copy(update={"baselines": baselines, "finetune_steps": steps})
+    return training.model_copy(update={"baselines": baselines})
 
 
 def _held_out(runs: list[Run], training: TrainingConfig) -> Batch | None:
     """Return crops of simulated twins of some runs, None where no run can be simulated."""
-    chosen = runs[:: max(1, len(runs) // _TWINS)][:_TWINS]
-    twins = []
-    for number, run in enumerate(chosen):
-        try:
-            twins.append(twin_series(run, seed=training.seed + 1000 + number))
-        except UemError:
-            continue
-    if not twins or not training.finetune_steps:
+    twins = _twins(runs, training.seed + _JUDGE_SEED) if training.finetune_steps else []
+    if not twins:
         return None
     rng = np.random.default_rng([training.seed, _TWINS])
     return SeriesSource(twins).draw(rng, _HELD_OUT_CROPS, crop=128, length=1)
+
+
+def _twins(runs: list[Run], seed: int) -> list[Series]:
+    """Return simulated twins of some runs; none for those that cannot be simulated."""
+    twins = []
+    for number, run in enumerate(_spread(runs, _TWINS)):
+        try:
+            twins.append(twin_series(run, seed=seed + number))
+        except UemError:
+            continue
+    return twins
 
 
 def _load(runs: list[Run], memory: float) -> list[Series]:

@@ -1,0 +1,100 @@
+"""Simulated acquisitions as the stages would hand them to the network, with exact labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from uemdask.align import aligned_ratio, required_halo
+from uemdask.network import Series, wave_scale
+from uemdask.simulate import Acquisition, Truth
+from uemdask.spectrum import (
+    analytic_wave,
+    band_pass_operator,
+    band_passed,
+    directional_filter,
+    smooth,
+)
+
+# What alignment leaves on simulated acquisitions: px rms, and relative.
+_DRIFT_LEFT = 0.05
+_GAIN_LEFT = 0.002
+
+
+def simulated_series(
+    acquisition: Acquisition,
+    *,
+    centre: float | None,
+    smoothing: float,
+    window: float,
+    directional: bool,
+    name: str,
+) -> Series:
+    """Take a simulated acquisition to its wave, with the true displacement as label.
+
+    Frames are corrected with the true drift and gain, off by as much as alignment is.
+
+    Parameters
+    ----------
+    acquisition : Acquisition
+        What was simulated.
+    centre : float, optional
+        Frequency of the band-pass, GHz; the plain ratio of the frames without it.
+    smoothing : float
+        Sigma of the spatial Gaussian, px.
+    window : float
+        Sigma of the temporal window, periods.
+    directional : bool
+        Take out what runs against the wave.
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    Series
+        Confidence 1 where the wave is there, else 0.
+
+    Raises
+    ------
+    UemError
+        If there is no wave.
+    """
+    truth = acquisition.truth()
+    rng = np.random.default_rng([acquisition.scenario.seed, len(truth.delays)])
+    wave = smooth(_ratio(acquisition, truth, rng), smoothing)
+    if centre is not None:
+        operator = band_pass_operator(truth.delays, centre, window=window * 1e3 / centre)
+        if directional:
+            frames = analytic_wave(wave, operator)
+            wave = np.stack([directional_filter(frame).real for frame in frames])
+        else:
+            wave = band_passed(wave, operator)
+    pairs = len(truth.flow)
+    confidence = np.zeros((pairs, *truth.mask.shape), np.uint8)
+    confidence[truth.present] = 255 * truth.mask
+    return Series(
+        wave=wave.astype(np.float16),
+        scale=wave_scale(wave, truth.mask),
+        label=truth.flow.astype(np.float16),
+        confidence=confidence,
+        mask=truth.mask,
+        frame_from=np.arange(pairs),
+        frame_to=np.arange(1, pairs + 1),
+        name=name,
+    )
+
+
+def _ratio(acquisition: Acquisition, truth: Truth, rng: np.random.Generator) -> np.ndarray:
+    """Return the corrected frames over the reference, minus 1."""
+    frames = np.stack([acquisition.frame(i) for i in range(len(acquisition))])
+    drift = truth.drift + rng.normal(0.0, _DRIFT_LEFT / np.sqrt(2), truth.drift.shape)
+    gain = truth.gain * (1 + rng.normal(0.0, _GAIN_LEFT, truth.gain.shape))
+    halo = required_halo(drift)
+    padded = np.pad(frames, ((0, 0), (halo, halo), (halo, halo)), mode="edge")
+    height, width = truth.mask.shape
+    inside = (halo, halo + height, halo, halo + width)
+    before = truth.delays < 0
+    chosen = before if before.any() else np.ones(len(frames), bool)
+    reference = (frames[chosen] / gain[chosen, None, None]).mean(axis=0, dtype=np.float64)
+    return aligned_ratio(
+        padded, reference.astype(np.float32), drift, gain, halo=halo, inside=inside
+    )
