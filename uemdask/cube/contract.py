@@ -186,6 +186,17 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "mode_class", ("mode_class",), "str", "1", "possible modes", "mode", coordinate=True
     ),
+    Variable(
+        "roi_travel_index", ("roi",), "float64", "1",
+        "1 where the wave of the region travels, 0 where it stands", "mode",
+    ),
+    Variable(
+        "roi_relevant_share", ("roi",), "float64", "1", "share of relevant pixels", "mode"
+    ),
+    Variable(
+        "roi_brightness_share", ("roi",), "float64", "1",
+        "share of the variance of the mean brightness that is in the band", "mode",
+    ),
     Variable("mode", ("roi",), "str", "1", "most likely mode of motion", "mode"),
     Variable(
         "mode_probability", ("roi", "mode_class"), "float64", "1", "probability of each mode",

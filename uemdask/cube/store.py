@@ -310,8 +310,10 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
     FaultsError
         If the store breaks the data contract.
     """
-    Run(path)
+    there = set(Run(path).group.array_keys())
     dataset = xr.open_zarr(path, chunks=None)
+    # The listing may still name what has been deleted since, such as `wave`.
+    dataset = dataset.drop_vars([name for name in dataset.variables if name not in there])
     chunks: dict[str, int] = {"time": -1, "pair": layout.PAIRS, "y": layout.TILE, "x": layout.TILE}
     column = dataset.sizes["time"] * layout.TILE**2 * 2  # bytes of 16-bit counts
     if column > 128 * 2**20:

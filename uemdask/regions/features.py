@@ -53,6 +53,9 @@ the estimator. One independent pixel then covers 201 px."""
 _NORMAL_MEDIAN = 1.2533
 """Standard error of a median over that of a mean, for a normal distribution: sqrt(pi / 2)."""
 
+_MEDIAN_SHARE = float((SPEED_EDGES[1] / SPEED_EDGES[0] - 1) / np.sqrt(12))
+"""Standard deviation of an even distribution over a bin of the histogram, of the speed."""
+
 
 def roi_features(
     flow: np.ndarray,
@@ -109,7 +112,7 @@ def roi_features(
 
 
 def finalise(
-    sums: RoiSums, *, correlation_px: float = CORRELATION_PX
+    sums: RoiSums, *, correlation_px: float = CORRELATION_PX, systematic: float = 0.0
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Turn sums over all tiles into feature vectors.
 
@@ -119,6 +122,8 @@ def finalise(
         Added up over all tiles.
     correlation_px : float
         Sigma of the correlation of errors, px; 0 for independent pixels.
+    systematic : float
+        Error of a speed that all pixels have in common, as a share of it.
 
     Returns
     -------
@@ -181,9 +186,19 @@ def finalise(
         "speed_spread": (speed_spread, speed_spread / np.sqrt(2 * effective)),
         "angle_spread": (angle_spread, angle_spread / np.sqrt(2 * effective)),
     }
+    # Speeds that differ by less than a bin can lie anywhere in it.
+    table["median_speed"] = _with(table["median_speed"], _MEDIAN_SHARE)
+    for name in ("mean_speed", "median_speed", "mean_flow_x", "mean_flow_y"):
+        table[name] = _with(table[name], systematic)
     values = np.stack([table[feature.name][0] for feature in FEATURES], axis=1)
     errors = np.stack([table[feature.name][1] for feature in FEATURES], axis=1)
     return values.astype(np.float32), errors.astype(np.float32)
+
+
+def _with(feature: tuple[np.ndarray, np.ndarray], share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Add an error that is a share of the value to a feature's own."""
+    value, error = feature
+    return value, np.hypot(error, share * np.abs(value))
 
 
 def _median(histogram: np.ndarray) -> np.ndarray:

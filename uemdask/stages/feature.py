@@ -121,7 +121,8 @@ def _finish(
         )
         slabs.setdefault(start, []).append(found)
     features, sd = finalise(
-        RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)])
+        RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)]),
+        systematic=run.stage("flow")["results"].get("region_error", 0.0),
     )
     rois = rois_of(run, parameters)
     y, x, masks = run.read("y"), run.read("x"), named_masks(run, parameters)

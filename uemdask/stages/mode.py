@@ -81,6 +81,9 @@ def _classify(
     share = np.full(len(travel), receipt["brightness_share"])
     mode, probability = classify_mode(travel, share, significant)
     sizes = run.sizes | {"mode_class": len(MODES)}
+    run.put("roi_travel_index", travel, sizes)
+    run.put("roi_relevant_share", significant, sizes)
+    run.put("roi_brightness_share", share, sizes)
     run.put("mode_class", list(MODES), sizes)
     run.put("mode", mode.tolist(), sizes)
     run.put("mode_probability", probability, sizes)
