@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from uemdask.errors import UemError
-from uemdask.evaluate import farneback_flows, grey_limits, score_flow, zero_flows
+from uemdask.evaluate import farneback_flows, grey_limits, score_flow, wave_flows, zero_flows
 
 SHAPE = (128, 128)
 
@@ -44,6 +44,19 @@ def test_on_raw_frames_the_static_texture_wins():
     scores = score_flow(farneback_flows(frames, [(0, 1), (1, 2)]), true, mask, present)
     assert 0.9 < scores.epe_relative < 1.1
     assert scores.roi_speed_error_percent > 80
+
+
+@pytest.mark.parametrize(("method", "most"), [("dis", 0.4), ("farneback", 0.7)])
+def test_on_the_wave_alone_opencv_sees_the_motion(method, most):
+    # Crossed wave numbers, so that the displacement along x is defined everywhere.
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    wave = np.stack([0.05 * np.sin((x - 2.0 * t) / 6) * np.sin(y / 7) for t in range(3)])
+    true = np.zeros((2, 2, *SHAPE))
+    true[:, 0] = 2.0
+    mask = np.zeros(SHAPE, bool)
+    mask[20:-20, 20:-20] = True
+    found = wave_flows(wave, [(0, 1), (1, 2)], scale=0.05, wavelength=37.0, method=method)
+    assert score_flow(found, true, mask, np.ones(2, bool)).epe_relative < most
 
 
 class Counting:

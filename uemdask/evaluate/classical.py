@@ -1,4 +1,4 @@
-"""What a microscopist would try first: zero flow, and Farneback on the raw frames."""
+"""What a microscopist would try first: zero flow, and OpenCV on raw or band-passed frames."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from uemdask.errors import UemError
 from uemdask.labels.grey import to_grey
+from uemdask.labels.optical_flow import FlowEstimator, Method
 
 GREY_QUANTILES = (0.001, 0.999)
 """Brightness quantiles of the sampled frames that become black and white."""
@@ -92,6 +93,47 @@ def farneback_flows(
         held = {t: held[t] if t in held else _grey(frames, t, low, high) for t in (start, end)}
         flow = cv2.calcOpticalFlowFarneback(held[start], held[end], None, flags=0, **FARNEBACK)
         yield np.ascontiguousarray(np.moveaxis(flow, -1, 0), dtype=np.float32)
+
+
+def wave_flows(
+    wave: Any,
+    pairs: Iterable[tuple[int, int]],
+    *,
+    scale: float,
+    wavelength: float,
+    method: Method,
+) -> Iterator[npt.NDArray[np.float32]]:
+    """OpenCV on the band-passed, smoothed series in one fixed range: the published way to label.
+
+    Parameters
+    ----------
+    wave : array, (time, y, x)
+        Band-passed, smoothed wave, unit 1; numpy, Zarr or alike, read one frame at a time.
+    pairs : iterable of (int, int)
+        Indices of first and second frame.
+    scale : float
+        The run's amplitude, see `uemdask.labels.grey_scale`.
+    wavelength : float
+        In px; keeps the pyramid from jumping by a whole wavelength.
+    method : {"dis", "farneback"}
+        See `uemdask.labels.FlowEstimator`.
+
+    Yields
+    ------
+    ndarray of float32, (2, y, x)
+        Displacement in px, components ``[x, y]``: ``first(r) = second(r + flow(r))``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wave = np.sin(np.add.outer(np.arange(3), np.tile(np.arange(64) / 5, (64, 1))))
+    >>> [f.shape for f in wave_flows(wave, [(0, 1)], scale=1.0, wavelength=31.0, method="dis")]
+    [(2, 64, 64)]
+    """
+    estimate = FlowEstimator(method, tuple(wave.shape[1:]), wavelength=wavelength)
+    for start, end in pairs:
+        first, second = (to_grey(np.asarray(wave[int(t)]), scale) for t in (start, end))
+        yield estimate(first, second)
 
 
 def _grey(frames: Any, index: int, low: float, high: float) -> npt.NDArray[np.uint8]:

@@ -11,11 +11,15 @@ import numpy as np
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.evaluate.classical import farneback_flows, zero_flows
+from uemdask.evaluate.classical import farneback_flows, wave_flows, zero_flows
 from uemdask.evaluate.masks import area_under_curve, intersection_over_union
-from uemdask.evaluate.scores import FlowScores, score_flow
+from uemdask.evaluate.scores import FlowScores, score_flow, warp_error
 from uemdask.evaluate.table import scores_as_dict, scores_as_text
+from uemdask.labels.optical_flow import Method
+from uemdask.motion import along_pixel_normal
 from uemdask.simulate import Truth
+
+_WARPED_PAIRS = 20  # looked at for the warp error
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
         travelling = mode == "travelling" and bool(known.present[chosen].any())
         if travelling:
             flow = _flow_scores(run, known, chosen)
+        if travelling and "flow" in run and "wave" in run:
+            facts["warp error of the network, of the wave"] = _warp_error(run, known, chosen)
         if "valid" in run:
             valid = run.group["valid"]
             present = known.present[chosen] if travelling else np.ones(len(chosen), bool)
@@ -122,12 +128,24 @@ def _same_pairs(run: Run) -> np.ndarray:
 
 
 def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowScores]:
-    truth, present = known.flow[chosen], known.present[chosen]
+    # A truth moves along the normal in nm, an estimator along that in pixel space.
+    truth = along_pixel_normal(known.flow[chosen], run.pixel_size)
+    present = known.present[chosen]
     pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)
-    estimates: dict[str, Any] = {
-        "zero flow": zero_flows(len(pairs), known.mask.shape),
-        "raw Farneback": farneback_flows(run.group["intensity"], pairs.tolist()),
-    }
+    estimates: dict[str, Any] = {"zero flow": zero_flows(len(pairs), known.mask.shape)}
+    if "intensity" in run:  # an export has no frames
+        estimates["raw Farneback"] = farneback_flows(run.group["intensity"], pairs.tolist())
+    if "wave" in run:
+        found = run.stage("spectrum")["results"]
+        methods: dict[str, Method] = {"wave Farneback": "farneback", "wave DIS": "dis"}
+        for name, method in methods.items():
+            estimates[name] = wave_flows(
+                run.group["wave"],
+                pairs.tolist(),
+                scale=found["grey_scale"],
+                wavelength=found["wavelength_px"],
+                method=method,
+            )
     if "label" in run:
         estimates["labels"] = _each(run, "label")
     scores = {
@@ -139,6 +157,23 @@ def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowSc
             _each(run, "flow"), truth, known.mask, present, flow_sd=_each(run, "flow_sd")
         )
     return scores
+
+
+def _warp_error(run: Run, known: Truth, chosen: np.ndarray) -> float:
+    """Return the mean warp error over a sample of the pairs in which the wave is present."""
+    pairs = np.flatnonzero(known.present[chosen])
+    wave, flow = run.group["wave"], run.group["flow"]
+    ends = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)
+    errors = [
+        warp_error(
+            np.asarray(wave[int(ends[pair, 0])], np.float32),
+            np.asarray(wave[int(ends[pair, 1])], np.float32),
+            np.asarray(flow[int(pair)]),
+            known.mask,
+        )
+        for pair in pairs[:: max(1, len(pairs) // _WARPED_PAIRS)]
+    ]
+    return float(np.mean(errors))
 
 
 def _each(run: Run, name: str) -> Iterator[np.ndarray]:
