@@ -8,11 +8,14 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from uemdask.cube import STAGES
 from uemdask.execution import campaign_status
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
 from uemdask_cli.run import plan_of
+
+_WIDEST = 10_000  # characters
 
 
 @click.command()
@@ -28,8 +31,11 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool) -> int:
     else:
         table = Table("run", *STAGES, box=None)
         for state in states:
-            table.add_row(state.name, *(state.cell(stage) for stage in STAGES))
-        Console().print(table)
+            # A name is text, whatever brackets it has.
+            table.add_row(Text(state.name), *(state.cell(stage) for stage in STAGES))
+        console = Console()
+        # Where nobody looks, a line may be as long as it is: names must not be cut.
+        console.print(table, width=None if console.is_terminal else _WIDEST)
         done = sum(state.done and not state.failed for state in states)
         failed = [state for state in states if state.failed]
         click.echo(f"{done} done, {len(failed)} failed, {len(states) - done - len(failed)} left")
