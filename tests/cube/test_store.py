@@ -1,6 +1,7 @@
 """A run on disk, as xarray, as zarr, and as the stages see it."""
 
 import json
+import shutil
 
 import dask
 import numpy as np
@@ -97,6 +98,12 @@ def test_open_run_is_lazy_and_in_chunks_for_analysis(labelled, frames):
         with pytest.raises(AssertionError, match="computed"):
             dataset["intensity"].compute()
     np.testing.assert_array_equal(dataset["intensity"].compute(), frames)
+
+
+def test_a_variable_that_was_deleted_is_gone_and_not_nan(labelled):
+    assert "mask" in open_run(labelled.path)
+    shutil.rmtree(labelled.path / "mask")
+    assert "mask" not in open_run(labelled.path)
 
 
 def test_open_run_lists_what_breaks_the_contract(run):

@@ -15,6 +15,7 @@ from uemdask.execution.course import TrainingWanted, course
 from uemdask.execution.ledger import ledger_path
 from uemdask.execution.worker import run_task
 from uemdask.network import BASE_MODEL, load_model
+from uemdask.simulate import scenario, simulate, write_acquisition
 
 
 def stamps(store, *names):
@@ -253,12 +254,15 @@ def test_a_run_that_is_half_ingested_and_given_as_a_store_is_not_deleted(raw, pl
     assert again.tasks == [("ingest", "time=16:30")]
 
 
-def test_training_goes_on_from_the_base_model(raw, plan, drive):
+def test_training_goes_on_from_the_base_model(tmp_path, plan, drive):
+    raw = tmp_path
+    write_acquisition(simulate(scenario("plane", shape=(96, 96), frames=60)), raw / "raw")
     quick = {"train": {"adapt": {"steps": 2, "finetune_steps": 0}, "training": {"batch": 2}}}
     adapted = plan(raw, model="base", parameters=quick)
     assert drive(adapted).outcome.done == ["raw"]
     record = Run(raw / "results" / "raw.zarr").stage("train")["results"]
     assert record["start"] == "base"
+    assert record["trained"]
     base, _ = load_model(BASE_MODEL)
     model, provenance = load_model(record["model"])
     assert model.config == base.config

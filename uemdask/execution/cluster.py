@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Literal
 
 import dask
+from dask.utils import parse_bytes
 from distributed import Client, LocalCluster
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from uemdask.errors import FaultsError, UemError, faults_in
 from uemdask.readers.yaml_text import read_yaml
@@ -77,6 +79,16 @@ class ClusterProfile(BaseModel):
     dashboard_port: int = Field(default=8787, ge=0, le=65535)
     address: str | None = None
     scheduler_file: str | None = None
+
+    @field_validator("memory")
+    @classmethod
+    def _is_a_size(cls, memory: str) -> str:
+        if memory != "auto":
+            try:
+                parse_bytes(memory)
+            except ValueError:
+                raise ValueError("needs a size with its unit, such as 2GiB") from None
+        return memory
 
 
 @dataclass(frozen=True)
@@ -163,6 +175,14 @@ def _join(profile: ClusterProfile) -> Client:
     place = profile.address or profile.scheduler_file
     if profile.scheduler_file and not Path(profile.scheduler_file).exists():
         raise UemError(f"{place}: there is no such scheduler file; start the scheduler first")
+    if profile.scheduler_file:
+        try:
+            json.loads(Path(profile.scheduler_file).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UemError(
+                f"{place}: is not the file of a Dask scheduler ({error}); name the one that "
+                f"'dask scheduler --scheduler-file' wrote"
+            ) from None
     try:
         return Client(
             address=profile.address, scheduler_file=profile.scheduler_file, set_as_default=False

@@ -43,6 +43,7 @@ _TWINS = 4  # runs at most that get simulated twins
 # Seeds of the twins to learn from, and of those that judge the fine-tuning.
 _LEARN_SEED, _JUDGE_SEED = 0, 1000
 _HELD_OUT_CROPS = 24
+_MOST_SHARES = 8  # runs whose steps are added up; more are much like those
 _LARGEST_CROP, _CROP_STEP = 256, 32  # px
 
 #: Where a training starts: the base model, or nothing.
@@ -55,7 +56,8 @@ class AdaptParameters(Parameters):
     Attributes
     ----------
     steps, rate : int, float
-        Steps on labels and exact truth, and highest learning rate.
+        Steps on labels and exact truth for each run, eight runs at most, and highest learning
+        rate.
     finetune_steps, finetune_rate : int, float
         Steps without labels, and highest learning rate: small, from weights that are good.
     """
@@ -188,7 +190,7 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
     if start == "base":
         adapt = parameters.adapt
         adapted = {
-            "pretrain_steps": adapt.steps,
+            "pretrain_steps": adapt.steps * min(len(runs), _MOST_SHARES),
             "pretrain_rate": adapt.rate,
             "finetune_steps": adapt.finetune_steps,
             "finetune_rate": adapt.finetune_rate,

@@ -23,6 +23,7 @@ _MOST_DELAYS = 200
 _CONFIDENT = 0.5
 # A speed that falls must leave less than this share of what a constant one leaves.
 _LEAST_GAIN = 0.3
+_LEAST_CHANGE = 0.01  # rms, of the speed
 _DECAYS = (0.1, 2.0)  # shortest and longest time constant, in records
 
 
@@ -163,7 +164,9 @@ def fit_speed(delay: np.ndarray, speed: np.ndarray, weight: np.ndarray) -> Speed
     found = minimize_scalar(lambda log_decay: fall(log_decay)[0], bounds=ends, method="bounded")
     left, late, excess = fall(found.x)
     # Three numbers must explain far more than one to be believed.
-    believed = left < _LEAST_GAIN * float(np.sum(weight * (speed - steady) ** 2))
+    spread = float(np.average((speed - steady) ** 2, weights=weight))
+    varies = spread > (_LEAST_CHANGE * steady) ** 2
+    believed = varies and left < _LEAST_GAIN * spread * float(weight.sum())
     if believed and late > 0 and excess > 0:
         return SpeedLaw(late, excess, float(np.exp(found.x)))
     return SpeedLaw(steady)
