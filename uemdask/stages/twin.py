@@ -53,7 +53,8 @@ def twin_series(run: Run, *, seed: int) -> Series:
         centre=band_of(run).centre,
         smoothing=parameters.smoothing,
         window=parameters.window,
-        directional=False,  # a twin has no reflected wave
+        # A twin has no reflected wave, but the filter takes noise out as well.
+        directional=run.stage("spectrum")["results"]["directional"],
         name=f"twin of {run.name}",
     )
 
