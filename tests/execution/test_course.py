@@ -14,7 +14,8 @@ from uemdask.execution import run_status
 from uemdask.execution.course import TrainingWanted, course
 from uemdask.execution.ledger import ledger_path
 from uemdask.execution.worker import run_task
-from uemdask.network import BASE_MODEL, load_model
+from uemdask.network import BASE_MODEL, UNet, UNetConfig, load_model
+from uemdask.network.checkpoint import save_model
 from uemdask.simulate import scenario, simulate, write_acquisition
 
 
@@ -277,6 +278,15 @@ def test_training_goes_on_from_the_base_model(tmp_path, plan, drive):
     assert again.tasks == []
     # Another start is another training.
     assert drive(plan(raw)).stages["train"] == 1
+
+
+def test_a_model_that_another_campaign_replaced_is_trained_again(finished, plan, drive):
+    (model,) = (finished / "results" / "models").glob("*.pt")
+    torch.manual_seed(99)
+    save_model(model, UNet(UNetConfig(filters=(4, 8))))
+    again = drive(plan(finished))
+    assert again.outcome.done == ["raw"]
+    assert again.stages["train"] == 1
 
 
 def test_a_missing_model_fails_in_words(finished, plan, drive):

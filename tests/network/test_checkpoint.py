@@ -32,6 +32,13 @@ def test_half_precision_halves_the_file_and_keeps_the_weights_to_a_thousandth(tm
         torch.testing.assert_close(again.state_dict()[name], tensor, rtol=1e-3, atol=1e-6)
 
 
+def test_another_model_in_the_same_file_has_another_digest(tmp_path):
+    path = tmp_path / "wave.pt"
+    digests = [save_model(path, small(seed)) for seed in (0, 1, 0)]
+    assert digests[0] != digests[1]
+    assert digests[0] == digests[2]
+
+
 def test_a_model_comes_back_exactly_with_its_origin(tmp_path):
     model = small().to(memory_format=torch.channels_last)
     save_model(tmp_path / "models" / "wave.pt", model, provenance={"runs": ["a", "b"], "seed": 3})

@@ -6,6 +6,7 @@ import hashlib
 import os
 import pickle
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,17 @@ def model_digest(path: Path | str) -> str:
     UemError
         If the file is missing, damaged, or holds no network.
     """
+    try:
+        stat = Path(path).stat()
+    except OSError:
+        load_model(path)  # says what is wrong
+        raise
+    return _digest_of(Path(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
+
+
+# Asked for every run of a campaign and for every task; a file that is replaced is another one.
+@lru_cache(maxsize=64)
+def _digest_of(path: Path, inode: int, modified: int, size: int) -> str:
     model, _ = load_model(path)
     digest = hashlib.sha256(model.config.model_dump_json().encode())
     for name, tensor in sorted(_plain(model.state_dict()).items()):
