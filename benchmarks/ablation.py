@@ -46,7 +46,7 @@ def series(drawn: Scenario, *, raw: bool = False) -> Series:
         centre=None if raw else drawn.frequency,
         smoothing=0.0 if raw else 2.0,
         window=1.0,
-        directional=drawn.echo > 0 and 4 * length <= min(SHAPE),
+        directional="all" if drawn.echo > 0 and 4 * length <= min(SHAPE) else "none",
         name=drawn.name,
     )
 

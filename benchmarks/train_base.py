@@ -58,7 +58,7 @@ def series(number: int, seed: int) -> Series:
         centre=drawn.frequency * float(rng.normal(1.0, 0.005)),
         smoothing=2.0,
         window=float(rng.choice([1.0, 1.0, 1.0, 2.0])),
-        directional=drawn.echo > 0 and 4 * length <= min(SHAPE),
+        directional="all" if drawn.echo > 0 and 4 * length <= min(SHAPE) else "none",
         name=f"series {number}",
     )
 

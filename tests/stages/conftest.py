@@ -10,7 +10,7 @@ from uemdask.stages import STAGE_BY_NAME, StageParameters
 BAND = {"low": 30.0, "high": 38.0, "centre": 34.0, "significance": 9.0, "found": True}
 RESULTS = {"band": BAND, "noise_level": 0.05, "wave_noise": 0.002, "grey_scale": 0.1,
            "wave_scale": 0.07, "wavelength_px": 40.0, "mean_modulation": [],
-           "directional": False}  # fmt: skip
+           "directional": "none"}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

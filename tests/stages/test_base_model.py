@@ -36,7 +36,7 @@ def test_on_waves_it_has_not_seen_it_beats_opencv(name):
         centre=drawn.frequency,
         smoothing=2.0,
         window=1.0,
-        directional=False,
+        directional="none",
         name=name,
     )
     present = series.confidence.any(axis=(1, 2))

@@ -19,13 +19,19 @@ from uemdask.spectrum.phase import (
 )
 from uemdask.spectrum.smoothing import noise_gain, smooth, smoothing_halo
 from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
-from uemdask.spectrum.wave import analytic_wave, band_pass_operator, band_passed
+from uemdask.spectrum.wave import (
+    aliased_harmonic,
+    analytic_wave,
+    band_pass_operator,
+    band_passed,
+)
 
 __all__ = [
     "Band",
     "PeakMap",
     "SurveyOperator",
     "TileSurvey",
+    "aliased_harmonic",
     "analytic_wave",
     "band_pass_operator",
     "band_passed",

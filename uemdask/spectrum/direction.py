@@ -26,7 +26,8 @@ def directional_filter(
 
     A reflected wave turns the phase of the sum into ripples; its wave vector lies in the
     opposite half-plane, so it can be cut off in the spatial spectrum.  The cut is soft, over a
-    third of the wave number, so what happens at an edge reaches about half a wavelength only.
+    third of the wave number, so what happens at an edge reaches about half a wavelength only;
+    there the wave is continued with its wave vector at the edge.
 
     Parameters
     ----------
@@ -44,7 +45,6 @@ def directional_filter(
     Returns
     -------
     ndarray, same shape, complex64
-        Amplitudes fall off within half a wavelength of the edge of the frame.
 
     Raises
     ------
@@ -59,17 +59,19 @@ def directional_filter(
             directional_filter(z, direction, wave_number=wave_number, sigma=sigma) for z in flat
         ]
         return np.stack(parts).reshape(Z.shape)
-    if direction is None or wave_number is None:
-        k = local_wavevector(Z, sigma=sigma)
-        if direction is None:
-            direction = np.degrees(np.arctan2(-k[1], k[0])).astype(np.float32)
-        if wave_number is None:
-            weight = np.abs(Z) ** 2
-            total = float(weight.sum())
-            wave_number = float((weight * np.hypot(k[0], k[1])).sum() / total) if total > 0 else 0.0
+    k = local_wavevector(Z, sigma=sigma)
+    if direction is None:
+        direction = np.degrees(np.arctan2(-k[1], k[0])).astype(np.float32)
+    if wave_number is None:
+        weight = np.abs(Z) ** 2
+        total = float(weight.sum())
+        wave_number = float((weight * np.hypot(k[0], k[1])).sum() / total) if total > 0 else 0.0
     if wave_number <= 0:
         return Z.copy()
-    return _filter(Z, np.asarray(direction, dtype=np.float32), wave_number)
+    # A wave that hardly travels has no wave number to speak of; a frame's width is enough for it.
+    margin = int(np.ceil(min(2 * np.pi / wave_number, max(Z.shape))))
+    wide = _continued(Z, k, margin)
+    return _filter(wide, np.asarray(direction, dtype=np.float32), wave_number, margin)
 
 
 def opposed_power(Z: Complex64, *, sigma: float = 16.0) -> Float32:
@@ -104,13 +106,28 @@ def opposed_power(Z: Complex64, *, sigma: float = 16.0) -> Float32:
     return np.square(left.real) + np.square(left.imag)
 
 
-def _filter(Z: Complex64, direction: npt.NDArray[np.float32], wave_number: float) -> Complex64:
+def _continued(Z: Complex64, k: Float32, margin: int) -> Complex64:
+    """Let the wave run on beyond the edges, fading out over `margin` px.
+
+    A mirror would send every wave back, and zeros would pull the phase at the edge.
+    """
     height, width = Z.shape
-    # Zeros beyond the edge: a mirror would send every wave back. A wave that hardly travels has
-    # no wave number to speak of; a frame of zeros is enough for it.
-    margin = int(np.ceil(min(2 * np.pi / wave_number, max(height, width))))
-    shape = [fft.next_fast_len(n + margin) for n in (height, width)]
-    spectrum = fft.fft2(Z, shape)
+    y, x = np.ogrid[-margin : height + margin, -margin : width + margin]
+    edge_y, edge_x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    beyond_y, beyond_x = (y - edge_y).astype(np.float32), (x - edge_x).astype(np.float32)
+    phase = k[0][edge_y, edge_x] * beyond_x + k[1][edge_y, edge_x] * beyond_y
+    distance = np.minimum(np.hypot(beyond_y, beyond_x) / np.float32(margin), 1)
+    fade = np.cos(np.float32(np.pi / 2) * distance) ** 2
+    return (Z[edge_y, edge_x] * (fade * np.exp(-1j * phase))).astype(np.complex64)
+
+
+def _filter(
+    wide: Complex64, direction: npt.NDArray[np.float32], wave_number: float, margin: int
+) -> Complex64:
+    """Filter a map that is `margin` px wider than the result on each side."""
+    inner = tuple(slice(margin, size - margin) for size in wide.shape)
+    shape = [fft.next_fast_len(n) for n in wide.shape]
+    spectrum = fft.fft2(wide, shape)
     qy = 2 * np.pi * fft.fftfreq(shape[0]).astype(np.float32)[:, None]
     qx = 2 * np.pi * fft.fftfreq(shape[1]).astype(np.float32)[None, :]
 
@@ -118,13 +135,13 @@ def _filter(Z: Complex64, direction: npt.NDArray[np.float32], wave_number: float
         # Z ~ exp(-i k.r): the wave along k sits at q = -k.  Displayed y points up, rows down.
         along = -(qx * np.cos(angle) - qy * np.sin(angle))
         kept = spectrum * ndtr(along / np.float32(wave_number / 3)).astype(np.float32)
-        return fft.ifft2(kept)[:height, :width].astype(np.complex64)
+        return fft.ifft2(kept)[inner].astype(np.complex64)
 
     if direction.ndim == 0:
         return half_plane(float(np.radians(direction)))
     spacing = 360.0 / _HALF_PLANES
     place = np.mod(direction, 360.0) / spacing
-    out = np.zeros_like(Z)
+    out = np.zeros(direction.shape, np.complex64)
     for index in range(_HALF_PLANES):
         away = np.abs(np.mod(place - index + _HALF_PLANES / 2, _HALF_PLANES) - _HALF_PLANES / 2)
         weight = np.maximum(1 - away, 0).astype(np.float32)

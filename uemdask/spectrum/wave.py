@@ -127,6 +127,38 @@ def _row(
     return result
 
 
+def aliased_harmonic(operator: Complex64, delays: npt.ArrayLike, centre: float) -> Float64:
+    """How much of a second harmonic comes out as a wave that travels backwards.
+
+    At about three frames per period the second harmonic is sampled so coarsely that it looks
+    like a wave at the centre, which runs against the fundamental with half its wavelength. No
+    filter in time can tell; one in space can, see `directional_filter`.
+
+    Parameters
+    ----------
+    operator : ndarray, shape (R, T), complex64
+        From :func:`band_pass_operator`.
+    delays : array_like, shape (T,)
+        Its delays, ps.
+    centre : float
+        Its frequency, GHz.
+
+    Returns
+    -------
+    ndarray, shape (R,)
+        Amplitude, relative to that of the second harmonic.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> fine, coarse = np.arange(0, 300, 5.0), np.arange(0, 300, 10.0)
+    >>> [bool(aliased_harmonic(band_pass_operator(t, 33.0), t, 33.0)[9] > 0.5) for t in (fine, coarse)]
+    [False, True]
+    """
+    angle = RADIAN_PER_GHZ_PS * 2 * centre * check_delays(delays)
+    return np.abs(operator.astype(np.complex128) @ np.exp(-1j * angle))
+
+
 def analytic_wave(series: Float32, operator: Complex64) -> Complex64:
     """Complex wave of a tile: the band-passed series and its quadrature.
 

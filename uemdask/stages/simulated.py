@@ -14,6 +14,7 @@ from uemdask.spectrum import (
     directional_filter,
     smooth,
 )
+from uemdask.stages.spectrum import Directional, directed_frames
 
 # What alignment leaves on simulated acquisitions: px rms, and relative.
 _DRIFT_LEFT = 0.05
@@ -26,7 +27,7 @@ def simulated_series(
     centre: float | None,
     smoothing: float,
     window: float,
-    directional: bool,
+    directional: Directional,
     name: str,
 ) -> Series:
     """Take a simulated acquisition to its wave, with the true displacement as label.
@@ -43,8 +44,8 @@ def simulated_series(
         Sigma of the spatial Gaussian, px.
     window : float
         Sigma of the temporal window, periods.
-    directional : bool
-        Take out what runs against the wave.
+    directional : {"none", "aliased", "all"}
+        Frames in which what runs against the wave is taken out.
     name : str
         What messages call it.
 
@@ -63,11 +64,9 @@ def simulated_series(
     wave = smooth(_ratio(acquisition, truth, rng), smoothing)
     if centre is not None:
         operator = band_pass_operator(truth.delays, centre, window=window * 1e3 / centre)
-        if directional:
-            frames = analytic_wave(wave, operator)
-            wave = np.stack([directional_filter(frame).real for frame in frames])
-        else:
-            wave = band_passed(wave, operator)
+        directed = directed_frames(operator, truth.delays, centre, directional)
+        series, wave = wave, band_passed(wave, operator)
+        wave[directed] = directional_filter(analytic_wave(series, operator[directed])).real
     pairs = len(truth.flow)
     confidence = np.zeros((pairs, *truth.mask.shape), np.uint8)
     confidence[truth.present] = 255 * truth.mask

@@ -19,6 +19,7 @@ from uemdask.motion import round_mantissa
 from uemdask.spectrum import (
     Band,
     TileSurvey,
+    aliased_harmonic,
     analytic_wave,
     band_pass_operator,
     band_passed,
@@ -50,12 +51,20 @@ _LEAST_TRAVEL = 0.5
 # Of a single pixel, which ripples: half the power of the wave may come back.
 _TRAVELS_HERE = 0.35
 # Longer waves lose more at the edges of the field than they gain.
-_LONGEST_OF_FIELD = 1 / 3
+_LONGEST_OF_FIELD = 1 / 2
+# A second harmonic has a third of the wave's amplitude or less: of a share below this, which also
+# the one-sided windows at the ends let pass, the speed is 3 % off at most.
+_ALIASED = 0.35
+_LEAST_ALIASED = 0.1  # of the frames: fewer are at the ends, and not worth another pass
 _DIRECTION_HALO = 48  # px at least: three sigma of the local direction
 _RIM = 24  # px at the edge of the frame, where the share cannot be told
 _ROWS = 32  # of a tile, band-passed at once: copies of a part, never of the tile
 _SCALE_TILES = 32  # tiles looked at for the scale of the wave: 2 million pixels
 _SCALE_VALUES = 1_000_000
+
+
+#: In which frames what runs against the wave is taken out.
+Directional = Literal["none", "aliased", "all"]
 
 
 class SpectrumParameters(Parameters):
@@ -78,14 +87,15 @@ class SpectrumParameters(Parameters):
     threshold : float, optional
         Of that statistic; from the distribution of pure noise where not given.
     directional : "auto" or bool
-        Take out of the wave what travels against it, such as a reflection from an edge. With
-        ``auto`` where a tenth of the amplitude or more does, in a wave that travels and is
-        shorter than a third of the field.
+        Take out of the wave what travels against it. With ``auto``, in a wave that travels and is
+        shorter than half the field: in all frames where a tenth of the amplitude or more does,
+        such as a reflection from an edge; else in the frames whose delay steps are so coarse
+        that a second harmonic looks like that.
     """
 
     band: tuple[float, float] | None = None
     smoothing: float = Field(default=2.0, ge=0, le=16)
-    window: float = Field(default=0.7, gt=0)
+    window: float = Field(default=0.5, gt=0)
     trend: int = Field(default=2, ge=0, le=6)
     statistic: Literal["amplitude", "peak_ratio"] = "amplitude"
     threshold: float | None = None
@@ -104,13 +114,13 @@ def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 
 def travels_over_all(run: Run, region: Region) -> np.ndarray:
-    """Return where (y, x) the series as a whole travels, in a wave that was made directional.
+    """Return where (y, x) the series as a whole travels, if frames were made directional.
 
     There a standing wave looks like one that travels, and only the map made before still knows.
     Elsewhere True: single frames tell better.
     """
     travel = run.read("travel_index", region)
-    if not run.stage("spectrum")["results"]["directional"]:
+    if run.stage("spectrum")["results"]["directional"] == "none":
         return np.ones(travel.shape, bool)
     return travel >= _TRAVELS_HERE
 
@@ -262,27 +272,43 @@ def _wave(
     return wave
 
 
-# ---- third pass, where a reflected wave runs against the wave: take it out
+# ---- third pass, where something runs against the wave: take it out
+
+
+def directed_frames(
+    operator: np.ndarray, delays: np.ndarray, centre: float, directional: Directional
+) -> np.ndarray:
+    """Return for each row of a band-pass operator whether its frame is made directional."""
+    if directional == "aliased":
+        return aliased_harmonic(operator, delays, centre) >= _ALIASED
+    return np.full(len(operator), directional == "all")
 
 
 def _directed(run: Run, parameters: SpectrumParameters) -> list[Region]:
-    return tiles(run.sizes) if run.stage("spectrum")["results"]["directional"] else []
+    how = run.stage("spectrum")["results"]["directional"]
+    return tiles(run.sizes) if how != "none" else []
 
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     """Write the wave again, from the frames, without what travels against it."""
     frames, delays = usable_frames(run)
-    wave_number = run.stage("spectrum")["results"]["wave_number_px"]
+    results, band = run.stage("spectrum")["results"], band_of(run)
+    wave_number = results["wave_number_px"]
     reach = max(_DIRECTION_HALO, int(np.ceil(2 * np.pi / wave_number)))
     tile = read_ratio(run, region, frames=frames, halo=reach + smoothing_halo(parameters.smoothing))
     for frame in tile.values:
         frame[...] = smooth(frame, parameters.smoothing)
-    operator = _operator(parameters, band_of(run), delays, run.read("time"))
+    operator = _operator(parameters, band, delays, run.read("time"))
+    directed = directed_frames(operator, delays, band.centre, results["directional"])
     shape = tile.reference[tile.inner].shape
     wave = np.empty((len(operator), *shape), np.float16)
     for index in range(len(operator)):
-        Z = analytic_wave(tile.values, operator[index : index + 1])[0]
-        kept = directional_filter(Z, wave_number=wave_number).real[tile.inner]
+        row = operator[index : index + 1]
+        if directed[index]:
+            Z = analytic_wave(tile.values, row)[0]
+            kept = directional_filter(Z, wave_number=wave_number).real[tile.inner]
+        else:
+            kept = band_passed(tile.values[:, *tile.inner], row)[0]
         wave[index] = round_mantissa(kept.astype(np.float16), _WAVE_BITS)
     run.write("wave", wave, region)
     return {}
@@ -328,7 +354,7 @@ def _keep_scale(
 def _judge(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    """Find how much of the frame is relevant, and whether a reflected wave must be taken out."""
+    """Find how much of the frame is relevant, and in which frames to make the wave directional."""
     relevant, power, opposed, travel, number = (
         sum(receipt[name] for receipt in receipts.values())
         for name in ("relevant", "power", "opposed", "travel", "wave_number_px")
@@ -338,18 +364,27 @@ def _judge(
         "opposed_share": opposed / power if power > 0 else 0.0,
         "travel_index": travel / power if power > 0 else 0.0,
         "wave_number_px": number / power if power > 0 else 0.0,
-        "directional": False,
     }
-    if results["wave_number_px"] > 0:
-        longest = _LONGEST_OF_FIELD * min(run.sizes["y"], run.sizes["x"])
-        reflected = (
-            results["opposed_share"] >= _REFLECTED_SHARE
-            and results["travel_index"] >= _LEAST_TRAVEL
-            and 2 * np.pi / results["wave_number_px"] <= longest
-        )
-        wanted = parameters.directional
-        results["directional"] = bool(reflected if wanted == "auto" else wanted)
-    return results
+    return results | {"directional": _direction(run, parameters, results)}
+
+
+def _direction(
+    run: Run, parameters: SpectrumParameters, results: Mapping[str, float]
+) -> Directional:
+    if results["wave_number_px"] <= 0 or parameters.directional is False:
+        return "none"
+    if parameters.directional is True:
+        return "all"
+    length = 2 * np.pi / results["wave_number_px"]
+    longest = _LONGEST_OF_FIELD * min(run.sizes["y"], run.sizes["x"])
+    if results["travel_index"] < _LEAST_TRAVEL or length > longest:
+        return "none"
+    if results["opposed_share"] >= _REFLECTED_SHARE:
+        return "all"
+    band, delays = band_of(run), usable_frames(run)[1]
+    operator = _operator(parameters, band, delays, run.read("time"))
+    aliased = directed_frames(operator, delays, band.centre, "aliased")
+    return "aliased" if aliased.mean() > _LEAST_ALIASED else "none"
 
 
 def _check(run: Run, parameters: SpectrumParameters) -> None:
