@@ -1,6 +1,7 @@
 """Errors of the whole chain on simulated acquisitions with exact truth: makes docs/accuracy.md.
 
-    python benchmarks/accuracy.py FOLDER [--seeds 3] [--scenarios plane,dim] [--page PAGE.md]
+    python benchmarks/accuracy.py FOLDER [--seeds 3] [--scenarios plane,dim] [--as-it-is]
+        [--page PAGE.md]
 
 Raw files are written, ingested, aligned and taken through every stage as `uemdask run` does by
 default, each run by itself. Runs that are done are not done again. The seeds start at 7001;
@@ -46,7 +47,9 @@ def drawn(name: str, seed: int) -> Scenario:
     return scenario(name, seed=seed)
 
 
-def process(folder: Path, names: Iterable[str], seeds: Iterable[int], model: str) -> dict[str, Any]:
+def process(
+    folder: Path, names: Iterable[str], seeds: Iterable[int], model: str, *, adapted: bool
+) -> dict[str, Any]:
     """Simulate, process and score; return the scores by scenario and seed."""
     raws = {}
     for name in names:
@@ -61,7 +64,10 @@ def process(folder: Path, names: Iterable[str], seeds: Iterable[int], model: str
             "runs": [{"raw": str(raw)} for raw in raws.values()],
             "model": model,
             "one_model": "each",
-            "parameters": {"label": {"base": False}},
+            "parameters": {
+                "label": {"base": False},
+                **({} if adapted else {"train": {"adapt": {"steps": 0, "finetune_steps": 0}}}),
+            },
         },
         name="accuracy",
         folder=folder,
@@ -178,14 +184,17 @@ def page(found: dict[str, Any], model: str) -> str:
 @click.option("--seeds", default=3, help="Number of seeds.")
 @click.option("--scenarios", default="", help="Comma-separated; all where empty.")
 @click.option("--model", default="base", help="As for `uemdask run`.")
+@click.option("--adapted/--as-it-is", default=True, help="Adapt the model to each run, or not.")
 @click.option("--page", "page_file", type=click.Path(path_type=Path), help="Markdown to write.")
-def main(folder: Path, seeds: int, scenarios: str, model: str, page_file: Path | None) -> None:
+def main(
+    folder: Path, seeds: int, scenarios: str, model: str, adapted: bool, page_file: Path | None
+) -> None:
     """Process simulated acquisitions in FOLDER and score them."""
     folder = folder.absolute()
     names = scenarios.split(",") if scenarios else [*SCENARIOS, "random"]
-    found = process(folder, names, range(FIRST_SEED, FIRST_SEED + seeds), model)
+    found = process(folder, names, range(FIRST_SEED, FIRST_SEED + seeds), model, adapted=adapted)
     (folder / "scores.json").write_text(json.dumps(found, indent=1), encoding="utf-8")
-    text = page(found, model)
+    text = page(found, model if adapted else f"{model}, not adapted")
     click.echo(text)
     if page_file is not None:
         page_file.write_text(text, encoding="utf-8")

@@ -34,16 +34,22 @@ def model():
 
 @pytest.mark.parametrize("spread", [0.3, 1.0, 2.5])
 def test_the_factor_is_how_much_larger_the_errors_are(model, spread):
-    assert calibrate(model, exact_series(model, spread)).deviation_factor == pytest.approx(
-        spread, rel=0.03
-    )
+    found = calibrate(model, exact_series(model, spread)).deviation_factor
+    assert found == pytest.approx((spread, spread), rel=0.04)
+
+
+def test_each_component_has_its_own_factor(model):
+    series = exact_series(model, 1.0)
+    flow, _ = predict(model, series.wave[:-1], series.wave[1:], scale=1.0)
+    series.label[:, 1] = flow[:, 1] + 3 * (series.label[:, 1] - flow[:, 1])
+    assert calibrate(model, series).deviation_factor == pytest.approx((1.0, 3.0), rel=0.04)
 
 
 def test_pixels_without_confidence_do_not_count(model):
     series = exact_series(model, 1.0)
     series.label[:, :, :20] += 1000
     series.confidence[:, :20] = 0
-    assert calibrate(model, series).deviation_factor == pytest.approx(1.0, rel=0.03)
+    assert calibrate(model, series).deviation_factor == pytest.approx((1.0, 1.0), rel=0.04)
 
 
 @pytest.mark.parametrize("share", [0.9, 1.0, 1.2])

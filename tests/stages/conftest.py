@@ -10,7 +10,8 @@ from uemdask.stages import STAGE_BY_NAME, StageParameters
 BAND = {"low": 30.0, "high": 38.0, "centre": 34.0, "significance": 9.0, "found": True}
 RESULTS = {"band": BAND, "noise_level": 0.05, "wave_noise": 0.002, "grey_scale": 0.1,
            "wave_scale": 0.07, "wavelength_px": 40.0, "mean_modulation": [],
-           "directional": "none"}  # fmt: skip
+           "directional": "none", "opposed_share": 0.0,
+           "wave_power": [0.005] * 20}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

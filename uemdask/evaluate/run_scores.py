@@ -13,13 +13,15 @@ from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.evaluate.classical import farneback_flows, wave_flows, zero_flows
 from uemdask.evaluate.masks import area_under_curve, intersection_over_union
-from uemdask.evaluate.scores import FlowScores, score_flow, warp_error
+from uemdask.evaluate.scores import FlowScores, forward_backward_error, score_flow, warp_error
 from uemdask.evaluate.table import scores_as_dict, scores_as_text
 from uemdask.labels.optical_flow import Method
 from uemdask.motion import along_pixel_normal
+from uemdask.network import load_model, model_digest, predict
 from uemdask.simulate import Truth
 
 _WARPED_PAIRS = 20  # looked at for the warp error
+_TURNED_PAIRS = 6  # looked at for the forward-backward error
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,9 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
             flow = _flow_scores(run, known, chosen)
         if travelling and "flow" in run and "wave" in run:
             facts["warp error of the network, of the wave"] = _warp_error(run, known, chosen)
+            turned = _forward_backward(run, known, chosen)
+            if turned is not None:
+                facts["forward-backward error of the network, px"] = turned
         if "valid" in run:
             valid = run.group["valid"]
             present = known.present[chosen] if travelling else np.ones(len(chosen), bool)
@@ -161,7 +166,7 @@ def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowSc
 
 def _warp_error(run: Run, known: Truth, chosen: np.ndarray) -> float:
     """Return the mean warp error over a sample of the pairs in which the wave is present."""
-    pairs = np.flatnonzero(known.present[chosen])
+    pairs = _sample(known.present[chosen], _WARPED_PAIRS)
     wave, flow = run.group["wave"], run.group["flow"]
     ends = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)
     errors = [
@@ -171,9 +176,31 @@ def _warp_error(run: Run, known: Truth, chosen: np.ndarray) -> float:
             np.asarray(flow[int(pair)]),
             known.mask,
         )
-        for pair in pairs[:: max(1, len(pairs) // _WARPED_PAIRS)]
+        for pair in pairs
     ]
     return float(np.mean(errors))
+
+
+def _forward_backward(run: Run, known: Truth, chosen: np.ndarray) -> float | None:
+    """Return by how much going there and back misses the start, px; None without the model."""
+    record = run.stage("train")["results"]
+    path = Path(record["model"])
+    if not path.exists() or model_digest(path) != record["model_digest"]:
+        return None
+    model, _ = load_model(path)
+    pairs = _sample(known.present[chosen], _TURNED_PAIRS)
+    ends = [np.asarray(run.read(name))[pairs] for name in ("frame_from", "frame_to")]
+    first, second = (np.stack([run.group["wave"][int(i)] for i in frames]) for frames in ends)
+    scale = run.stage("spectrum")["results"]["wave_scale"]
+    there, _ = predict(model, first, second, scale=scale)
+    back, _ = predict(model, second, first, scale=scale)
+    errors = [forward_backward_error(*each, known.mask) for each in zip(there, back, strict=True)]
+    return float(np.nanmean(errors))
+
+
+def _sample(present: np.ndarray, count: int) -> np.ndarray:
+    pairs = np.flatnonzero(present)
+    return pairs[np.unique(np.linspace(0, len(pairs) - 1, min(count, len(pairs))).astype(int))]
 
 
 def _each(run: Run, name: str) -> Iterator[np.ndarray]:

@@ -25,15 +25,15 @@ class Calibration:
 
     Attributes
     ----------
-    deviation_factor : float
-        By which the stated standard deviation must be multiplied: with it, 68.3 % of the errors
-        of a component lie within one standard deviation. Above 0.
+    deviation_factor : (x, y)
+        By which the stated standard deviations must be multiplied: with it, 68.3 % of the errors
+        of each component lie within one standard deviation. Above 0.
     region_error : float
         Root mean square over pairs of the error of the mean displacement, as a share of it: what
         all pixels have in common, and no averaging takes away.
     """
 
-    deviation_factor: float
+    deviation_factor: tuple[float, float]
     region_error: float
 
 
@@ -86,8 +86,8 @@ def calibrate(
     if not np.isfinite(sd).all():
         raise UemError("the network states no deviation; train one with 'log_variance'")
     truth, inside = series.label[pairs].astype(np.float32), series.confidence[pairs] > 0
-    seen = np.broadcast_to(inside[:, None], truth.shape)
-    ratio = np.abs(flow - truth)[seen] / np.maximum(sd[seen], np.finfo(np.float32).tiny)
+    ratio = np.abs(flow - truth) / np.maximum(sd, np.finfo(np.float32).tiny)
+    x, y = (max(float(np.quantile(ratio[:, i][inside], ONE_SIGMA)), 1e-3) for i in (0, 1))
     size = np.linalg.norm(truth, axis=1)
     along = (flow * truth).sum(axis=1) / np.maximum(size, np.finfo(np.float32).tiny)
     total = (size * inside).sum(axis=(1, 2), dtype=np.float64)
@@ -95,6 +95,6 @@ def calibrate(
     moving = total > 0
     errors = found[moving] / total[moving] - 1
     return Calibration(
-        deviation_factor=max(float(np.quantile(ratio, ONE_SIGMA)), 1e-3),
+        deviation_factor=(x, y),
         region_error=float(np.sqrt(np.mean(errors**2))) if moving.any() else 0.0,
     )

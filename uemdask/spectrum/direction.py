@@ -54,11 +54,12 @@ def directional_filter(
     if Z.ndim < 2 or Z.dtype != np.complex64:
         raise UemError(f"directional_filter: found {Z.dtype} of shape {Z.shape}; give complex64.")
     if Z.ndim > 2:
-        flat = Z.reshape(-1, *Z.shape[-2:])
-        parts = [
-            directional_filter(z, direction, wave_number=wave_number, sigma=sigma) for z in flat
-        ]
-        return np.stack(parts).reshape(Z.shape)
+        out = np.empty_like(Z)
+        for index in np.ndindex(Z.shape[:-2]):
+            out[index] = directional_filter(
+                Z[index], direction, wave_number=wave_number, sigma=sigma
+            )
+        return out
     k = local_wavevector(Z, sigma=sigma)
     if direction is None:
         direction = np.degrees(np.arctan2(-k[1], k[0])).astype(np.float32)

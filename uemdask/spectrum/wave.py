@@ -152,8 +152,10 @@ def aliased_harmonic(operator: Complex64, delays: npt.ArrayLike, centre: float) 
     --------
     >>> import numpy as np
     >>> fine, coarse = np.arange(0, 300, 5.0), np.arange(0, 300, 10.0)
-    >>> [bool(aliased_harmonic(band_pass_operator(t, 33.0), t, 33.0)[9] > 0.5) for t in (fine, coarse)]
-    [False, True]
+    >>> for t in fine, coarse:
+    ...     print(bool(aliased_harmonic(band_pass_operator(t, 33.0), t, 33.0)[9] > 0.5))
+    False
+    True
     """
     angle = RADIAN_PER_GHZ_PS * 2 * centre * check_delays(delays)
     return np.abs(operator.astype(np.complex128) @ np.exp(-1j * angle))

@@ -15,7 +15,15 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import FIELD_LIMIT, round_flow, round_mantissa, speed_and_angle, valid_pixels
-from uemdask.network import UNet, calibrate, choose_device, load_model, model_digest, predict
+from uemdask.network import (
+    Calibration,
+    UNet,
+    calibrate,
+    choose_device,
+    load_model,
+    model_digest,
+    predict,
+)
 from uemdask.spectrum import local_wavevector, smooth, travel_index
 from uemdask.spectrum import wavelength as wavelength_of
 from uemdask.stages.complex_wave import check_wave, read_complex_wave
@@ -27,7 +35,7 @@ from uemdask.stages.twin import twin_series
 # Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
 _NETWORK_HALO = 96
 _WAVE_HALO = 40
-# Training judges fine-tuning on other twins than this one.
+# Training learns from and judges on other twins than this one.
 _TWIN_SEED = 2000
 _PHASE_SIGMA = 8.0  # px, as in the spectrum
 # Bits that are kept of a speed, 0.2 %, and of a standard deviation, 3 %: finer is noise to store.
@@ -82,8 +90,8 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     try:
         twin = twin_series(run, seed=_TWIN_SEED)
     except UemError as error:
-        unknown = {"deviation_factor": 1.0, "region_error": 0.0}
-        return unknown | {"calibrated": False, "reason": str(error)}
+        unknown = Calibration((1.0, 1.0), region_error=0.0)
+        return asdict(unknown) | {"calibrated": False, "reason": str(error)}
     model, device = _model(run)
     found = calibrate(
         model, twin, device=device, views=parameters.views, samples=parameters.samples
@@ -147,8 +155,8 @@ def _predict(
         views=parameters.views,
         samples=parameters.samples,
     )
-    factor = np.float32(run.stage("flow")["results"]["deviation_factor"])
-    return flow[:, :, *inner], flow_sd[:, :, *inner] * factor
+    factor = np.array(run.stage("flow")["results"]["deviation_factor"], np.float32)
+    return flow[:, :, *inner], flow_sd[:, :, *inner] * factor[:, None, None]
 
 
 def _valid(

@@ -236,12 +236,17 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     travel = travel_index(peaks.Z, sigma=_PHASE_SIGMA)
     run.write("travel_index", travel[inner], region)
     run.write("wavelength", wavelength[inner], region)
-    run.write("wave", _wave(run, parameters, band, delays, series[:, *inner]), region)
+    wave = _wave(run, parameters, band, delays, series[:, *inner])
+    run.write("wave", wave, region)
     told = mask & _away_from_edges(run, region, halo)
     power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
     return {
         "relevant": int(mask[inner].sum()),
         "power": float(power.sum(dtype=np.float64)),
+        "wave_power": [
+            float(np.square(frame[mask[inner]], dtype=np.float32).sum(dtype=np.float64))
+            for frame in wave
+        ],
         "opposed": float(opposed_power(peaks.Z)[inner][told[inner]].sum(dtype=np.float64)),
         "travel": float((power * travel[inner]).sum(dtype=np.float64)),
         "wave_number_px": float((power * np.hypot(k_x, k_y)[inner]).sum(dtype=np.float64)),
@@ -359,18 +364,19 @@ def _judge(
         sum(receipt[name] for receipt in receipts.values())
         for name in ("relevant", "power", "opposed", "travel", "wave_number_px")
     )
-    results = {
+    # Frame by frame, over the relevant pixels: how the wave comes and goes.
+    frame_power = np.sum([receipt["wave_power"] for receipt in receipts.values()], axis=0)
+    results: dict[str, Any] = {
         "relevant_share": relevant / (run.sizes["y"] * run.sizes["x"]),
         "opposed_share": opposed / power if power > 0 else 0.0,
         "travel_index": travel / power if power > 0 else 0.0,
+        "wave_power": (frame_power / max(relevant, 1)).tolist(),
         "wave_number_px": number / power if power > 0 else 0.0,
     }
     return results | {"directional": _direction(run, parameters, results)}
 
 
-def _direction(
-    run: Run, parameters: SpectrumParameters, results: Mapping[str, float]
-) -> Directional:
+def _direction(run: Run, parameters: SpectrumParameters, results: Mapping[str, Any]) -> Directional:
     if results["wave_number_px"] <= 0 or parameters.directional is False:
         return "none"
     if parameters.directional is True:

@@ -41,7 +41,9 @@ _BYTES_PER_PIXEL = 7  # of a frame: half-precision wave and label, one byte of c
 _BLOCK = TILE  # edge of the parts of a run that does not fit, px
 _TWINS = 4  # runs at most that get simulated twins
 # Seeds of the twins to learn from, and of those that judge the fine-tuning.
-_LEARN_SEED, _JUDGE_SEED = 0, 1000
+# Seeds of twins to learn from and of those that judge, whatever the seed of the training; the stage
+# flow takes another.
+_SEED_STEP, _LEARN_SEED, _JUDGE_SEED = 10_000, 0, 5_000
 _HELD_OUT_CROPS = 24
 _MOST_SHARES = 8  # runs whose steps are added up; more are much like those
 _LARGEST_CROP, _CROP_STEP = 256, 32  # px
@@ -138,7 +140,7 @@ def train_model(
         # Before the training data are loaded: twins take memory while they are made.
         training = _training(trainable, parameters, start)
         held_out = _held_out(trainable, training)
-        twins = _twins(trainable, parameters.training.seed + _LEARN_SEED)
+        twins = _twins(trainable, parameters.training.seed * _SEED_STEP + _LEARN_SEED)
         source: BatchSource = SeriesSource(_load(trainable, parameters.memory * 2**30))
         if twins and parameters.exact_share:
             share = parameters.exact_share
@@ -212,7 +214,8 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
 
 def _held_out(runs: list[Run], training: TrainingConfig) -> Batch | None:
     """Return crops of simulated twins of some runs, None where no run can be simulated."""
-    twins = _twins(runs, training.seed + _JUDGE_SEED) if training.finetune_steps else []
+    seed = training.seed * _SEED_STEP + _JUDGE_SEED
+    twins = _twins(runs, seed) if training.finetune_steps else []
     if not twins:
         return None
     rng = np.random.default_rng([training.seed, _TWINS])
