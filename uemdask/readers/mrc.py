@@ -41,14 +41,14 @@ def _open(path: Path, dataset: str | None) -> tuple[_Layout, PixelSize, dict[str
         raise UemError(f"{path}: an MRC file holds one array; leave out the dataset {dataset!r}")
     with mrcfile.open(path, header_only=True) as file:
         header = file.header.copy()
-        extended = file.indexed_extended_header if header.exttyp[:3] == b"FEI" else None
+        extended = file.indexed_extended_header if header.exttyp.item()[:3] == b"FEI" else None
         extended = None if extended is None else extended.copy()
     mode = int(header.mode)
     if mode in (_COMPLEX_INT16, _HALF_BYTES):
         raise UemError(f"{path}: holds pixels of MRC mode {mode}; save it as integers or reals")
     dtype = mrcfile.utils.data_dtype_from_header(header)
     stamp, flags = np.frombuffer(
-        bytes(header.extra2)[_IMOD_AT], np.dtype("i4").newbyteorder(header.mode.dtype.byteorder)
+        header.extra2.tobytes()[_IMOD_AT], np.dtype("i4").newbyteorder(header.mode.dtype.byteorder)
     )
     if mode == 0 and stamp == _IMOD_STAMP and not flags & 1:
         dtype = np.dtype("u1")

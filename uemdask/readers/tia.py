@@ -108,12 +108,15 @@ def _choose(path: Path, dataset: str | None) -> _Series:
 
 
 def _open(path: Path) -> _Series:
+    there = path.stat().st_size
     with path.open("rb") as file:
 
         def take(dtype: Any, count: int = 1) -> Any:
             dtype = np.dtype(dtype)
-            data = file.read(dtype.itemsize * count)
-            return np.frombuffer(data, dtype, count)
+            # A damaged count must not take all memory.
+            if file.tell() + dtype.itemsize * count > there:
+                raise UemError(f"{path}: ends within its directory; copy it again")
+            return np.frombuffer(file.read(dtype.itemsize * count), dtype, count)
 
         head = _plain(take(_HEAD)[0])
         if head["ByteOrder"] != _LITTLE or head["SeriesID"] != _SERIES_ID:
@@ -148,7 +151,7 @@ def _open(path: Path) -> _Series:
         (float(element["CalibrationDeltaY"]), float(element["CalibrationDeltaX"])),
     )
     pixels = series.shape[0] * series.shape[1] * series.dtype.itemsize
-    needed, there = int(offsets.max()) + _ELEMENT.itemsize + pixels, path.stat().st_size
+    needed = int(offsets.max()) + _ELEMENT.itemsize + pixels
     if there < needed:
         raise UemError(f"{path}: is truncated, {there} of {needed} bytes are there; copy it again")
     return series
@@ -182,8 +185,11 @@ def read(path: Path, indices: Sequence[int], dataset: str | None) -> Iterator[np
             file.seek(int(series.offsets[range(len(series.offsets))[index]]))
             element = np.frombuffer(file.read(_ELEMENT.itemsize), _ELEMENT, 1)[0]
             size = int(element["ArraySizeY"]), int(element["ArraySizeX"])
-            if size != series.shape or _DTYPES.get(int(element["DataType"])) != series.dtype.str:
-                raise UemError(f"{path}: frame {index} is {size} px unlike the first; leave it out")
+            dtype = np.dtype(_DTYPES.get(int(element["DataType"]), "V1"))
+            if (size, dtype) != (series.shape, series.dtype):
+                raise UemError(
+                    f"{path}: frame {index} is {size} {dtype}, unlike the first; leave it out"
+                )
             yield np.fromfile(file, series.dtype, rows * columns).reshape(rows, columns)[::-1]
 
 
