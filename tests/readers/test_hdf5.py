@@ -1,5 +1,8 @@
 """HDF5 and NeXus: a dataset by its path, by NeXus's default, or the only one."""
 
+import subprocess
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -41,6 +44,23 @@ def test_a_codec_of_hdf5plugin(path, stack):
     with h5py.File(path, "w") as file:
         file.create_dataset("a", data=stack, chunks=(1, 24, 32), **hdf5plugin.Bitshuffle())
     check_stack(path, stack)
+
+
+def test_a_codec_that_is_not_installed_is_named(path, stack):
+    hdf5plugin = pytest.importorskip("hdf5plugin")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("a", data=stack, chunks=(1, 24, 32), **hdf5plugin.Zstd())
+    code = (
+        "import sys; sys.modules['hdf5plugin'] = None\n"
+        "from pathlib import Path; from uemdask.readers import describe_image\n"
+        "describe_image(Path(sys.argv[1]))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=60
+    )
+    last = found.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"uemdask.errors.UemError: {path}: /a is compressed with ")
+    assert last.endswith("does not know; run pip install 'uemdask[formats]'")
 
 
 def test_one_image(path, frame):
@@ -114,6 +134,13 @@ def test_nexus_names_its_default_signal(path, stack):
     assert info.vendor["entry"]["instrument"]["beam_energy"] == {"value": 200.0, "@units": "keV"}
     check_stack(path, stack, dataset="/entry/plot")  # a group with a signal
     check_stack(path, stack[::-1], dataset="/entry/other")
+
+
+def test_a_default_that_is_a_curve_is_not_taken_for_images(path, stack):
+    with h5py.File(path, "w") as file:
+        _nexus(file, stack)
+        file["entry/plot"].attrs["signal"] = "delay"
+    check_stack(path, stack)
 
 
 @pytest.mark.parametrize(

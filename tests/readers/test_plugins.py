@@ -1,7 +1,9 @@
 """Readers that users' own packages bring."""
 
+import re
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +64,14 @@ def test_an_installed_reader_reads_its_files(install, own, stack):
     assert is_image(own)
     assert check_stack(own, stack).pixel_size == (2.0, 3.0)
     assert describe_image(own, "second").vendor == {"dataset": "second"}
+
+
+def test_the_reader_in_the_docs_works(install, own, stack):
+    page = Path(__file__).parents[2] / "docs" / "formats.md"
+    (source,) = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    install("documented_reader", source, ["uem1"])
+    info = check_stack(own, stack)
+    assert (info.pixel_size, info.vendor) == ((2.5, 2.5), {"camera": "ours"})
 
 
 def test_looking_at_a_folder_imports_no_reader(install, own):
