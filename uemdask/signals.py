@@ -61,9 +61,10 @@ def to_hyperspy(dataset: xr.Dataset, variable: str = "intensity") -> Any:
     array = dataset[variable]
     image = array.dims[-2:] == _IMAGE
     if not (image or array.ndim == 1) or array.dtype.kind not in "buif":
+        dims = ", ".join(map(str, array.dims))
         raise UemError(
-            f"{variable}: on ({', '.join(map(str, array.dims))}) as {array.dtype} it is no series of images "
-            f"and no profile; name a numeric variable on (y, x) or on one dim"
+            f"{variable}: on ({dims}) as {array.dtype} it is no series of images and no profile; "
+            f"name a numeric variable on (y, x) or on one dim"
         )
     signal_dims = _IMAGE if image else array.dims
     axes = [_axis(dataset, str(dim), navigate=dim not in signal_dims) for dim in array.dims]

@@ -69,7 +69,7 @@ def _metadata(attributes: Mapping[str, Any]) -> list[str]:
     shown = {key: value for key, value in known.items() if key not in ("pixel_size", "notes")}
     width = max(map(len, shown), default=0)
     # What was written is shown, not what it was converted to.
-    lines = [f"metadata  {key:<{width}}  {attributes[key]}" for key in shown]
+    lines = [f"metadata  {key + ':':<{width + 1}} {attributes[key]}" for key in shown]
     absent = [name for name in _WORTH_KNOWING if name not in shown]
     if absent:
         lines.append(f"metadata  not given: {', '.join(absent)}")

@@ -58,11 +58,13 @@ def check_metadata(mapping: Mapping[str, Any], where: str) -> tuple[dict[str, An
         if name in RESERVED:
             faults.append(f"{name}: is a name that the store keeps for itself; choose another")
         elif name in ENTRIES:
-            if value is not None and value != "":
-                try:
-                    clean[name] = clean_value(ENTRIES[name], value)
-                except UemError as error:
-                    faults.append(str(error))
+            try:
+                spelled = clean_value(ENTRIES[name], "" if value is None else value)
+            except UemError as error:
+                faults.append(str(error))
+                continue
+            if spelled not in ("", []):
+                clean[name] = spelled
         else:
             clean[name] = value
             meant = _meant(name)
@@ -84,13 +86,15 @@ def _meant(name: str) -> str | None:
 
 
 def clean_value(entry: Entry, value: Any) -> Any:
-    """Return a value of a known piece of metadata in its one spelling.
+    """Return a value of a known piece of metadata in its one spelling, empty where it is.
 
     Raises
     ------
     UemError
         If it is of the wrong kind or unit.
     """
+    if isinstance(value, str) and not value.strip():
+        return ""
     if entry.name == "pixel_size":
         sizes = quantities(entry, value)
         return ", ".join(str(size) for size in (sizes[:1] if sizes[0] == sizes[-1] else sizes))
