@@ -27,7 +27,7 @@ def to_hyperspy(dataset: xr.Dataset, variable: str = "intensity") -> Any:
     """Return a variable of a run as a HyperSpy signal.
 
     Images become a ``Signal2D`` that is navigated through delays or pairs, a profile becomes a
-    ``Signal1D``. A lazy variable becomes a lazy signal, and nothing is computed. Delays that are
+    ``Signal1D``. A lazy variable becomes a lazy signal, and no image is computed. Delays that are
     not evenly spaced become a non-uniform axis. Pairs are placed at the delay of their first
     frame.
 
@@ -100,7 +100,8 @@ def _axis(dataset: xr.Dataset, dim: str, *, navigate: bool) -> dict[str, Any]:
     axis: dict[str, Any] = {"name": dim, "size": size, "navigate": navigate}
     if source not in dataset.coords or dataset[source].dtype.kind not in "iuf":
         return axis | {"scale": 1.0, "offset": 0.0, "units": ""}
-    values = np.asarray(dataset[source].values, np.float64)
+    # The delays of pairs are no index and so still on disk; a list of numbers, read here at once.
+    values = np.asarray(dataset[source].compute(scheduler="synchronous").values, np.float64)
     axis["units"] = dataset[source].attrs.get("units", "")
     steps = np.diff(values)
     step = float(steps.mean()) if steps.size else 1.0
