@@ -27,7 +27,7 @@ _FLOORS = (
     ("motion",),
     ("regions",),
     ("evaluate",),
-    ("accessor", "signals", "stages"),
+    ("accessor", "nexus", "signals", "stages"),
     ("execution",),
     ("report",),
     ("__init__",),

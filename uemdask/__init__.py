@@ -3,6 +3,7 @@
 from uemdask.accessor import UemAccessor
 from uemdask.cube import create_run, open_run
 from uemdask.errors import FaultsError, UemError
+from uemdask.nexus import write_nexus
 from uemdask.signals import from_hyperspy, to_hyperspy
 from uemdask.version import __version__
 
@@ -15,4 +16,5 @@ __all__ = [
     "from_hyperspy",
     "open_run",
     "to_hyperspy",
+    "write_nexus",
 ]
