@@ -17,6 +17,7 @@ _CLI = _ROOT.parent / "cli" / "uemdask_cli"
 _FLOORS = (
     ("errors", "version"),
     ("units",),
+    ("metadata",),
     ("cube",),
     ("readers", "simulate"),
     ("align",),
@@ -26,7 +27,7 @@ _FLOORS = (
     ("motion",),
     ("regions",),
     ("evaluate",),
-    ("accessor", "stages"),
+    ("accessor", "nexus", "signals", "stages"),
     ("execution",),
     ("report",),
     ("__init__",),
@@ -35,7 +36,7 @@ _FLOORS = (
 _HEIGHT = {name: height for height, names in enumerate(_FLOORS) for name in names}
 # Kernels work on arrays alone.
 _KERNELS = ("align", "spectrum", "labels", "network", "motion", "regions", "evaluate")
-_NOT_FOR_KERNELS = {"cube", "readers", "simulate"}
+_NOT_FOR_KERNELS = {"cube", "metadata", "readers", "simulate"}
 _EXCEPT = {"evaluate/run_scores.py": {"cube", "simulate"}}  # scores a whole run against its truth
 
 

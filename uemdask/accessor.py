@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from uemdask.errors import UemError
+from uemdask.metadata import read_metadata
 
 # Whole frames are needed where drift or a line crosses tiles; this many are held at a time.
 _FRAMES = 8
@@ -36,6 +37,23 @@ class UemAccessor:
                 f"{', '.join(missing)}: not in this dataset; run the stage that makes it, "
                 f"see 'uemdask info'"
             )
+
+    def metadata(self) -> dict[str, Any]:
+        """Return the acquisition metadata, numbers with their units.
+
+        Returns
+        -------
+        dict
+            `uemdask.units.Quantity` in the unit of ``docs/metadata.md``, of the pixel size a pair
+            (y, x); text; and what stands under keys that are not in that table. The vendor's own
+            tags are in ``ds.attrs["vendor"]``.
+
+        Examples
+        --------
+        >>> ds.uem.metadata()["beam_energy"].value                      # doctest: +SKIP
+        200.0
+        """
+        return read_metadata(self._dataset.attrs)
 
     def aligned(self, *, ratio: bool = False) -> xr.DataArray:
         """Return the frames without drift, hot pixels and brightness changes.

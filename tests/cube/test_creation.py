@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from uemdask.cube import Run
+from uemdask.cube import Run, describe_run, open_run
 from uemdask.errors import FaultsError, UemError
 
 
@@ -88,3 +88,21 @@ def test_all_faults_are_listed(make):
     with pytest.raises(FaultsError) as caught:
         make(delays=np.zeros(20), pixel_size=(3.0, -3.0))
     assert [fault.split(":")[0] for fault in caught.value.faults] == ["time", "x"]
+
+
+def test_wrong_metadata_are_refused_and_nothing_is_left(make, tmp_path):
+    with pytest.raises(FaultsError) as caught:
+        make(metadata={"beam_energy": 200, "exposure": "10 nm", "sample": "Ge"})
+    assert [fault.partition(":")[0] for fault in caught.value.faults] == ["beam_energy", "exposure"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metadata_get_their_one_spelling_and_vendor_tags_stay_whole(make):
+    tags = {"uemdask": 1, "ImageTags": {"Voltage": 2e5}}
+    run = make(metadata={"beam_energy": "200keV", "my own": [1, None], "vendor": tags})
+    attributes = dict(run.group.attrs)
+    assert attributes["beam_energy"] == "200 keV"
+    assert attributes["my own"] == [1, None]
+    assert attributes["vendor"] == tags
+    assert "vendor    2 tags of the first file" in describe_run(run.path)
+    assert str(open_run(run.path).uem.metadata()["beam_energy"]) == "200 keV"

@@ -63,7 +63,9 @@ def test_a_run_is_described_in_words(labelled):
     assert "-30 to 65 ps, 6 before zero, steps of 5 ps" in text
     assert "3 x 2.5 nm (y, x)" in text
     assert "frame 4 at -10 ps: blank" in text
-    assert "sample: Germanium, keilförmig" in text
+    assert "metadata  sample:      Germanium, keilförmig\n" in text
+    assert "metadata  temperature: 293 K\n" in text
+    assert "not given: beam_energy, pump_wavelength, pump_fluence, repetition_rate" in text
     assert "train     begun, not finished" in text
     assert "missing: train, flow, feature, mode" in text
     assert f"next: uemdask run {labelled.path}" in text

@@ -61,13 +61,13 @@ def test_dates_and_odd_numbers_in_metadata_become_plain_json(make):
     run = make(
         metadata={
             "date": datetime.date(2024, 5, 3),
-            "exposure": float("nan"),
+            "gain": float("nan"),
             "scan": {1: np.int64(4), "offset": (np.float32(0.5), None)},
         }
     )
     attributes = dict(run.group.attrs)
     assert attributes["date"] == "2024-05-03"
-    assert attributes["exposure"] == "nan"
+    assert attributes["gain"] == "nan"
     assert attributes["scan"] == {"1": 4, "offset": [0.5, None]}
 
 

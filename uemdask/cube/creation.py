@@ -17,6 +17,7 @@ import zarr
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
 from uemdask.errors import UemError
+from uemdask.metadata import check_metadata
 from uemdask.version import __version__
 
 
@@ -53,7 +54,8 @@ def create_run(
     source_file, scan_count : one per frame
         Where each frame came from, and how many repeats were averaged (default 1).
     metadata : mapping, optional
-        Acquisition metadata in the documented spelling, see ``docs/store.md``.
+        Acquisition metadata in the documented spelling, see ``docs/metadata.md``; under
+        ``vendor`` the vendor's own tags.
     digest, parameters : str, mapping
         What the frames were made from, for the record of the stage ``ingest``.
     overwrite : bool
@@ -64,7 +66,8 @@ def create_run(
     UemError
         If there is something at `path` and `overwrite` is false, or it is not a run.
     FaultsError
-        If the delays or pixel sizes break the data contract.
+        If the delays or pixel sizes break the data contract, or a known piece of metadata is of
+        the wrong kind or unit.
 
     Examples
     --------
@@ -83,6 +86,9 @@ def create_run(
             f"{path}: {count} delays, {len(files)} source files and {len(scans)} scan counts; "
             f"give one of each per frame"
         )
+    given = dict(metadata or {})
+    vendor = {key: given.pop(key) for key in ("vendor",) if key in given}
+    clean, _ = check_metadata(given, f"{path}: metadata")
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
     part = path.with_name(f".{path.name}.part")
@@ -92,7 +98,7 @@ def create_run(
             str(part),
             zarr_format=3,
             attributes={
-                **_plain(metadata or {}),
+                **_plain(clean | vendor),
                 "pixel_size": [float(pixel_size[0]), float(pixel_size[1])],
                 "pixel_size_units": "nm",
                 RECORD: {

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from uemdask.cube.contract import STAGES
 from uemdask.cube.store import Run, missing_stages
+from uemdask.metadata import read_metadata
+
+#: Without these a speed can hardly be compared with another one.
+_WORTH_KNOWING = ("sample", "temperature", "beam_energy", "pump_wavelength", "pump_fluence",
+                  "repetition_rate")  # fmt: skip
 
 
 def describe_run(path: str | os.PathLike[str]) -> str:
@@ -36,10 +43,7 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     for frame in np.flatnonzero(~ok)[:10]:
         flag = run.read("frame_flag")[frame]
         lines.append(f"flagged   frame {frame} at {delays[frame]:g} ps: {flag}")
-    hidden = ("uemdask", "coordinates", "vendor", "pixel_size", "pixel_size_units", "notes")
-    for key, value in run.group.attrs.items():
-        if key not in hidden:
-            lines.append(f"metadata  {key}: {value}")
+    lines += _metadata(dict(run.group.attrs))
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
     for name in run.stage("feature").get("results", {}).get("empty_rois", []):
@@ -57,3 +61,24 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     if missing:
         lines.append(f"next: uemdask run {shlex.quote(str(run.path))}")
     return "\n".join(lines)
+
+
+def _metadata(attributes: Mapping[str, Any]) -> list[str]:
+    """Return a line for each piece of acquisition metadata, the known ones first."""
+    known = read_metadata(attributes)
+    shown = {key: value for key, value in known.items() if key not in ("pixel_size", "notes")}
+    width = max(map(len, shown), default=0)
+    # What was written is shown, not what it was converted to.
+    lines = [f"metadata  {key + ':':<{width + 1}} {attributes[key]}" for key in shown]
+    absent = [name for name in _WORTH_KNOWING if name not in shown]
+    if absent:
+        lines.append(f"metadata  not given: {', '.join(absent)}")
+    if vendor := attributes.get("vendor"):
+        lines.append(f"vendor    {_leaves(vendor)} tags of the first file, kept in 'vendor'")
+    return lines
+
+
+def _leaves(tags: Any) -> int:
+    if isinstance(tags, Mapping):
+        return sum(map(_leaves, tags.values()))
+    return 1
