@@ -10,7 +10,7 @@ from uemdask.errors import UemError
 from uemdask.network.augmentation import AugmentationConfig
 from uemdask.network.samples import Batch, Series, SeriesSource
 from uemdask.network.schedule import TrainingConfig
-from uemdask.network.training import held_out_error, train
+from uemdask.network.guard import held_out_error, train
 from uemdask.network.unet import UNet, UNetConfig
 
 torch.set_num_threads(1)

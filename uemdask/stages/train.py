@@ -15,8 +15,8 @@ from uemdask.cube.layout import PAIRS, TILE, Region, regions
 from uemdask.errors import UemError
 from uemdask.network import (
     BASE_MODEL,
-    Batch,
     BatchSource,
+    Crops,
     MixedSource,
     Series,
     SeriesSource,
@@ -210,7 +210,7 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
     return training.model_copy(update={"baselines": baselines})
 
 
-def _held_out(runs: list[Run], training: TrainingConfig) -> Batch | None:
+def _held_out(runs: list[Run], training: TrainingConfig) -> Crops | None:
     """Return crops of simulated twins of some runs, None where no run can be simulated."""
     twins = _twins(runs, training.seed + _JUDGE_SEED) if training.finetune_steps else []
     if not twins:
