@@ -7,6 +7,8 @@ from uemdask.network.checkpoint import load_model, model_digest, save_model
 from uemdask.network.device import choose_device, choose_devices
 from uemdask.network.guard import held_out_error
 from uemdask.network.inference import predict
+from uemdask.network.job import Job
+from uemdask.network.processes import train_on
 from uemdask.network.samples import BatchSource, Crops, MixedSource, Series, SeriesSource
 from uemdask.network.schedule import TrainingConfig, choose_baselines
 from uemdask.network.training import TrainingResult, train
@@ -17,6 +19,7 @@ __all__ = [
     "BatchSource",
     "Calibration",
     "Crops",
+    "Job",
     "MixedSource",
     "Series",
     "SeriesSource",
@@ -35,5 +38,6 @@ __all__ = [
     "predict",
     "save_model",
     "train",
+    "train_on",
     "wave_scale",
 ]

@@ -149,9 +149,10 @@ def _listen(
     said: queue.SimpleQueue[tuple[int, dict[str, Any]]],
 ) -> None:
     assert process.stdout is not None
-    for line in process.stdout:
-        with suppress(json.JSONDecodeError):  # killed in the middle of a word
-            said.put((rank, json.loads(line)))
+    with process.stdout as output:
+        for line in output:
+            with suppress(json.JSONDecodeError):  # killed in the middle of a word
+                said.put((rank, json.loads(line)))
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -76,6 +76,11 @@ class TrainingConfig(BaseModel):
     record_every: int = Field(default=50, ge=1)
     augmentation: AugmentationConfig = AugmentationConfig()
 
+    @property
+    def steps(self) -> int:
+        """Steps of both phases."""
+        return self.pretrain_steps + self.finetune_steps
+
     def window(self, step: int) -> tuple[int, int]:
         """Return of how many successive pairs the crops of a step are, and how many crops."""
         length = max(self.baselines) if step >= self.pretrain_steps else 1

@@ -109,7 +109,7 @@ def train(
     training = _Training(config, _first_model(config, unet_config, start), device)
     if checkpoint is not None and Path(checkpoint).exists():
         training.take_up(Path(checkpoint))
-    total = config.pretrain_steps + config.finetune_steps
+    total = config.steps
     clock = _Clock(config, training.step)
     last_saved, stopped = time.monotonic(), False
     while training.step < total and not stopped:
@@ -118,7 +118,7 @@ def train(
         phase_ends = step in (config.pretrain_steps, total)
         if step % config.record_every == 0 or phase_ends:
             entry = training.record(clock)
-            if report is not None:
+            if report is not None and ranks().first:
                 report(entry)
         stopped = should_stop is not None and should_stop()
         due = time.monotonic() - last_saved >= config.checkpoint_every
@@ -142,11 +142,11 @@ class _Training:
 
     def __init__(self, config: TrainingConfig, model: UNet, device: torch.device | str) -> None:
         self.config, self.device = config, torch.device(device)
+        self.pretrained = weights_of(model)
         self.model = model.to(  # type: ignore[call-overload]
             self.device, memory_format=torch.channels_last
         ).train()
         self.optimiser = self._new_optimiser()
-        self.pretrained = weights_of(self.model)
         self.step = 0
         self.history: list[dict[str, Any]] = []
         self._names: list[str] = []
@@ -262,7 +262,7 @@ class _Clock:
         if step <= config.pretrain_steps:
             left = config.pretrain_steps - step + _FINETUNE_COST * config.finetune_steps
         else:
-            left = config.pretrain_steps + config.finetune_steps - step
+            left = config.steps - step
         return {
             "images_per_second": round(length * count / each, 3),
             "seconds_left": round(left * each, 1),
