@@ -168,10 +168,12 @@ def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
 
 
 def as_tensor(array: npt.NDArray[Any]) -> torch.Tensor:
-    """Return an array as a tensor that shares its memory and is only read."""
+    """Return an array as a tensor that is only read; it shares memory where it runs forwards."""
+    if any(stride < 0 for stride in array.strides):
+        array = np.ascontiguousarray(array)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writ", UserWarning)
-        return torch.from_numpy(np.asarray(array))
+        return torch.from_numpy(array)
 
 
 def _on_cpu() -> str:

@@ -265,7 +265,7 @@ class _Clock:
             left = config.steps - step
         return {
             "images_per_second": round(length * count / each, 3),
-            "seconds_left": round(left * each, 1),
+            "seconds_left": round(left * each, 3),
         }
 
 
