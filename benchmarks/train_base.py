@@ -25,7 +25,7 @@ from uemdask.network import (
     save_model,
     train,
 )
-from uemdask.network.training import held_out_error
+from uemdask.network.guard import held_out_error
 from uemdask.simulate import random_scenario, simulate
 from uemdask.stages.simulated import simulated_series
 

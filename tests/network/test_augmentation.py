@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from uemdask.network.augmentation import AugmentationConfig, Crops, augment, mirror, reverse, turn
+from uemdask.network.augmentation import AugmentationConfig, augment, mirror, reverse, turn
+from uemdask.network.ranks import Ranks
+from uemdask.network.samples import Crops
 from uemdask.network.warp import warp
 
 torch.set_num_threads(1)
@@ -106,3 +108,16 @@ def test_everything_can_be_switched_off():
     crops = wave_crops()
     for before, after in zip(crops, augment(crops, np.random.default_rng(0), off), strict=True):
         torch.testing.assert_close(before, after, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.3])
+def test_processes_make_the_changes_that_one_would_make(noise):
+    config, crops = AugmentationConfig(noise=noise), wave_crops(count=5)
+    whole = augment(crops, np.random.default_rng(5), config)
+    parts = []
+    for rank in range(3):
+        share = Ranks(rank, 3).share(5)
+        own = Crops(*(field[share.begin : share.end] for field in crops))
+        parts.append(augment(own, np.random.default_rng(5), config, share))
+    for one, other in zip(whole, zip(*parts, strict=True), strict=True):
+        torch.testing.assert_close(one, torch.cat(other), rtol=0, atol=1e-6)

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 
 from uemdask.errors import UemError
+from uemdask.network.ranks import Ranks
 from uemdask.network.samples import ANYWHERE_SHARE, MixedSource, Series, SeriesSource
 
 TIMES, SIZE = 9, 64
@@ -34,9 +36,9 @@ def draw(source, count=8, crop=32, length=1, seed=0):
 def test_the_same_number_draws_the_same_batch():
     source = SeriesSource([numbered(), numbered(value=0.5)])
     once, again, other = (draw(source, seed=seed) for seed in (1, 1, 2))
-    for name in ("frames", "label", "confidence", "weight"):
-        np.testing.assert_array_equal(getattr(once, name), getattr(again, name))
-    assert not np.array_equal(once.frames, other.frames)
+    for one, same in zip(once, again, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert not torch.equal(once.frames, other.frames)
 
 
 @pytest.mark.parametrize("length", [1, 3])
@@ -72,7 +74,7 @@ def test_most_crops_touch_the_relevant_pixels_and_irrelevant_ones_teach_nothing(
     mask = np.zeros((SIZE, SIZE), dtype=bool)
     mask[:6, :6] = True
     batch = draw(SeriesSource([numbered(mask)]), count=200, crop=16)
-    touching = batch.weight.any(axis=(1, 2)).mean()
+    touching = batch.weight.amax(dim=(1, 2)).mean()
     assert touching > 1 - ANYWHERE_SHARE - 0.03
     assert batch.confidence[batch.weight[:, None] == 0].max() == 0.0
 
@@ -81,7 +83,7 @@ def test_confident_pairs_are_drawn_more_often():
     confidence = np.zeros((TIMES - 1, SIZE, SIZE), dtype=np.float32)
     confidence[5:] = 0.9
     batch = draw(SeriesSource([numbered(confidence=confidence)]), count=300)
-    late = (batch.label[:, 0, 0, 0, 0] >= 5).mean()
+    late = (batch.label[:, 0, 0, 0, 0] >= 5).float().mean()
     assert 0.85 < late < 1.0
 
 
@@ -89,8 +91,8 @@ def test_labels_that_are_not_finite_have_no_confidence():
     label = np.zeros((TIMES - 1, 2, SIZE, SIZE), dtype=np.float32)
     label[:, 0, :, ::2] = np.nan
     batch = draw(SeriesSource([numbered(label=label)]))
-    assert np.isfinite(batch.label).all()
-    assert batch.confidence.mean() == pytest.approx(0.5)
+    assert batch.label.isfinite().all()
+    assert float(batch.confidence.mean()) == pytest.approx(0.5)
 
 
 def test_a_crop_is_no_larger_than_the_smallest_series():
@@ -102,11 +104,26 @@ def test_a_mixture_keeps_its_shares():
     plain, shifted = SeriesSource([numbered()]), SeriesSource([numbered(value=2.0)])
     mixture = MixedSource([(plain, 3.0), (shifted, 1.0)])
     counts = [
-        int((draw(mixture, count=10, seed=seed).frames.max(axis=(1, 2, 3)) >= 2.0).sum())
+        int((draw(mixture, count=10, seed=seed).frames.amax(dim=(1, 2, 3)) >= 2.0).sum())
         for seed in range(40)
     ]
     assert set(counts) == {2, 3}
     assert np.mean(counts) == pytest.approx(2.5, abs=0.3)
+
+
+def test_processes_together_draw_what_one_would_draw():
+    source = MixedSource(
+        [(SeriesSource([numbered(), numbered(value=0.5)]), 3.0), (SeriesSource([numbered()]), 1.0)]
+    )
+    whole = draw(source, count=7)
+    rngs = [np.random.default_rng(0) for _ in range(3)]
+    parts = [
+        source.draw(rng, 7, crop=32, length=1, share=Ranks(rank, 3).share(7))
+        for rank, rng in enumerate(rngs)
+    ]
+    assert len({rng.random() for rng in rngs}) == 1  # all go on from the same place
+    for field, own in zip(whole, zip(*parts, strict=True), strict=True):
+        np.testing.assert_array_equal(field, np.concatenate(own))
 
 
 def test_memory_is_what_the_series_say():

@@ -5,12 +5,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from uemdask.errors import UemError
 from uemdask.network.augmentation import AugmentationConfig
-from uemdask.network.samples import Batch, Series, SeriesSource
+from uemdask.network.checkpoint import load_checkpoint
+from uemdask.network.guard import held_out_error
+from uemdask.network.samples import Crops, Series, SeriesSource
 from uemdask.network.schedule import TrainingConfig
-from uemdask.network.training import held_out_error, train
+from uemdask.network.training import _Training, train
 from uemdask.network.unet import UNet, UNetConfig
 
 torch.set_num_threads(1)
@@ -54,14 +57,14 @@ def travelling_wave(label_noise: float = 0.0, seed: int = 0) -> tuple[Series, np
     return series, truth
 
 
-def exact_batch(series: Series, truth: np.ndarray) -> Batch:
+def exact_crops(series: Series, truth: np.ndarray) -> Crops:
     frames = np.stack([series.wave[:-1], series.wave[1:]], axis=1).astype(np.float32)
     count = len(frames)
-    return Batch(
-        frames,
-        np.broadcast_to(truth, (count, 1, *truth.shape)).copy(),
-        np.ones((count, 1, SIZE, SIZE), dtype=np.float32),
-        np.ones((count, SIZE, SIZE), dtype=np.float32),
+    return Crops(
+        torch.from_numpy(frames),
+        torch.from_numpy(truth).expand(count, 1, *truth.shape),
+        torch.ones(count, 1, SIZE, SIZE),
+        torch.ones(count, SIZE, SIZE),
     )
 
 
@@ -72,6 +75,12 @@ def weights(model: UNet) -> dict[str, torch.Tensor]:
 def assert_equal(one: UNet, other: UNet) -> None:
     for name, value in one.state_dict().items():
         torch.testing.assert_close(value, other.state_dict()[name], rtol=0, atol=0)
+
+
+def untimed(history: list[dict]) -> list[dict]:
+    """Return a history without how long it took."""
+    clock = ("images_per_second", "seconds_left")
+    return [{name: e[name] for name in e if name not in clock} for e in history]
 
 
 #: One wave in one direction is learned in seconds; turning it would ask for more steps.
@@ -105,7 +114,7 @@ def test_a_killed_training_goes_on_to_the_same_weights(tmp_path, step):
     assert calls == step + 1
     assert resumed.finished
     assert resumed.step == 14
-    assert resumed.history == whole.history
+    assert untimed(resumed.history) == untimed(whole.history)
     assert_equal(resumed.model, whole.model)
 
 
@@ -154,7 +163,7 @@ def test_the_network_is_better_than_the_labels_it_learned_from():
         augmentation=STRAIGHT,
     )
     result = train(SeriesSource([series]), config, TINY)
-    error = held_out_error(result.model, exact_batch(series, truth))
+    error = held_out_error(result.model, exact_crops(series, truth))
     assert label_error > 0.9  # px
     assert error < 0.35 * label_error
 
@@ -180,7 +189,7 @@ def test_fine_tuning_mends_labels_that_are_too_short():
         baselines=(2, 3),
         augmentation=STRAIGHT,
     )
-    exact = exact_batch(series, truth)
+    exact = exact_crops(series, truth)
     result = train(SeriesSource([short]), config, TINY, held_out=exact)
     verdict = result.history[-1]
     assert verdict["kept"] == "finetuned"
@@ -207,7 +216,7 @@ def test_the_guard_goes_back_when_fine_tuning_ruins_the_flow():
         baselines=(1,),
         augmentation=STRAIGHT,
     )
-    exact = exact_batch(series, truth)
+    exact = exact_crops(series, truth)
     result = train(SeriesSource([series]), config, TINY, held_out=exact)
     verdict = result.history[-1]
     assert verdict["kept"] == "pretrained"
@@ -227,20 +236,78 @@ def test_training_can_start_from_a_model_and_leaves_it_as_it_was():
     assert 0 < float(change.detach()) < 0.01
 
 
-def test_the_report_tells_the_loss_and_the_speed():
+def test_the_report_tells_the_loss_the_speed_and_the_time_left():
     entries: list[dict] = []
-    train(SeriesSource([travelling_wave()[0]]), SHORT, TINY, report=entries.append)
-    assert [entry["step"] for entry in entries] == [3, 6, 9, 12, 14]
-    assert [entry["phase"] for entry in entries] == ["pretrain"] * 2 + ["finetune"] * 3
+    result = train(SeriesSource([travelling_wave()[0]]), SHORT, TINY, report=entries.append)
+    assert entries == result.history
+    assert [entry["step"] for entry in entries] == [3, 6, 8, 9, 12, 14]
+    assert [entry["phase"] for entry in entries] == ["pretrain"] * 3 + ["finetune"] * 3
     assert all(entry["images_per_second"] > 0 for entry in entries)
+    assert all(entry["seconds_left"] > 0 for entry in entries[:-1])
+    assert entries[-1]["seconds_left"] == 0
+    for entry in entries:
+        parts = set(entry) - {"step", "phase", "loss", "images_per_second", "seconds_left"}
+        assert entry["loss"] == pytest.approx(sum(entry[name] for name in parts))
 
 
-def test_a_loss_that_is_not_finite_stops_the_training():
-    class Broken:
-        def draw(self, rng, count, *, crop, length):
-            batch = SeriesSource([travelling_wave()[0]]).draw(rng, count, crop=crop, length=length)
-            batch.frames[:] = np.nan
-            return batch
-
+def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_no_checkpoint(tmp_path):
+    start = UNet(TINY)
+    with torch.no_grad():
+        start.head.bias.fill_(torch.nan)
+    checkpoint = tmp_path / "state.pt"
+    source = SeriesSource([travelling_wave()[0]])
     with pytest.raises(UemError, match="not finite"):
-        train(Broken(), SHORT, TINY)
+        train(source, SHORT, start=start, checkpoint=checkpoint)
+    assert not checkpoint.exists()
+
+
+def test_there_is_a_checkpoint_at_the_end_of_each_phase(tmp_path):
+    config = SHORT.model_copy(update={"checkpoint_every": 1e9})
+    checkpoint, seen = tmp_path / "state.pt", []
+
+    def look() -> bool:
+        seen.append(load_checkpoint(checkpoint)["step"] if checkpoint.exists() else 0)
+        return False
+
+    source = SeriesSource([travelling_wave()[0]])
+    train(source, config, TINY, checkpoint=checkpoint, should_stop=look)
+    assert seen == [0] * 8 + [8] * 6
+    assert load_checkpoint(checkpoint)["step"] == 14
+
+
+class _Waits(TorchDispatchMode):
+    """Notes copies to the device for which the host would wait until all its work is done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        out = func(*args, **kwargs)
+        if isinstance(out, torch.Tensor) and out.is_meta:
+            copied = any(isinstance(a, torch.Tensor) and a.is_cpu and a.ndim for a in args)
+            if copied and not kwargs.get("non_blocking"):
+                self.found.append(str(func))
+        return out
+
+
+@pytest.mark.parametrize("step", [0, 9])
+def test_a_step_never_waits_for_the_device(step):
+    """Tensors on the device "meta" have no values: whatever looked at one would fail."""
+    config = SHORT.model_copy(update={"augmentation": AugmentationConfig(noise=0.1)})
+    training = _Training(config, UNet(TINY), "meta")
+    training.step = step
+    source = SeriesSource([travelling_wave()[0]], "meta")
+    with _Waits() as waits:
+        training.advance(source)
+        training.advance(source)
+    assert waits.found == []
+
+
+def test_waiting_for_the_device_would_be_seen():
+    with _Waits() as waits:
+        torch.ones(3).to("meta")
+    assert waits.found
+    with pytest.raises(RuntimeError):
+        float(torch.ones((), device="meta"))

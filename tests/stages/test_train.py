@@ -1,8 +1,29 @@
-"""What a training holds in memory."""
+"""What a training holds in memory, tells, and goes on from."""
+
+import json
 
 import pytest
 
+from uemdask.errors import UemError
+from uemdask.network import UNet, UNetConfig, save_model
+from uemdask.network.checkpoint import load_checkpoint
 from uemdask.stages import train
+from uemdask.stages.train import TrainParameters, history_path, train_model
+
+QUICK = TrainParameters.model_validate(
+    {
+        "unet": {"filters": [4, 8]},
+        "training": {
+            "pretrain_steps": 6,
+            "finetune_steps": 2,  # not done: this run has no twin to judge it by
+            "crop": 32,
+            "batch": 2,
+            "record_every": 2,
+            "checkpoint_every": 1e-9,
+        },
+        "exact_share": 0,
+    }
+)
 
 
 @pytest.fixture
@@ -39,3 +60,84 @@ def test_blocks_lie_all_over_the_relevant_pixels(waving, blocks):
     assert len(chosen) == 5
     assert min(tops) == 0
     assert max(tops) >= 128
+
+
+def _trained(run, model, parameters=QUICK):
+    return train_model([run], model, parameters, start="new", digest="digest")
+
+
+def _history(model):
+    return [json.loads(line) for line in history_path(model).read_text().splitlines()]
+
+
+class _Killed(BaseException):
+    """Stands for a signal."""
+
+
+@pytest.fixture
+def interrupted(waving, tmp_path, monkeypatch):
+    """Return the model of a training that was killed after four steps, and its checkpoint."""
+    add = train._History.add
+
+    def kill(self, entry):
+        add(self, entry)
+        if entry["step"] == 4:
+            raise _Killed
+
+    model = tmp_path / "model.pt"
+    with monkeypatch.context() as patch:
+        patch.setattr(train._History, "add", kill)
+        with pytest.raises(_Killed):
+            _trained(waving, model)
+    checkpoint = tmp_path / "model.digest.checkpoint"
+    assert load_checkpoint(checkpoint)["step"] == 3
+    return model, checkpoint
+
+
+def test_the_history_tells_all_that_a_monitor_shows(waving, tmp_path):
+    model = tmp_path / "model.pt"
+    record = _trained(waving, model)
+    start, *entries = _history(model)
+    assert (start["phase"], start["processes"], start["threads"]) == ("start", 1, record["threads"])
+    assert [entry["step"] for entry in entries] == [2, 4, 6]
+    wanted = {"phase", "step", "loss", "images_per_second", "seconds_left", "device", "threads"}
+    assert all(wanted <= set(entry) for entry in entries)
+    assert {entry["device"] for entry in entries} == {record["device"]}
+    assert not list(tmp_path.glob("*.checkpoint"))
+
+
+def test_a_training_goes_on_and_its_history_is_whole(waving, interrupted, tmp_path):
+    model, _ = interrupted
+    digest = _trained(waving, model)["model_digest"]
+    assert [entry.get("step") for entry in _history(model)] == [None, 2, 4, 6]
+    assert digest == _trained(waving, tmp_path / "undisturbed.pt")["model_digest"]
+
+
+def test_a_damaged_checkpoint_is_dropped_and_said(waving, interrupted, tmp_path):
+    model, checkpoint = interrupted
+    content = checkpoint.read_bytes()
+    checkpoint.write_bytes(content[: len(content) // 2])
+    digest = _trained(waving, model)["model_digest"]
+    notice = _history(model)[0]["notice"]
+    assert "starts anew" in notice
+    assert checkpoint.name in notice
+    assert digest == _trained(waving, tmp_path / "undisturbed.pt")["model_digest"]
+
+
+def test_what_is_no_checkpoint_is_refused_and_kept(waving, tmp_path):
+    model, checkpoint = tmp_path / "model.pt", tmp_path / "model.digest.checkpoint"
+    save_model(checkpoint, UNet(UNetConfig(filters=(4, 8))))
+    with pytest.raises(UemError, match="not a checkpoint"):
+        _trained(waving, model)
+    assert checkpoint.exists()
+
+
+def test_what_does_not_change_the_network_does_not_change_its_training():
+    told = {"record_every": 7, "checkpoint_every": 9.0}
+    other = QUICK.model_copy(
+        update={"processes": 2, "training": QUICK.training.model_copy(update=told)}
+    )
+    assert other.decisive() == QUICK.decisive()
+    assert QUICK.decisive()["training"]["seed"] == 0
+    seed = QUICK.model_copy(update={"training": QUICK.training.model_copy(update={"seed": 1})})
+    assert seed.decisive() != QUICK.decisive()

@@ -105,15 +105,16 @@ class Cluster:
         Tasks that run at a time.
     gpu : bool
         Whether a worker has the Dask resource ``GPU``.
-    training_threads : int
-        CPU threads for a training task that runs while nothing else does.
+    training_threads : int or None
+        CPU threads for a training task that runs while nothing else does; None: all CPUs that
+        belong to its worker.
     """
 
     client: Client
     dashboard: str
     slots: int
     gpu: bool
-    training_threads: int
+    training_threads: int | None
 
 
 def read_profile(path: Path | None) -> ClusterProfile:
@@ -191,7 +192,7 @@ def _join(profile: ClusterProfile) -> Client:
         raise UemError(f"{place}: no Dask scheduler answers ({error}); is it running?") from None
 
 
-def _describe(client: Client, training_threads: int = 1) -> Cluster:
+def _describe(client: Client, training_threads: int | None = None) -> Cluster:
     try:
         client.wait_for_workers(1, timeout=_PATIENCE)
     except TimeoutError:
@@ -204,7 +205,7 @@ def _describe(client: Client, training_threads: int = 1) -> Cluster:
         dashboard=client.dashboard_link,
         slots=sum(threads for threads, _ in workers),
         gpu=any("GPU" in resources for _, resources in workers),
-        training_threads=max(training_threads, 1),
+        training_threads=training_threads,
     )
 
 

@@ -182,8 +182,7 @@ def _stage(run: Run, stage: Stage, parameters: Any, digest: str) -> Iterator[Pha
 def training_digest(parameters: TrainParameters, start: Start, labels: Sequence[str]) -> str:
     """Return the digest of a training on runs with these digests of their labels."""
     weights = model_digest(BASE_MODEL) if start == "base" else start
-    values = parameters.model_dump(mode="json")
-    return digest_of("train", TRAIN.version, values, weights, list(labels))
+    return digest_of("train", TRAIN.version, parameters.decisive(), weights, list(labels))
 
 
 def is_trained(record: dict[str, Any], digest: str, model: Path) -> bool:

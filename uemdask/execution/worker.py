@@ -11,6 +11,7 @@ from typing import Any
 
 import cv2
 import torch
+from dask.system import CPU_COUNT
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
@@ -63,11 +64,14 @@ def train_task(
     parameters: dict[str, Any],
     start: Start,
     digest: str,
-    threads: int,
+    threads: int | None,
 ) -> dict[str, Any]:
-    """Train one model on the labelled runs in `stores`; a checkpoint beside it is taken up."""
+    """Train one model on the labelled runs in `stores`; a checkpoint beside it is taken up.
+
+    Without `threads`, all CPUs that this worker may use take part.
+    """
     begun = time.perf_counter()
-    _prepare(threads)
+    _prepare(threads or own_cpus())
     receipt = train_model(
         [Run(store) for store in stores],
         Path(model),
@@ -82,6 +86,12 @@ def _prepare(threads: int) -> None:
     """Set up this worker process; doing it for every task costs nothing."""
     limit_threads(threads)
     logging.getLogger("distributed.worker").addFilter(_TOLD_ELSEWHERE)
+
+
+def own_cpus() -> int:
+    """Return how many CPUs this process may use: those of its Slurm task, affinity and cgroup."""
+    task = os.environ.get("SLURM_CPUS_PER_TASK", "")
+    return min(int(task), CPU_COUNT) if task.isdecimal() and int(task) else CPU_COUNT
 
 
 def limit_threads(count: int) -> None:

@@ -4,18 +4,22 @@ from uemdask.network.amplitude import normalise, wave_scale
 from uemdask.network.base import BASE_MODEL
 from uemdask.network.calibration import Calibration, calibrate
 from uemdask.network.checkpoint import load_model, model_digest, save_model
-from uemdask.network.device import choose_device
+from uemdask.network.device import choose_device, choose_devices
+from uemdask.network.guard import held_out_error
 from uemdask.network.inference import predict
-from uemdask.network.samples import Batch, BatchSource, MixedSource, Series, SeriesSource
+from uemdask.network.job import Job
+from uemdask.network.processes import train_on
+from uemdask.network.samples import BatchSource, Crops, MixedSource, Series, SeriesSource
 from uemdask.network.schedule import TrainingConfig, choose_baselines
-from uemdask.network.training import TrainingResult, held_out_error, train
+from uemdask.network.training import TrainingResult, train
 from uemdask.network.unet import UNet, UNetConfig
 
 __all__ = [
     "BASE_MODEL",
-    "Batch",
     "BatchSource",
     "Calibration",
+    "Crops",
+    "Job",
     "MixedSource",
     "Series",
     "SeriesSource",
@@ -26,6 +30,7 @@ __all__ = [
     "calibrate",
     "choose_baselines",
     "choose_device",
+    "choose_devices",
     "held_out_error",
     "load_model",
     "model_digest",
@@ -33,5 +38,6 @@ __all__ = [
     "predict",
     "save_model",
     "train",
+    "train_on",
     "wave_scale",
 ]

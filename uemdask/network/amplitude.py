@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional
 
 from uemdask.errors import UemError
+from uemdask.network.device import as_tensor
 
 #: Normalised amplitudes are cut here, in units of the wave scale. A sine of constant strength
 #: peaks at 1.4; a wave that grows fivefold during the series peaks near 4.
@@ -71,7 +72,7 @@ def wave_scale(wave: npt.NDArray[np.floating], mask: npt.NDArray[np.bool_] | Non
 def normalise(wave: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.float32]:
     """Return the wave in units of its run's scale, cut at ``CLIP``: the network's input.
 
-    Training and inference both call this, and nothing else prepares an image for the network.
+    Training and inference both prepare images like this, and nothing else does.
 
     Parameters
     ----------
@@ -96,12 +97,16 @@ def normalise(wave: npt.NDArray[np.floating], scale: float) -> npt.NDArray[np.fl
     >>> normalise(np.array([0.02, -9.0]), 0.01).tolist()
     [2.0, -6.0]
     """
+    return normalised(as_tensor(wave), scale).numpy()
+
+
+def normalised(wave: torch.Tensor, scale: float) -> torch.Tensor:
+    """Return what `normalise` does, on the device of the wave."""
     if not (np.isfinite(scale) and scale > 0):
         raise UemError(f"The wave scale is {scale!r}; it must be a positive number.")
     # The division is in single precision: a half-precision wave would overflow or round.
-    scaled = np.multiply(wave, np.float32(1.0 / scale), dtype=np.float32)
-    np.clip(scaled, -CLIP, CLIP, out=scaled)
-    return np.nan_to_num(scaled, copy=False, nan=0.0, posinf=CLIP, neginf=-CLIP)
+    scaled = wave.to(torch.float32) * (1.0 / scale)
+    return scaled.clamp_(-CLIP, CLIP).nan_to_num_(nan=0.0, posinf=CLIP, neginf=-CLIP)
 
 
 def envelope(frames: torch.Tensor, *, sigma: float = 8.0, floor: float = 0.1) -> torch.Tensor:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from uemdask.network.samples import Batch
+from uemdask.network.device import to_device
+from uemdask.network.ranks import Share
+from uemdask.network.samples import Crops
 from uemdask.network.warp import invert, warp
 
 
@@ -36,25 +39,6 @@ class AugmentationConfig(BaseModel):
     reverse: bool = True
     amplitude: float = Field(default=1.5, ge=1.0)
     noise: float = Field(default=0.0, ge=0.0)
-
-
-class Crops(NamedTuple):
-    """A `Batch` as tensors; shapes and units are those of `Batch`."""
-
-    frames: torch.Tensor
-    label: torch.Tensor
-    confidence: torch.Tensor
-    weight: torch.Tensor
-
-
-def to_crops(batch: Batch, device: torch.device | str = "cpu") -> Crops:
-    """Return a batch as tensors on a device."""
-    return Crops(
-        *(
-            torch.from_numpy(array).to(device)
-            for array in (batch.frames, batch.label, batch.confidence, batch.weight)
-        )
-    )
 
 
 def turn(crops: Crops, quarters: int) -> Crops:
@@ -85,7 +69,8 @@ def turn(crops: Crops, quarters: int) -> Crops:
 def mirror(crops: Crops) -> Crops:
     """Exchange left and right, in the images and in the flow vectors."""
     frames, label, confidence, weight = (field.flip(-1) for field in crops)
-    return Crops(frames, label * label.new_tensor([-1.0, 1.0])[:, None, None], confidence, weight)
+    along_x, along_y = label.unbind(dim=2)
+    return Crops(frames, torch.stack((-along_x, along_y), dim=2), confidence, weight)
 
 
 def reverse(crops: Crops) -> Crops:
@@ -104,7 +89,12 @@ def reverse(crops: Crops) -> Crops:
     )
 
 
-def augment(crops: Crops, rng: np.random.Generator, config: AugmentationConfig) -> Crops:
+def augment(
+    crops: Crops,
+    rng: np.random.Generator,
+    config: AugmentationConfig,
+    share: Share | None = None,
+) -> Crops:
     """Return each crop changed at random; the batch stays in order.
 
     Parameters
@@ -115,37 +105,67 @@ def augment(crops: Crops, rng: np.random.Generator, config: AugmentationConfig) 
         Decides everything; it is used alike on every device.
     config : AugmentationConfig
         Which changes are allowed.
+    share : Share, optional
+        Which crops of the batch these are, where other processes have others.
 
     Returns
     -------
     Crops
         Same shapes.
     """
+    share = share or Share.whole(crops.frames.shape[0])
+    shape = (1, *crops.frames.shape[1:])
+    changes = [_draw(rng, config, shape) for _ in range(share.total)][share.begin : share.end]
+    ones = [Crops(*(field[i : i + 1] for field in crops)) for i in range(len(changes))]
+    reversed_ = [index for index, change in enumerate(changes) if change.reverse]
+    if reversed_:  # together: a GPU does one large thing faster than many small ones
+        back = reverse(_join([ones[index] for index in reversed_]))
+        for place, index in enumerate(reversed_):
+            ones[index] = Crops(*(field[place : place + 1] for field in back))
     changed = []
-    for index in range(crops.frames.shape[0]):
-        # All numbers are drawn, used or not, so that one switch does not change the others.
-        quarters = int(rng.integers(4))
-        mirrored, negated, reversed_ = (bool(number) for number in rng.integers(2, size=3))
-        strength, noise = rng.uniform(-1.0, 1.0), rng.uniform(0.0, config.noise)
-        one = Crops(*(field[index : index + 1] for field in crops))
-        if config.reverse and reversed_:
-            one = reverse(one)
-        if config.turn:
-            one = turn(one, quarters)
-            if mirrored:
-                one = mirror(one)
-        factor = config.amplitude**strength * (-1.0 if config.negate and negated else 1.0)
-        frames = one.frames * factor
-        if config.noise:
-            frames = frames + noise * _smooth_noise(frames, rng)
+    for one, change in zip(ones, changes, strict=True):
+        if change.quarters:
+            one = turn(one, change.quarters)
+        if change.mirror:
+            one = mirror(one)
+        frames = one.frames * change.factor
+        if change.white is not None:
+            white = to_device(torch.from_numpy(change.white), frames.device)
+            frames = frames + change.noise * _smooth(white)
         changed.append(one._replace(frames=frames))
-    return Crops(*(torch.cat(parts) for parts in zip(*changed, strict=True)))
+    return _join(changed)
 
 
-def _smooth_noise(frames: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Noise of rms 1 as wide as the smoothing that the wave went through."""
-    white = rng.standard_normal(tuple(frames.shape), dtype=np.float32)
-    noise = torch.from_numpy(white).to(frames.device)
+class _Change(NamedTuple):
+    reverse: bool
+    quarters: int
+    mirror: bool
+    factor: float
+    noise: float
+    white: npt.NDArray[np.float32] | None
+
+
+def _draw(rng: np.random.Generator, config: AugmentationConfig, shape: tuple[int, ...]) -> _Change:
+    # All numbers are drawn, used or not, so that one switch does not change the others.
+    quarters = int(rng.integers(4))
+    mirrored, negated, reversed_ = (bool(number) for number in rng.integers(2, size=3))
+    strength, noise = rng.uniform(-1.0, 1.0), rng.uniform(0.0, config.noise)
+    return _Change(
+        reverse=config.reverse and reversed_,
+        quarters=quarters if config.turn else 0,
+        mirror=config.turn and mirrored,
+        factor=config.amplitude**strength * (-1.0 if config.negate and negated else 1.0),
+        noise=noise,
+        white=rng.standard_normal(shape, dtype=np.float32) if config.noise else None,
+    )
+
+
+def _join(crops: list[Crops]) -> Crops:
+    return Crops(*(torch.cat(parts) for parts in zip(*crops, strict=True)))
+
+
+def _smooth(noise: torch.Tensor) -> torch.Tensor:
+    """Return noise as wide as the smoothing that the wave went through, of rms 1."""
     for _ in range(2):
         noise = torch.nn.functional.avg_pool2d(noise, 5, stride=1, padding=2)
     return noise / noise.std()

@@ -2,6 +2,10 @@
 
 Every ``weight`` has the shape (n, y, x), is zero or more, and may be left out. A loss over no
 weight at all is zero, not NaN, so a crop without relevant pixels changes nothing.
+
+Where several processes train together, each has a part of the crops: its loss is its own sum
+divided by the weights of all, so the losses of all processes add up to that of the whole batch.
+Losses without a weight do not, and training has none.
 """
 
 from __future__ import annotations
@@ -11,6 +15,7 @@ import math
 import torch
 
 from uemdask.errors import UemError
+from uemdask.network.ranks import total
 from uemdask.network.warp import warp
 
 _SQRT2 = math.sqrt(2.0)
@@ -213,7 +218,7 @@ def smoothness_loss(
             f"The guide has shape {tuple(guide.shape)}, the flow {tuple(flow.shape)}; "
             "the guide must be (n, 1, y, x)."
         )
-    total = flow.new_zeros(())
+    loss = flow.new_zeros(())
     for axis in (-1, -2):
         change = charbonnier(torch.diff(flow, dim=axis), epsilon)
         if guide is not None:
@@ -224,8 +229,8 @@ def smoothness_loss(
             pair_weight = torch.minimum(
                 weight.narrow(axis, 0, size - 1), weight.narrow(axis, 1, size - 1)
             )
-        total = total + 0.5 * _weighted_mean(change, pair_weight)
-    return total
+        loss = loss + 0.5 * _weighted_mean(change, pair_weight)
+    return loss
 
 
 def consistency_loss(
@@ -371,8 +376,8 @@ def _weighted_mean(values: torch.Tensor, weight: torch.Tensor | None) -> torch.T
             f"The weight has shape {tuple(weight.shape)}; "
             f"it must be {(values.shape[0], *values.shape[-2:])}, one number per pixel."
         )
-    total = weight.sum() * values.shape[1]
-    return (values * weight[:, None]).sum() / total.clamp_min(1e-6)
+    weights = total(weight.sum()) * values.shape[1]
+    return (values * weight[:, None]).sum() / weights.clamp_min(1e-6)
 
 
 def _where(inside: torch.Tensor, weight: torch.Tensor | None) -> torch.Tensor:

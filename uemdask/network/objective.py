@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 
 from uemdask.network.amplitude import envelope
-from uemdask.network.augmentation import Crops
 from uemdask.network.losses import (
     anchor_loss,
     aperture_loss,
@@ -15,6 +14,8 @@ from uemdask.network.losses import (
     smoothness_loss,
     supervised_loss,
 )
+from uemdask.network.ranks import Share
+from uemdask.network.samples import Crops
 from uemdask.network.schedule import TrainingConfig
 from uemdask.network.unet import UNet
 from uemdask.network.warp import compose
@@ -22,7 +23,11 @@ from uemdask.network.wavefront import front_normal
 
 
 def pretrain_losses(
-    model: UNet, crops: Crops, config: TrainingConfig, dropout: torch.Generator
+    model: UNet,
+    crops: Crops,
+    config: TrainingConfig,
+    dropout: torch.Generator,
+    share: Share | None = None,
 ) -> dict[str, torch.Tensor]:
     """Return the loss against labels: a Laplace likelihood weighted by confidence.
 
@@ -36,19 +41,25 @@ def pretrain_losses(
         Not used; both phases are called alike.
     dropout : torch.Generator
         Source of the dropped channels.
+    share : Share, optional
+        Which crops of the batch these are, where other processes have others.
 
     Returns
     -------
     dict of str to scalar tensor
         The parts of the loss by name, already weighted; their sum is the loss.
     """
-    flow, log_variance = model(channels_last(crops.frames), dropout=dropout)
+    flow, log_variance = model(channels_last(crops.frames), dropout=dropout, share=share)
     label, confidence = crops.label[:, 0], crops.confidence[:, 0]
     return {"supervised": supervised_loss(flow, label, confidence, log_variance)}
 
 
 def finetune_losses(
-    model: UNet, crops: Crops, config: TrainingConfig, dropout: torch.Generator
+    model: UNet,
+    crops: Crops,
+    config: TrainingConfig,
+    dropout: torch.Generator,
+    share: Share | None = None,
 ) -> dict[str, torch.Tensor]:
     """Return the losses without labels: frames along joined flows must look alike.
 
@@ -62,6 +73,8 @@ def finetune_losses(
         Baselines and weights.
     dropout : torch.Generator
         Source of the dropped channels.
+    share : Share, optional
+        Which crops of the batch these are, where other processes have others.
 
     Returns
     -------
@@ -70,7 +83,7 @@ def finetune_losses(
     """
     count, length = crops.label.shape[:2]
     pairs = torch.stack((crops.frames[:, :-1], crops.frames[:, 1:]), dim=2).flatten(0, 1)
-    flow, log_variance = model(channels_last(pairs), dropout=dropout)
+    flow, log_variance = model(channels_last(pairs), dropout=dropout, share=share)
     label, confidence = crops.label.flatten(0, 1), crops.confidence.flatten(0, 1)
     weight = crops.weight[:, None].expand(-1, length, -1, -1).flatten(0, 1)
     strength = envelope(crops.frames)
@@ -88,7 +101,7 @@ def finetune_losses(
     parts["anchor"] = config.anchor * anchor_loss(flow, label, confidence)
     if config.consistency:
         # One pair of each window is enough to tie the directions, and costs a third.
-        backward, _ = model(channels_last(pairs[::length].flip(1)), dropout=dropout)
+        backward, _ = model(channels_last(pairs[::length].flip(1)), dropout=dropout, share=share)
         loss = consistency_loss(flow[::length], backward, crops.weight)
         parts["consistency"] = config.consistency * loss
     if log_variance is not None:

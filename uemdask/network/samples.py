@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from uemdask.errors import UemError
-from uemdask.network.amplitude import normalise
+from uemdask.network.amplitude import normalised
+from uemdask.network.device import as_tensor
+from uemdask.network.ranks import Share
 
 #: Share of crops that lie anywhere in the frame, so the network also sees places without a wave.
 ANYWHERE_SHARE = 0.1
@@ -19,38 +23,25 @@ ANYWHERE_SHARE = 0.1
 LEAST_CHANCE = 0.05
 
 
-@dataclass(frozen=True)
-class Batch:
+class Crops(NamedTuple):
     """Crops of ``length`` successive pairs, ready for the network.
 
     Attributes
     ----------
-    frames : ndarray of float32, shape (n, length + 1, y, x)
+    frames : tensor of float32, shape (n, length + 1, y, x)
         Successive frames, normalised.
-    label : ndarray of float32, shape (n, length, 2, y, x), px
+    label : tensor of float32, shape (n, length, 2, y, x), px
         Displacement from each frame to the next.
-    confidence : ndarray of float32, shape (n, length, y, x)
+    confidence : tensor of float32, shape (n, length, y, x)
         Trust in the label, 0..1; 0 where there is none.
-    weight : ndarray of float32, shape (n, y, x)
+    weight : tensor of float32, shape (n, y, x)
         1 at relevant pixels, else 0.
     """
 
-    frames: npt.NDArray[np.float32]
-    label: npt.NDArray[np.float32]
-    confidence: npt.NDArray[np.float32]
-    weight: npt.NDArray[np.float32]
-
-
-class BatchSource(Protocol):
-    """Anything that can draw training crops.
-
-    The same generator state must give the same batch: that is what makes a training that was
-    killed and resumed equal to one that was not. Draws keep no state between them.
-    """
-
-    def draw(self, rng: np.random.Generator, count: int, *, crop: int, length: int) -> Batch:
-        """Return ``count`` crops of ``length`` successive pairs, at most ``crop`` px square."""
-        ...
+    frames: torch.Tensor
+    label: torch.Tensor
+    confidence: torch.Tensor
+    weight: torch.Tensor
 
 
 @dataclass(frozen=True)
@@ -135,48 +126,81 @@ class Series:
 
     def starts(self, length: int) -> npt.NDArray[np.intp]:
         """Return the pairs from which ``length`` pairs follow without a gap, in order."""
-        count = len(self.frame_from) - length + 1
-        if count <= 0:
-            return np.empty(0, dtype=np.intp)
-        joined = np.asarray(self.frame_to[:-1] == self.frame_from[1:])
-        # A window is whole when all of its length - 1 joints are.
-        broken = np.concatenate(([0], np.cumsum(~joined)))
-        whole = broken[length - 1 : length - 1 + count] == broken[:count]
-        return np.flatnonzero(whole)
+        return _starts(self.frame_from, self.frame_to, length)
 
 
-class SeriesSource:
-    """Draws crops from series that are resident in memory.
+class _Held:
+    """A series on the device where its crops are cut; its arrays on the host are let go."""
 
-    Parameters
-    ----------
-    series : sequence of Series
-        What to draw from; each is chosen as often as any other.
+    def __init__(self, series: Series, device: torch.device | str) -> None:
+        self.wave, self.label, self.confidence, self.mask = (
+            as_tensor(array).to(device)
+            for array in (series.wave, series.label, series.confidence, series.mask)
+        )
+        self.nbytes, self.scale = series.nbytes, series.scale
+        self.relevant, self.chance = series.relevant, series.chance
+        self.frame_from, self.frame_to = series.frame_from, series.frame_to
 
-    Raises
-    ------
-    UemError
-        If there is no series.
+    def place(
+        self, rng: np.random.Generator, starts: npt.NDArray[np.intp], crop: int
+    ) -> tuple[int, int, int]:
+        """Return the first pair, the first row and the first column of a crop."""
+        chance = self.chance[starts]
+        pair = int(rng.choice(starts, p=chance / chance.sum()))
+        height, width = self.mask.shape
+        if rng.random() < ANYWHERE_SHARE:
+            row, column = int(rng.integers(height)), int(rng.integers(width))
+        else:
+            row, column = divmod(int(self.relevant[rng.integers(self.relevant.size)]), width)
+        # The chosen pixel falls anywhere in the crop, or all crops would be centred on the mask.
+        top = int(np.clip(row - rng.integers(crop), 0, height - crop))
+        left = int(np.clip(column - rng.integers(crop), 0, width - crop))
+        return pair, top, left
 
-    Notes
-    -----
-    Memory is that of the series (`nbytes`), which are kept as given and never copied: with a
-    half-precision wave and labels and uint8 confidence, 7 bytes per pixel and frame. A batch
-    adds ``n * crop**2 * (4 * (length + 1) + 12 * length + 4)`` bytes. The caller decides which
-    series, or blocks of them, to load.
+    def cut(self, pair: int, top: int, left: int, *, crop: int, length: int) -> Crops:
+        """Return one crop, without the dimension of the batch."""
+        window = (slice(top, top + crop), slice(left, left + crop))
+        pairs = slice(pair, pair + length)
+        order = [int(self.frame_from[pair]), *self.frame_to[pairs].tolist()]
+        frames = normalised(torch.stack([self.wave[index][window] for index in order]), self.scale)
+        label = self.label[(pairs, slice(None), *window)].to(torch.float32)
+        confidence = self.confidence[(pairs, *window)].to(torch.float32)
+        if self.confidence.dtype == torch.uint8:
+            confidence = confidence / 255.0
+        return Crops(frames, label, confidence, self.mask[window].to(torch.float32))
+
+
+class Window(NamedTuple):
+    """Where a crop is: of which series, from which pair, row and column on."""
+
+    series: _Held
+    pair: int
+    top: int
+    left: int
+
+
+class BatchSource(ABC):
+    """Anything that can draw training crops.
+
+    The same generator state must give the same batch: that is what makes a training that was
+    killed and resumed equal to one that was not. Draws keep no state between them.
     """
 
-    def __init__(self, series: Sequence[Series]) -> None:
-        if not series:
-            raise UemError("There is no series to train on; every run was left out or failed.")
-        self.series = tuple(series)
+    @abstractmethod
+    def windows(
+        self, rng: np.random.Generator, count: int, *, crop: int, length: int
+    ) -> tuple[list[Window], int]:
+        """Return where ``count`` crops are, and their side, at most ``crop`` px."""
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes held by all series."""
-        return sum(series.nbytes for series in self.series)
-
-    def draw(self, rng: np.random.Generator, count: int, *, crop: int, length: int) -> Batch:
+    def draw(
+        self,
+        rng: np.random.Generator,
+        count: int,
+        *,
+        crop: int,
+        length: int,
+        share: Share | None = None,
+    ) -> Crops:
         """Return crops of successive pairs, mostly of relevant pixels and confident pairs.
 
         Parameters
@@ -189,29 +213,89 @@ class SeriesSource:
             Side of the square; less where a series is smaller.
         length : int
             Number of successive pairs.
+        share : Share, optional
+            Which of the crops are wanted, where other processes have others. The generator is
+            used for all of them.
 
         Returns
         -------
-        Batch
+        Crops
+            On the device that holds the series.
 
         Raises
         ------
         UemError
             If no series has so many successive pairs.
         """
-        usable = [(series, series.starts(length)) for series in self.series]
-        usable = [(series, starts) for series, starts in usable if starts.size]
+        windows, crop = self.windows(rng, count, crop=crop, length=length)
+        if share is not None:
+            windows = windows[share.begin : share.end]
+        cut = [
+            series.cut(pair, top, left, crop=crop, length=length)
+            for series, pair, top, left in windows
+        ]
+        frames, label, confidence, weight = (torch.stack(part) for part in zip(*cut, strict=True))
+        known = label.isfinite().all(dim=2)
+        confidence = torch.where(known, confidence, torch.zeros_like(confidence))
+        label = label.nan_to_num_(nan=0.0, posinf=0.0, neginf=0.0)
+        return Crops(frames, label, confidence * weight[:, None], weight)
+
+
+class SeriesSource(BatchSource):
+    """Draws crops from series that are resident in memory.
+
+    Parameters
+    ----------
+    series : sequence of Series
+        What to draw from; each is chosen as often as any other.
+    device : torch.device or str
+        Where they are held, and crops are cut.
+
+    Raises
+    ------
+    UemError
+        If there is no series.
+
+    Notes
+    -----
+    Memory is that of the series (`nbytes`), which are not copied on the CPU: with a
+    half-precision wave and labels and uint8 confidence, 7 bytes per pixel and frame. A batch
+    adds ``n * crop**2 * (4 * (length + 1) + 12 * length + 4)`` bytes. The caller decides which
+    series, or blocks of them, to load.
+    """
+
+    def __init__(self, series: Sequence[Series], device: torch.device | str = "cpu") -> None:
+        if not series:
+            raise UemError("There is no series to train on; every run was left out or failed.")
+        self._series = tuple(_Held(one, device) for one in series)
+        self._usable: dict[int, list[tuple[_Held, npt.NDArray[np.intp]]]] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held by all series."""
+        return sum(series.nbytes for series in self._series)
+
+    def windows(
+        self, rng: np.random.Generator, count: int, *, crop: int, length: int
+    ) -> tuple[list[Window], int]:
+        """Return where crops are; the arguments are those of `BatchSource.draw`."""
+        if length not in self._usable:  # the same for every step
+            found = [(one, _starts(one.frame_from, one.frame_to, length)) for one in self._series]
+            self._usable[length] = [(one, starts) for one, starts in found if starts.size]
+        usable = self._usable[length]
         if not usable:
             raise UemError(
                 f"No series has {length} successive pairs of frames; use shorter baselines."
             )
         crop = min(crop, *(min(series.mask.shape) for series, _ in usable))
-        crops = [_cut(*usable[rng.integers(len(usable))], rng, crop, length) for _ in range(count)]
-        frames, label, confidence, weight = (np.stack(part) for part in zip(*crops, strict=True))
-        return Batch(frames, label, confidence, weight)
+        windows = []
+        for _ in range(count):
+            series, starts = usable[rng.integers(len(usable))]
+            windows.append(Window(series, *series.place(rng, starts, crop)))
+        return windows, crop
 
 
-class MixedSource:
+class MixedSource(BatchSource):
     """Draws each batch from several sources in fixed shares.
 
     Real runs with pseudo-labels and simulated ones with exact truth, for example.
@@ -219,7 +303,8 @@ class MixedSource:
     Parameters
     ----------
     sources : sequence of (BatchSource, float)
-        Each source and its share of a batch; shares are scaled to a sum of 1.
+        Each source and its share of a batch; shares are scaled to a sum of 1. All hold their
+        series on the same device.
 
     Raises
     ------
@@ -234,8 +319,10 @@ class MixedSource:
         self.sources = tuple(source for source, _ in sources)
         self.shares = np.array([share / total for _, share in sources])
 
-    def draw(self, rng: np.random.Generator, count: int, *, crop: int, length: int) -> Batch:
-        """Return crops of all sources; the arguments are those of `BatchSource.draw`."""
+    def windows(
+        self, rng: np.random.Generator, count: int, *, crop: int, length: int
+    ) -> tuple[list[Window], int]:
+        """Return where crops of all sources are; the arguments are those of `BatchSource.draw`."""
         # Whole crops nearest to the shares; chance decides who gets the ones left over.
         ideal = self.shares * count
         counts = np.floor(ideal).astype(int)
@@ -243,48 +330,31 @@ class MixedSource:
         if left:
             rest = ideal - counts
             counts += rng.multinomial(left, rest / rest.sum())
-        batches = [
-            source.draw(rng, int(number), crop=crop, length=length)
+        found = [
+            source.windows(rng, int(number), crop=crop, length=length)
             for source, number in zip(self.sources, counts, strict=True)
             if number
         ]
-        size = min(batch.weight.shape[-1] for batch in batches)
-        return Batch(
-            *(
-                np.concatenate([getattr(batch, name)[..., :size, :size] for batch in batches])
-                for name in ("frames", "label", "confidence", "weight")
-            )
-        )
+        windows = [window for some, _ in found for window in some]
+        return windows, min(size for _, size in found)
 
 
-def _cut(
-    series: Series,
-    starts: npt.NDArray[np.intp],
-    rng: np.random.Generator,
-    crop: int,
-    length: int,
-) -> tuple[npt.NDArray[np.float32], ...]:
-    chance = series.chance[starts]
-    pair = int(rng.choice(starts, p=chance / chance.sum()))
-    height, width = series.mask.shape
-    if rng.random() < ANYWHERE_SHARE:
-        row, column = int(rng.integers(height)), int(rng.integers(width))
-    else:
-        row, column = divmod(int(series.relevant[rng.integers(series.relevant.size)]), width)
-    # The chosen pixel falls anywhere in the crop, or all crops would be centred on the mask.
-    top = int(np.clip(row - rng.integers(crop), 0, height - crop))
-    left = int(np.clip(column - rng.integers(crop), 0, width - crop))
-    window = (slice(top, top + crop), slice(left, left + crop))
+def source_of(
+    groups: Sequence[tuple[Sequence[Series], float]], device: torch.device | str = "cpu"
+) -> BatchSource:
+    """Return a source of crops from groups of series, each with its share of a batch."""
+    sources = [(SeriesSource(series, device), share) for series, share in groups]
+    return sources[0][0] if len(sources) == 1 else MixedSource(sources)
 
-    pairs = slice(pair, pair + length)
-    order = [int(series.frame_from[pair]), *series.frame_to[pairs].tolist()]
-    frames = normalise(np.stack([series.wave[index][window] for index in order]), series.scale)
-    label = series.label[(pairs, slice(None), *window)].astype(np.float32)
-    confidence = series.confidence[(pairs, *window)].astype(np.float32)
-    if series.confidence.dtype == np.uint8:
-        confidence /= 255.0
-    weight = series.mask[window].astype(np.float32)
-    known = np.isfinite(label).all(axis=1)
-    confidence = np.where(known, confidence, 0.0).astype(np.float32) * weight
-    label = np.nan_to_num(label, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    return frames, label, confidence, weight
+
+def _starts(
+    frame_from: npt.NDArray[np.integer], frame_to: npt.NDArray[np.integer], length: int
+) -> npt.NDArray[np.intp]:
+    count = len(frame_from) - length + 1
+    if count <= 0:
+        return np.empty(0, dtype=np.intp)
+    joined = np.asarray(frame_to[:-1] == frame_from[1:])
+    # A window is whole when all of its length - 1 joints are.
+    broken = np.concatenate(([0], np.cumsum(~joined)))
+    whole = broken[length - 1 : length - 1 + count] == broken[:count]
+    return np.flatnonzero(whole)

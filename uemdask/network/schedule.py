@@ -43,7 +43,7 @@ class TrainingConfig(BaseModel):
         Fine-tuned weights are kept while the held-out error is at most ``1 + guard_tolerance``
         times that of the pre-trained ones.
     checkpoint_every : float, s
-        Time between checkpoints.
+        Time between checkpoints; there is one at the end of each phase as well.
     record_every : int
         Steps between entries of the history.
     augmentation : AugmentationConfig
@@ -75,6 +75,16 @@ class TrainingConfig(BaseModel):
     checkpoint_every: float = Field(default=60.0, gt=0)
     record_every: int = Field(default=50, ge=1)
     augmentation: AugmentationConfig = AugmentationConfig()
+
+    @property
+    def steps(self) -> int:
+        """Steps of both phases."""
+        return self.pretrain_steps + self.finetune_steps
+
+    def window(self, step: int) -> tuple[int, int]:
+        """Return of how many successive pairs the crops of a step are, and how many crops."""
+        length = max(self.baselines) if step >= self.pretrain_steps else 1
+        return length, max(1, self.batch // length)
 
 
 def choose_baselines(

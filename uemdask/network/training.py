@@ -13,12 +13,21 @@ import numpy as np
 import torch
 
 from uemdask.errors import UemError
-from uemdask.network.augmentation import augment, to_crops
+from uemdask.network.augmentation import augment
 from uemdask.network.checkpoint import load_checkpoint, save_checkpoint
-from uemdask.network.objective import channels_last, finetune_losses, pretrain_losses
-from uemdask.network.samples import Batch, BatchSource
+from uemdask.network.device import to_device
+from uemdask.network.guard import guard, weights_of
+from uemdask.network.objective import finetune_losses, pretrain_losses
+from uemdask.network.ranks import add_gradients, ranks
+from uemdask.network.samples import BatchSource, Crops
 from uemdask.network.schedule import TrainingConfig, learning_rate
 from uemdask.network.unet import UNet, UNetConfig
+
+#: Share of a new loss in the smoothed one: a mean over about 20 steps.
+_NEW = 0.05
+
+#: Time of a fine-tuning step in steps of pre-training, until it is known.
+_FINETUNE_COST = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,9 @@ class TrainingResult:
     model : UNet
         On the training device, in evaluation mode.
     history : list of dict
-        Losses on the way (``step``, ``phase``, ``loss`` and its parts) and, last, the verdict
-        of the guard (``phase`` "guard", ``kept``, and both held-out errors in px).
+        Losses on the way (``step``, ``phase``, ``loss`` and its parts, ``images_per_second``,
+        ``seconds_left``) and, last, the verdict of the guard (``phase`` "guard", ``kept``, and
+        both held-out errors in px).
     step : int
         Steps done.
     finished : bool
@@ -52,14 +62,15 @@ def train(
     checkpoint: Path | str | None = None,
     device: torch.device | str = "cpu",
     start: UNet | None = None,
-    held_out: Batch | None = None,
+    held_out: Crops | None = None,
     report: Callable[[dict[str, Any]], None] | None = None,
     should_stop: Callable[[], bool] | None = None,
 ) -> TrainingResult:
     """Train a network, or go on with a training that was interrupted.
 
     Step k depends only on the seed and k. So a training that was killed and goes on from its
-    checkpoint ends with the same weights, bit for bit on a CPU with the same thread count.
+    checkpoint ends with the same weights, bit for bit on a CPU with the same thread count, and
+    on as many processes or another device to rounding.
 
     Parameters
     ----------
@@ -70,17 +81,18 @@ def train(
     unet_config : UNetConfig, optional
         Shape of the network; that of ``start`` where it is given.
     checkpoint : path, optional
-        File to go on from, if it exists, and to write.
+        File to go on from, if it exists, and to write: as often as the configuration says, and
+        at the end of each phase.
     device : torch.device or str
         Where to train.
     start : UNet, optional
         Weights to start from, such as a base model; it is not changed.
-    held_out : Batch, optional
+    held_out : Crops, optional
         Crops with exact truth, from a simulation of the same kind of wave, to judge fine-tuning
         by. Pseudo-labels will not do: fine-tuning mends their bias, which they would count as an
         error. Without it the fine-tuned weights are kept unseen.
     report : callable, optional
-        Gets each entry of the history as it is made, with ``images_per_second``.
+        Gets each entry of the history as it is made.
     should_stop : callable, optional
         Asked after each step; True writes a checkpoint and returns.
 
@@ -91,169 +103,182 @@ def train(
     Raises
     ------
     UemError
-        If the checkpoint is of another training, or the loss is no longer finite.
+        If the checkpoint is damaged or of another training, or the loss is no longer finite.
     """
     config = config or TrainingConfig()
-    unet_config = start.config if start is not None else unet_config or UNetConfig()
-    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
-        torch.manual_seed(config.seed)
-        model = UNet(unet_config)
-    if start is not None:
-        model.load_state_dict(start.state_dict())
-    model = model.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    optimiser = _optimiser(model, config)
-    step, smoothed, history, pretrained = 0, None, [], _copy(model)
-
-    settings = {
-        "training": config.model_dump(mode="json"),
-        "unet": unet_config.model_dump(mode="json"),
-    }
+    training = _Training(config, _first_model(config, unet_config, start), device)
     if checkpoint is not None and Path(checkpoint).exists():
-        saved = load_checkpoint(checkpoint)
-        _check_same(checkpoint, saved, settings)
-        model.load_state_dict(saved["weights"])
-        optimiser.load_state_dict(saved["optimiser"])
-        step, smoothed, history = saved["step"], saved["smoothed"], saved["history"]
-        pretrained = saved["pretrained"]
-
-    total = config.pretrain_steps + config.finetune_steps
-    last_saved = last_recorded = time.monotonic()
-    recorded_step, stopped = step, False
-    while step < total and not stopped:
-        if step == config.pretrain_steps:
-            pretrained, optimiser = _copy(model), _optimiser(model, config)
-        fine = step >= config.pretrain_steps
-        rng = np.random.default_rng([config.seed, step])
-        dropout = torch.Generator().manual_seed(int(rng.integers(2**62)))
-
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(config, step)
-        length = max(config.baselines) if fine else 1
-        count = max(1, config.batch // length)
-        batch = batches.draw(rng, count, crop=config.crop, length=length)
-        crops = augment(to_crops(batch, device), rng, config.augmentation)
-        parts = (finetune_losses if fine else pretrain_losses)(model, crops, config, dropout)
-        loss = torch.stack(list(parts.values())).sum()
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_norm)
-        optimiser.step()
-
-        step += 1
-        values = {name: float(value.detach()) for name, value in parts.items()}
-        if not all(map(math.isfinite, values.values())):
-            raise UemError(
-                f"Training broke down at step {step}: the loss is not finite ({values}); "
-                "use a lower learning rate."
-            )
-        if smoothed is None or smoothed.keys() != values.keys():
-            smoothed = values
-        smoothed = {name: 0.95 * smoothed[name] + 0.05 * values[name] for name in values}
-        if step % config.record_every == 0 or step == total:
-            phase = "finetune" if fine else "pretrain"
-            entry = {"step": step, "phase": phase, "loss": sum(smoothed.values()), **smoothed}
-            history.append(entry)
-            now = time.monotonic()
-            rate = (step - recorded_step) * config.batch / max(now - last_recorded, 1e-9)
-            recorded_step, last_recorded = step, now
-            if report is not None:
-                report({**entry, "images_per_second": rate})
+        training.take_up(Path(checkpoint))
+    total = config.steps
+    clock = _Clock(config, training.step)
+    last_saved, stopped = time.monotonic(), False
+    while training.step < total and not stopped:
+        training.advance(batches)
+        step = training.step
+        phase_ends = step in (config.pretrain_steps, total)
+        if step % config.record_every == 0 or phase_ends:
+            entry = training.record(clock)
+            if report is not None and ranks().first:
+                report(entry)
         stopped = should_stop is not None and should_stop()
         due = time.monotonic() - last_saved >= config.checkpoint_every
-        if checkpoint is not None and (due or stopped or step == total):
-            save_checkpoint(
-                checkpoint,
-                {
-                    "settings": settings,
-                    "step": step,
-                    "weights": _copy(model),
-                    "optimiser": optimiser.state_dict(),
-                    "pretrained": pretrained,
-                    "smoothed": smoothed,
-                    "history": list(history),
-                },
-            )
+        if checkpoint is not None and ranks().first and (due or stopped or phase_ends):
+            training.save(Path(checkpoint))
             last_saved = time.monotonic()
 
-    if step == total and config.finetune_steps and held_out is not None:
-        verdict = _guard(model, pretrained, held_out, config, device)
+    history = training.history
+    judged = training.step == total and config.finetune_steps and held_out is not None
+    if judged and ranks().first:
+        assert held_out is not None
+        verdict = guard(training.model, training.pretrained, held_out, config, device)
         history = [*history, verdict]
         if report is not None:
             report(verdict)
-    return TrainingResult(model.eval(), history, step, step == total)
+    return TrainingResult(training.model.eval(), history, training.step, training.step == total)
 
 
-def held_out_error(model: UNet, held_out: Batch, device: torch.device | str = "cpu") -> float:
-    """Return the mean endpoint error on held-out crops, weighted by confidence.
+class _Training:
+    """The state of a training: all that a checkpoint holds."""
 
-    Parameters
-    ----------
-    model : UNet
-        On the device.
-    held_out : Batch
-        Crops with truth or trusted labels.
-    device : torch.device or str
-        Where the network is.
+    def __init__(self, config: TrainingConfig, model: UNet, device: torch.device | str) -> None:
+        self.config, self.device = config, torch.device(device)
+        self.pretrained = weights_of(model)
+        self.model = model.to(  # type: ignore[call-overload]
+            self.device, memory_format=torch.channels_last
+        ).train()
+        self.optimiser = self._new_optimiser()
+        self.step = 0
+        self.history: list[dict[str, Any]] = []
+        self._names: list[str] = []
+        # Losses stay on the device: to look at them the host would wait for the step to end.
+        self._smoothed: torch.Tensor | None = None
 
-    Returns
-    -------
-    float
-        px.
+    def advance(self, batches: BatchSource) -> None:
+        """Do one step. It depends on the state, the seed and its number alone."""
+        config, step = self.config, self.step
+        if step == config.pretrain_steps:
+            self.pretrained, self.optimiser = weights_of(self.model), self._new_optimiser()
+        fine = step >= config.pretrain_steps
+        rng = np.random.default_rng([config.seed, step])
+        dropout = torch.Generator().manual_seed(int(rng.integers(2**62)))
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(config, step)
+        length, count = config.window(step)
+        share = ranks().share(count)
+        drawn = batches.draw(rng, count, crop=config.crop, length=length, share=share)
+        crops = Crops(*(to_device(field, self.device) for field in drawn))
+        if share.idle:
+            crops = crops._replace(confidence=0 * crops.confidence, weight=0 * crops.weight)
+        crops = augment(crops, rng, config.augmentation, share)
+        losses = finetune_losses if fine else pretrain_losses
+        parts = losses(self.model, crops, config, dropout, share)
+        values = torch.stack(list(parts.values()))
+        self.optimiser.zero_grad(set_to_none=True)
+        values.sum().backward()
+        values = add_gradients(self.model.parameters(), values.detach())
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_norm)
+        self.optimiser.step()
+        self.step += 1
+        names = list(parts)
+        if self._smoothed is None or names != self._names:
+            self._names, self._smoothed = names, values
+        else:
+            self._smoothed = torch.lerp(self._smoothed, values, _NEW)
 
-    Raises
-    ------
-    UemError
-        If no held-out pixel has any confidence.
-    """
-    crops = to_crops(held_out)
-    pairs = torch.stack((crops.frames[:, :-1], crops.frames[:, 1:]), dim=2).flatten(0, 1)
-    label, confidence = crops.label.flatten(0, 1), crops.confidence.flatten(0, 1)
-    error = 0.0
-    with torch.no_grad():
-        for index in range(pairs.shape[0]):
-            flow, _ = model(channels_last(pairs[index : index + 1].to(device)))
-            distance = (flow.cpu() - label[index : index + 1]).norm(dim=1)
-            error += float((distance * confidence[index : index + 1]).sum(dtype=torch.float64))
-    total = float(confidence.sum(dtype=torch.float64))
-    if total == 0.0:
-        raise UemError("The held-out crops have no pixel with any confidence; draw others.")
-    return error / total
+    def record(self, clock: _Clock) -> dict[str, Any]:
+        """Add the smoothed losses to the history, and return the entry."""
+        values = self._losses()
+        phase = "finetune" if self.step > self.config.pretrain_steps else "pretrain"
+        entry = {"step": self.step, "phase": phase, "loss": sum(values.values()), **values}
+        entry |= clock.read(self.step)
+        self.history.append(entry)
+        return entry
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        self._losses()  # weights that are not finite would be gone on from
+        save_checkpoint(
+            path,
+            {
+                "settings": self._settings(),
+                "step": self.step,
+                "weights": weights_of(self.model),
+                "optimiser": self.optimiser.state_dict(),
+                "pretrained": self.pretrained,
+                "names": self._names,
+                "smoothed": None if self._smoothed is None else self._smoothed.cpu(),
+                "history": self.history,
+            },
+        )
+
+    def take_up(self, path: Path) -> None:
+        """Go on from a checkpoint."""
+        saved = load_checkpoint(path)
+        _check_same(path, saved, self._settings())
+        self.model.load_state_dict(saved["weights"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        self.pretrained = saved["pretrained"]
+        self.step, self.history, self._names = saved["step"], saved["history"], saved["names"]
+        if saved["smoothed"] is not None:
+            self._smoothed = saved["smoothed"].to(self.device)
+
+    def _losses(self) -> dict[str, float]:
+        assert self._smoothed is not None
+        values = dict(zip(self._names, self._smoothed.tolist(), strict=True))
+        if not all(map(math.isfinite, values.values())):
+            raise UemError(
+                f"Training broke down by step {self.step}: the loss is not finite ({values}); "
+                "use a lower learning rate."
+            )
+        return values
+
+    def _new_optimiser(self) -> torch.optim.AdamW:
+        return torch.optim.AdamW(
+            self.model.parameters(),
+            lr=self.config.pretrain_rate,
+            weight_decay=self.config.weight_decay,
+        )
+
+    def _settings(self) -> dict[str, Any]:
+        return {
+            "training": self.config.model_dump(mode="json"),
+            "unet": self.model.config.model_dump(mode="json"),
+        }
 
 
-def _guard(
-    model: UNet,
-    pretrained: dict[str, torch.Tensor],
-    held_out: Batch,
-    config: TrainingConfig,
-    device: torch.device | str,
-) -> dict[str, Any]:
-    """Go back to the pre-trained weights if fine-tuning made the held-out error worse."""
-    finetuned = _copy(model)
-    after = held_out_error(model, held_out, device)
-    model.load_state_dict(pretrained)
-    before = held_out_error(model, held_out, device)
-    better = after <= before * (1.0 + config.guard_tolerance)
-    if better:
-        model.load_state_dict(finetuned)
-    return {
-        "phase": "guard",
-        "kept": "finetuned" if better else "pretrained",
-        "pretrained_error": before,
-        "finetuned_error": after,
-    }
+class _Clock:
+    """How fast a training is, and how long it will take."""
+
+    def __init__(self, config: TrainingConfig, step: int) -> None:
+        self._config = config
+        self._step, self._time = step, time.monotonic()
+
+    def read(self, step: int) -> dict[str, float]:
+        """Return images per second since it was read last, and the seconds left."""
+        config, now = self._config, time.monotonic()
+        each = max(now - self._time, 1e-9) / (step - self._step)
+        length, count = config.window(step - 1)
+        self._step, self._time = step, now
+        if step <= config.pretrain_steps:
+            left = config.pretrain_steps - step + _FINETUNE_COST * config.finetune_steps
+        else:
+            left = config.steps - step
+        return {
+            "images_per_second": round(length * count / each, 3),
+            "seconds_left": round(left * each, 3),
+        }
 
 
-def _optimiser(model: UNet, config: TrainingConfig) -> torch.optim.AdamW:
-    return torch.optim.AdamW(
-        model.parameters(), lr=config.pretrain_rate, weight_decay=config.weight_decay
-    )
+def _first_model(config: TrainingConfig, unet: UNetConfig | None, start: UNet | None) -> UNet:
+    with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they were
+        torch.manual_seed(config.seed)
+        model = UNet(start.config if start is not None else unet or UNetConfig())
+    if start is not None:
+        model.load_state_dict(start.state_dict())
+    return model
 
 
-def _copy(model: UNet) -> dict[str, torch.Tensor]:
-    return {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-
-
-def _check_same(path: Path | str, saved: dict[str, Any], settings: dict[str, Any]) -> None:
+def _check_same(path: Path, saved: dict[str, Any], settings: dict[str, Any]) -> None:
     if "settings" not in saved:
         raise UemError(
             f"{path}: this is a model, not a checkpoint of a training; name another file."

@@ -11,6 +11,8 @@ from torch import nn
 from torch.nn import functional
 
 from uemdask.errors import UemError
+from uemdask.network.device import to_device
+from uemdask.network.ranks import Share
 
 
 class UNetConfig(BaseModel):
@@ -135,6 +137,7 @@ class UNet(nn.Module):
         *,
         dropout: torch.Generator | None = None,
         shared: bool = False,
+        share: Share | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """Return the displacement that carries the first image into the second.
 
@@ -146,6 +149,9 @@ class UNet(nn.Module):
             Source of the dropped channels; nothing is dropped without it, in training mode too.
         shared : bool
             Drop the same channels for all images: one thinned network, for Monte Carlo.
+        share : Share, optional
+            Which crops of a batch the images are of, where other processes have others: each
+            drops what it would as a part of the whole.
 
         Returns
         -------
@@ -175,7 +181,7 @@ class UNet(nn.Module):
                 images = functional.max_pool2d(images, 2)
             images = block(images)
             if level >= len(self.encoder) - 2:
-                images = self._drop(images, dropout, shared)
+                images = self._drop(images, dropout, shared, share)
             skips.append(images)
         images = skips.pop()
         for reduce, block in zip(self.reduce, self.decoder, strict=True):
@@ -194,18 +200,25 @@ class UNet(nn.Module):
         return flow, images[:, 2:] if self.config.log_variance else None
 
     def _drop(
-        self, features: torch.Tensor, dropout: torch.Generator | None, shared: bool
+        self,
+        features: torch.Tensor,
+        dropout: torch.Generator | None,
+        shared: bool,
+        share: Share | None,
     ) -> torch.Tensor:
-        share = self.config.dropout
-        if dropout is None or share == 0.0:
+        dropped = self.config.dropout
+        if dropout is None or dropped == 0.0:
             return features
         count = 1 if shared else features.shape[0]
+        rows, whole = slice(None), count
+        if share is not None:
+            rows, whole = share.rows(count)
         # Drawn on the generator's own device, so a GPU drops the channels that a CPU does.
         drawn = torch.rand(
-            (count, features.shape[1], 1, 1), generator=dropout, device=dropout.device
+            (whole, features.shape[1], 1, 1), generator=dropout, device=dropout.device
         )
-        keep = (drawn >= share).to(device=features.device, dtype=features.dtype)
-        return features * (keep / (1.0 - share))
+        keep = to_device((drawn[rows] >= dropped).to(features.dtype), features.device)
+        return features * (keep / (1.0 - dropped))
 
 
 #: Slope of the rectifier for negative values.

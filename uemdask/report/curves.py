@@ -247,6 +247,9 @@ def alignment_figure(drift: np.ndarray, gain: np.ndarray, used: np.ndarray) -> F
     return figure
 
 
+# What else stands in an entry of the history.
+_NOT_LOSSES = {"step", "phase", "loss", "images_per_second", "seconds_left", "device", "threads"}
+
 _PHASES = {"pretrain": "Pre-training on the labels", "finetune": "Fine-tuning on reconstruction"}
 
 
@@ -270,8 +273,7 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
     for axes, phase in zip(np.atleast_1d(figure.subplots(1, len(phases))), phases, strict=True):
         entries = [entry for entry in history if entry.get("phase") == phase]
         step = [entry["step"] for entry in entries]
-        skip = {"step", "phase", "loss", "images_per_second"}
-        parts = [name for name in entries[0] if name not in skip]
+        parts = [name for name in entries[0] if name not in _NOT_LOSSES]
         axes.plot(step, [entry["loss"] for entry in entries], color=INK, label="loss", lw=1.8)
         for i, name in enumerate(parts if len(parts) > 1 else []):
             axes.plot(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -15,20 +15,19 @@ from uemdask.cube.layout import PAIRS, TILE, Region, regions
 from uemdask.errors import UemError
 from uemdask.network import (
     BASE_MODEL,
-    Batch,
-    BatchSource,
-    MixedSource,
+    Crops,
+    Job,
     Series,
     SeriesSource,
     TrainingConfig,
     UNet,
     UNetConfig,
     choose_baselines,
-    choose_device,
+    choose_devices,
     load_model,
     model_digest,
     save_model,
-    train,
+    train_on,
 )
 from uemdask.network.checkpoint import load_checkpoint
 from uemdask.stages.spectrum import band_of, usable_frames
@@ -91,6 +90,9 @@ class TrainParameters(Parameters):
     memory : float
         GiB of training data held in memory; of larger campaigns, evenly spread parts are used.
         The default leaves room for the training itself on a worker of 2 GiB.
+    processes : "auto" or int
+        Processes that share the images of each step: with "auto" one for each GPU that the task
+        sees, as far as each gets four images. The network is the same to rounding.
     """
 
     unet: UNetConfig = UNetConfig()
@@ -99,6 +101,14 @@ class TrainParameters(Parameters):
     exact_share: float = Field(default=0.25, ge=0, lt=1)
     baselines: Literal["auto"] | tuple[int, ...] = "auto"
     memory: float = Field(default=0.75, gt=0)
+    processes: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+
+    def decisive(self) -> dict[str, Any]:
+        """Return what decides the network: not where it is trained, or what is told meanwhile."""
+        return self.model_dump(
+            mode="json",
+            exclude={"processes": True, "training": {"checkpoint_every", "record_every"}},
+        )
 
 
 def history_path(model: Path) -> Path:
@@ -125,42 +135,43 @@ def train_model(
 
     It starts from the base model, or from nothing.
 
-    A checkpoint beside the model with the same `digest` is taken up. Runs without relevant
-    pixels are left out; where none is left, the network stays as it was initialised.
+    A checkpoint beside the model with the same `digest` is taken up; one that is damaged is
+    dropped, and the history says so. Runs without relevant pixels are left out; where none is
+    left, the network stays as it was initialised.
+
+    Raises
+    ------
+    UemError
+        If there are not as many GPUs as processes, the loss is no longer finite, or a file cannot
+        be written.
+    RuntimeError
+        If one of several processes died.
     """
-    device, reason = choose_device("auto")
-    checkpoint = model.with_suffix(f".{digest}.checkpoint")
-    history = history_path(model)
-    entries = load_checkpoint(checkpoint)["history"] if checkpoint.exists() else []
-    entries = [{"phase": "start", "device": reason}, *entries]
-    history.write_text("".join(json.dumps(entry) + "\n" for entry in entries), encoding="utf-8")
     trainable = [run for run in runs if run.read("mask").any()]
     base = load_model(BASE_MODEL)[0] if start == "base" else None
+    training = _training(trainable, parameters, start) if trainable else parameters.training
+    devices, reason = choose_devices(parameters.processes, images=training.batch)
+    checkpoint = model.with_suffix(f".{digest}.checkpoint")
+    history = _History(model, {"device": reason, "threads": torch.get_num_threads()})
+    history.begin(processes=len(devices), **_earlier(checkpoint))
     if trainable:
         # Before the training data are loaded: twins take memory while they are made.
-        training = _training(trainable, parameters, start)
         held_out = _held_out(trainable, training)
-        twins = _twins(trainable, parameters.training.seed * _SEED_STEP + _LEARN_SEED)
-        source: BatchSource = SeriesSource(_load(trainable, parameters.memory * 2**30))
-        if twins and parameters.exact_share:
-            share = parameters.exact_share
-            source = MixedSource([(source, 1 - share), (SeriesSource(twins), share)])
         if held_out is None:  # nothing would notice that fine-tuning does harm
             training = training.model_copy(update={"finetune_steps": 0})
-
-        def report(entry: dict[str, Any]) -> None:
-            with history.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-
-        result = train(
-            source,
-            training,
-            parameters.unet,
-            start=base,
-            checkpoint=checkpoint,
-            device=device,
-            held_out=held_out,
-            report=report,
+        result = train_on(
+            Job(
+                groups=_groups(trainable, parameters),
+                devices=devices,
+                threads=max(1, torch.get_num_threads() // len(devices)),
+                config=training,
+                unet_config=parameters.unet,
+                checkpoint=checkpoint,
+                start=base,
+                held_out=held_out,
+            ),
+            model.with_suffix(f".{digest}.processes"),
+            history.add,
         )
         network = result.model
     else:
@@ -183,7 +194,46 @@ def train_model(
         "start": start,
         "runs": [run.name for run in trainable],
         "device": reason,
+        "threads": torch.get_num_threads(),
+        "processes": len(devices),
     }
+
+
+class _History:
+    """The file beside a model that says how its training goes: one JSON line per entry."""
+
+    def __init__(self, model: Path, place: dict[str, Any]) -> None:
+        self._path, self._place = history_path(model), place
+
+    def begin(self, entries: list[dict[str, Any]], **first: Any) -> None:
+        """Write the file anew, with the entries of an earlier task that goes on."""
+        lines = [{"phase": "start", **first, **self._place}, *entries]
+        self._path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+
+    def add(self, entry: dict[str, Any]) -> None:
+        """Add an entry."""
+        with self._path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(entry | self._place) + "\n")
+
+
+def _earlier(checkpoint: Path) -> dict[str, Any]:
+    """Return the history in a checkpoint; one that cannot be read is removed."""
+    if not checkpoint.exists():
+        return {"entries": []}
+    try:
+        return {"entries": load_checkpoint(checkpoint).get("history", [])}
+    except UemError as error:
+        # Whatever is in it, a training from the start ends with the same weights.
+        checkpoint.unlink()
+        return {"entries": [], "notice": f"The training starts anew. {error}"}
+
+
+def _groups(runs: list[Run], parameters: TrainParameters) -> list[tuple[list[Series], float]]:
+    """Return what is learned from, and the shares of it: labelled runs and their twins."""
+    twins = _twins(runs, parameters.training.seed * _SEED_STEP + _LEARN_SEED)
+    real = _load(runs, parameters.memory * 2**30)
+    share = parameters.exact_share
+    return [(real, 1 - share), (twins, share)] if twins and share else [(real, 1.0)]
 
 
 def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> TrainingConfig:
@@ -212,7 +262,7 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
     return training.model_copy(update={"baselines": baselines})
 
 
-def _held_out(runs: list[Run], training: TrainingConfig) -> Batch | None:
+def _held_out(runs: list[Run], training: TrainingConfig) -> Crops | None:
     """Return crops of simulated twins of some runs, None where no run can be simulated."""
     seed = training.seed * _SEED_STEP + _JUDGE_SEED
     twins = _twins(runs, seed) if training.finetune_steps else []
