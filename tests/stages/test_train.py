@@ -15,7 +15,7 @@ QUICK = TrainParameters.model_validate(
         "unet": {"filters": [4, 8]},
         "training": {
             "pretrain_steps": 6,
-            "finetune_steps": 2,  # not done: this run has no twin to judge it by
+            "finetune_steps": 0,
             "crop": 32,
             "batch": 2,
             "record_every": 2,
