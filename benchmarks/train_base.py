@@ -15,17 +15,19 @@ from pathlib import Path
 
 import click
 import numpy as np
+import torch
 
 from uemdask.network import (
+    Job,
     Series,
     SeriesSource,
     TrainingConfig,
     UNetConfig,
-    choose_device,
+    choose_devices,
+    held_out_error,
     save_model,
-    train,
+    train_on,
 )
-from uemdask.network.guard import held_out_error
 from uemdask.simulate import random_scenario, simulate
 from uemdask.stages.simulated import simulated_series
 
@@ -98,11 +100,9 @@ def main(model: Path, count: int, steps: int, seed: int, workers: int) -> None:
     with ProcessPoolExecutor(workers) as pool:
         list(pool.map(make, [(path, number, seed) for number, path in enumerate(files)]))
     held_out = SeriesSource([load(path) for path in files[:HELD_OUT]])
-    source = SeriesSource([load(path) for path in files[HELD_OUT:]])
-    click.echo(f"{count} series, {source.nbytes / 2**30:.1f} GiB")
+    learned = [load(path) for path in files[HELD_OUT:]]
+    click.echo(f"{count} series, {sum(one.nbytes for one in learned) / 2**30:.1f} GiB")
     judge = held_out.draw(np.random.default_rng(seed), 8 * HELD_OUT, crop=128, length=1)
-    device, reason = choose_device("auto")
-    click.echo(reason)
     config = TrainingConfig(
         seed=seed,
         batch=12,
@@ -113,16 +113,22 @@ def main(model: Path, count: int, steps: int, seed: int, workers: int) -> None:
         finetune_steps=0,
         record_every=500,
     )
-    result = train(
-        source,
-        config,
-        UNetConfig(filters=FILTERS),
-        checkpoint=model.with_suffix(".checkpoint"),
-        device=device,
-        report=lambda entry: click.echo(json.dumps(entry)),
+    devices, reason = choose_devices(images=config.batch)
+    click.echo(reason)
+    result = train_on(
+        Job(
+            groups=[(learned, 1.0)],
+            devices=devices,
+            threads=torch.get_num_threads(),
+            config=config,
+            unet_config=UNetConfig(filters=FILTERS),
+            checkpoint=model.with_suffix(".checkpoint"),
+        ),
+        model.with_suffix(".processes"),
+        lambda entry: click.echo(json.dumps(entry)),
     )
-    error = held_out_error(result.model, judge, device)
-    zero = float((np.linalg.norm(judge.label, axis=2) * judge.confidence).sum())
+    error = held_out_error(result.model, judge, devices[0])
+    zero = float((judge.label.norm(dim=2) * judge.confidence).sum())
     zero /= float(judge.confidence.sum())
     click.echo(f"held out: {error:.4f} px, relative {error / zero:.4f}")
     save_model(

@@ -62,7 +62,7 @@ class PlainLines(Silence):
         """Report where a training runs, and now and then how far it is."""
         if "device" in history and model not in self._trained:
             self._trained.add(model)
-            self._say(f"{model}: {history['device']}")
+            self._say(_where(model, history))
         step = history.get("step", self._step)
         if step != self._step and time.monotonic() - self._said > _EVERY:
             self._step = step
@@ -114,7 +114,7 @@ class Bars(Silence):
         """Show the step beside the bar of the training, and say where it runs."""
         if "device" in history and model not in self._trained:
             self._trained.add(model)
-            self.notice(f"{model}: {history['device']}")
+            self.notice(_where(model, history))
         if "train model" in self._bars and "step" in history:
             text = f"train {history['phase']} step {history['step']} loss {history['loss']:.3g}"
             self._progress.update(self._bars["train model"], description=text)
@@ -126,6 +126,11 @@ class Bars(Silence):
     def notice(self, text: str) -> None:
         """Say it."""
         self._progress.console.print(text, markup=False, highlight=False)
+
+
+def _where(model: str, history: dict[str, Any]) -> str:
+    """Say where a training runs, and what became of an earlier one."""
+    return f"{model}: {history['device']} {history.get('notice', '')}".strip()
 
 
 @contextmanager

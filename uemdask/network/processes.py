@@ -127,7 +127,12 @@ def _run(folder: Path, count: int, report: _Report) -> dict[str, Any]:
 
 def _start(folder: Path, rank: int, meeting: Path) -> subprocess.Popen[bytes]:
     loopback = next((name for _, name in socket.if_nameindex() if name in ("lo", "lo0")), None)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {
+        # Threads that wait for others must not burn the time of other processes.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }
     if loopback:  # no other machine has any business with these processes
         environment |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     # -P: the folder that the command was given in is no place to import from.
