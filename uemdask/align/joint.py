@@ -31,7 +31,7 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.ndimage
 
-from uemdask.align.search import reach_of, search_path, votes
+from uemdask.align.search import correlation, reach_of, search_path
 from uemdask.align.texture import PatchSpectra, common_rectangle
 
 _ROUNDS = 10
@@ -52,13 +52,16 @@ _MARGIN = 5.0
 _COARSE = 0.1
 """Largest change in px below which weights fall faster."""
 
+LEAST_VOTES = 3.5
+"""Votes below which a frame does not show the sample."""
+
 _NEIGHBOURS = 0.25
 """Neighbouring orders pooled to either side, of the order; one at least."""
 
 _CELLS = 16_000_000
 """Spectral values of all frames held at once: 128 MB, four times that at the peak."""
 
-_OVERLAP = 1.8
+_OVERLAP = 2.0
 """Standard error over that of independent values: patches overlap by half and their window
 correlates neighbouring frequencies. Measured on texture with noise alone."""
 
@@ -112,6 +115,18 @@ def refine_drift(
     [-1.5, -0.5, 0.5, 1.5]
     """
     start = np.asarray(start, np.float64)
+    found = _refine(contrast, start, search=search)
+    kept = found.votes >= LEAST_VOTES
+    if kept.all() or kept.sum() < max(2, len(kept) / 2):
+        return found
+    # Frames that do not belong would count as change of the sample in all the others.
+    error, votes, drift = np.full_like(found.error, np.inf), found.votes.copy(), found.drift.copy()
+    again = _refine(contrast[kept], found.drift[kept], search=False)
+    drift[kept], error[kept], votes[kept] = again.drift, again.error, again.votes
+    return Refined(drift, error, votes)
+
+
+def _refine(contrast: np.ndarray, start: npt.NDArray[np.float64], *, search: bool) -> Refined:
     count = len(contrast)
     nothing = Refined(start, np.full((count, 2), np.inf), np.zeros(count))
     if count < 2:
@@ -121,25 +136,38 @@ def refine_drift(
         drift = search_path(contrast, drift)
         # Blocks are sharper now.
         drift = search_path(contrast, drift) if not np.array_equal(drift, start) else drift
-    fit: _Fit | None = None
+    votes = np.zeros(count)
     for _ in range(_RELOCATIONS):
-        stage = 0
-        for _ in range(_ROUNDS):
-            patches = _patches(contrast, drift)
-            fit = None if patches is None else _fit(contrast, drift, patches, stage)
-            if patches is None or fit is None:
-                return nothing
-            drift = drift - np.clip(fit.step, -2.0, 2.0)
-            change = np.abs(fit.step).max()
-            if change < _CONVERGED and stage == 2:
-                break
-            if change < _COARSE:
-                stage = min(stage + 1, 2)
-        away, found = _away(contrast, drift, patches, fit)
+        settled = _settle(contrast, drift)
+        if settled is None:
+            return nothing
+        drift, patches, fit = settled
+        away, votes = _away(contrast, drift, patches, fit)
         if not away.any():
             break
         drift = drift + away
-    return Refined(drift, fit.error, found)
+    return Refined(drift, fit.error, votes)
+
+
+def _settle(
+    contrast: np.ndarray, drift: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], PatchSpectra, _Fit] | None:
+    """Fit and align in turn until the drift changes no more."""
+    stage = 0
+    settled = None
+    for _ in range(_ROUNDS):
+        patches = _patches(contrast, drift)
+        fit = None if patches is None else _fit(contrast, drift, patches, stage)
+        if patches is None or fit is None:
+            return None
+        drift = drift - np.clip(fit.step, -2.0, 2.0)
+        settled = drift, patches, fit
+        change = np.abs(fit.step).max()
+        if change < _CONVERGED and stage == 2:
+            break
+        if change < _COARSE:
+            stage = min(stage + 1, 2)
+    return settled
 
 
 def _patches(contrast: np.ndarray, drift: npt.NDArray[np.float64]) -> PatchSpectra | None:
@@ -154,12 +182,11 @@ def _patches(contrast: np.ndarray, drift: npt.NDArray[np.float64]) -> PatchSpect
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Error of the drift (t, 2), its standard error, and weights and spectra of what stays."""
+    """Error of the drift (t, 2), its standard error, and how much each frequency stays."""
 
     step: npt.NDArray[np.float64]
     error: npt.NDArray[np.float64]
-    weight: npt.NDArray[np.float32]
-    template: npt.NDArray[np.complex64]
+    still: npt.NDArray[np.float32]
 
 
 def _away(
@@ -176,13 +203,12 @@ def _away(
     away = np.zeros((count, 2))
     confirmed = np.empty(count)
     reach = reach_of(patches)
-    for t in range(count):
-        spectrum, _ = patches.of(patches.moved(contrast[t], drift[t]))
+    spectra = [patches.of(patches.moved(contrast[t], drift[t]))[0] for t in range(count)]
+    total = np.sum(spectra, axis=0)
+    for t, spectrum in enumerate(spectra):
         # A frame must not vote for itself.
-        others = fit.template - fit.weight * spectrum / count
-        surface = votes(patches, np.conj(others) * spectrum, reach)
-        scatter = max(1.4826 * float(np.median(np.abs(surface - np.median(surface)))), 1e-30)
-        surface /= scatter
+        others = fit.still * (total - spectrum)
+        surface = correlation(patches, np.conj(others) * spectrum, reach)
         row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
         middle = surface[reach - 1 : reach + 2, reach - 1 : reach + 2].max()
         confirmed[t] = middle
@@ -198,10 +224,10 @@ def _fit(
     count = len(contrast)
     spectra = np.empty((count, patches.patches, *patches.used.shape), np.complex64)
     noise = np.empty((count, patches.patches), np.float32)
-    mean = np.float32(0.0)
+    mean: npt.NDArray[np.float32] = np.zeros(patches.shape, np.float32)
     for t in range(count):
         moved = patches.moved(contrast[t], drift[t])
-        mean = mean + moved / np.float32(count)
+        mean += moved / np.float32(count)
         spectra[t], noise[t] = patches.of(moved)
     slope_x, slope_y = patches.slopes(mean)
     basis = scipy.fft.dct(np.eye(count), axis=0, norm="ortho")[1:]
@@ -212,13 +238,15 @@ def _fit(
     floor = np.maximum(floor, 1e-30)
 
     xx, yy, xy = (
-        _real_product(a, b)
-        for a, b in ((slope_x, slope_x), (slope_y, slope_y), (slope_x, slope_y))
+        _real_product(a, b) for a, b in ((slope_x, slope_x), (slope_y, slope_y), (slope_x, slope_y))
     )
     template = patches.of(mean)[0]
     size = scipy.ndimage.uniform_filter(
         template.real**2 + template.imag**2, (1, 3, 3), mode="nearest"
     )
+    size = np.maximum(size, 1e-30)
+    # The signal's share (Wiener filter) keeps the mean's own noise out.
+    share = np.maximum(1.0 - noise.mean(axis=0)[:, None, None] / count / size, 0.0)
     error = np.zeros((count - 1, 2), np.float32)
     for _ in range(_TURNS):
         rest = orders - error[:, 0, None, None, None] * slope_x
@@ -232,7 +260,7 @@ def _fit(
             change = scipy.ndimage.uniform_filter(change, (1, 3, 3), mode="nearest")
             lasting = size / (size + change)
         power = min(stage, 1) + 1
-        weight = patches.double * lasting * floor ** (power - 1) / scale**power
+        weight = patches.double * share * lasting * floor ** (power - 1) / scale**power
         right = np.stack(
             [
                 np.einsum("mpij,mpij->m", weight, _real_product(slope, orders), dtype=np.float64)
@@ -251,12 +279,11 @@ def _fit(
     variance = (basis.T**2) @ covariance[:, [0, 1], [0, 1]]
     # What stays: frequencies that neither contours nor a wave change, relative to their noise.
     still = noise.mean(axis=0)[:, None, None] / np.maximum(scale.mean(axis=0), 1e-30)
-    still = (patches.used * np.minimum(still, 1.0) ** 2).astype(np.float32)
+    still = (patches.used * share * np.minimum(still, 1.0) ** 2).astype(np.float32)
     return _Fit(
         basis.T @ error.astype(np.float64),
         np.sqrt(variance),
         still,
-        still * template,
     )
 
 

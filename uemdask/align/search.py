@@ -39,9 +39,7 @@ _LONGEST = 40.0
 """Period, px, above which contours are held to dominate."""
 
 
-def search_path(
-    contrast: np.ndarray, start: npt.NDArray[np.float64]
-) -> npt.NDArray[np.float64]:
+def search_path(contrast: np.ndarray, start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mend a drift that followed the contours, to about a pixel.
 
     Parameters
@@ -108,7 +106,7 @@ def _best_path(patches: PatchSpectra, whitened: np.ndarray) -> npt.NDArray[np.in
             placed = whitened * np.exp(2j * np.pi * angle)[:, None]
             templates = placed.sum(axis=0) - placed
         surfaces = [
-            _over_scatter(votes(patches, np.conj(template) * block, reach))
+            correlation(patches, np.conj(template) * block, reach)
             for template, block in zip(templates, whitened, strict=True)
         ]
         if turn == 0:
@@ -127,22 +125,26 @@ def reach_of(patches: PatchSpectra) -> int:
     return min(_REACH, int(0.35 * patches.size))
 
 
-def votes(
-    patches: PatchSpectra, product: np.ndarray, reach: int
-) -> npt.NDArray[np.float64]:
-    """Correlation over shifts (y, x) of up to `reach`, from a product of spectra of patches."""
+def correlation(patches: PatchSpectra, product: np.ndarray, reach: int) -> npt.NDArray[np.float64]:
+    """Correlation over shifts (y, x) of up to `reach`, in robust standard deviations.
+
+    Parameters
+    ----------
+    patches : PatchSpectra
+        Whose spectra.
+    product : ndarray, shape (patch, ky, kx)
+        Conjugate of one spectrum times the other.
+    reach : int
+        px.
+    """
     size = patches.size
     whole = np.zeros((size, size // 2 + 1), np.complex128)
     rows, columns = product.shape[1:]
     whole[np.ix_(np.arange(rows) - rows // 2, np.arange(columns))] = product.sum(axis=0)
     shifts = np.arange(-reach, reach + 1)
-    return np.asarray(np.fft.irfft2(whole, s=(size, size))[np.ix_(shifts, shifts)])
-
-
-def _over_scatter(surface: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Votes in robust standard deviations of their surface."""
+    surface = np.fft.irfft2(whole, s=(size, size))
     scatter = 1.4826 * float(np.median(np.abs(surface - np.median(surface))))
-    return surface / max(scatter, 1e-30)
+    return np.asarray(surface[np.ix_(shifts, shifts)] / max(scatter, 1e-30))
 
 
 def _cheapest(surfaces: list[np.ndarray]) -> npt.NDArray[np.int64]:

@@ -99,9 +99,9 @@ class PatchSpectra:
             return
         size = self.size
         starts = [
-            np.linspace(
-                0, side - size, min(max(2, (side - size) // (size // 2) + 1), most)
-            ).astype(int)
+            np.linspace(0, side - size, min(max(2, (side - size) // (size // 2) + 1), most)).astype(
+                int
+            )
             for side in (self._height, self._width)
         ]
         self._tops, self._lefts = (g.ravel() for g in np.meshgrid(*starts, indexing="ij"))
@@ -117,6 +117,11 @@ class PatchSpectra:
         self._noise_band = whole > _NOISE_BAND
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """Size of the rectangle (y, x), px."""
+        return self._height, self._width
+
+    @property
     def patches(self) -> int:
         """Number of patches."""
         return len(self._tops)
@@ -125,7 +130,7 @@ class PatchSpectra:
         self, contrast: np.ndarray, drift: npt.NDArray[np.float64]
     ) -> npt.NDArray[np.float32]:
         """Return the rectangle of a frame moved by its drift onto the reference."""
-        return sample_window(contrast, drift, (self._y, self._x), (self._height, self._width))
+        return sample_window(contrast, drift, (self._y, self._x), self.shape)
 
     def of(self, image: npt.NDArray[np.float32]) -> tuple[np.ndarray, np.ndarray]:
         """Spectra of a moved rectangle, complex64, and the noise power of each patch."""
