@@ -1,5 +1,6 @@
 """Alignment kernels: bad pixels, drift, brightness, and frames brought onto the reference."""
 
+from uemdask.align.breathing import Breathing, find_breathing
 from uemdask.align.brightness import brightness
 from uemdask.align.correct import aligned_frames, aligned_ratio, required_halo
 from uemdask.align.follow import OVERLAP, Piece, follow, join
@@ -9,13 +10,18 @@ from uemdask.align.reference import average_frames
 from uemdask.align.registration import FAILED, Drift, Registrar
 from uemdask.align.shift import KERNEL_RADIUS, sample_shifted, sample_window
 from uemdask.align.texture import local_contrast
+from uemdask.align.time_zero import EARLY, EarlyFrames, Onset, first_change
 
 __all__ = [
+    "EARLY",
     "FAILED",
     "KERNEL_RADIUS",
     "LEAST_VOTES",
     "OVERLAP",
+    "Breathing",
     "Drift",
+    "EarlyFrames",
+    "Onset",
     "Piece",
     "Refined",
     "Registrar",
@@ -24,6 +30,8 @@ __all__ = [
     "average_frames",
     "brightness",
     "find_bad_pixels",
+    "find_breathing",
+    "first_change",
     "follow",
     "join",
     "local_contrast",

@@ -9,7 +9,16 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from uemdask.align import average_frames, brightness, find_bad_pixels, sample_shifted
+from uemdask.align import (
+    EARLY,
+    EarlyFrames,
+    average_frames,
+    brightness,
+    find_bad_pixels,
+    find_breathing,
+    first_change,
+    sample_shifted,
+)
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import UemError
@@ -189,23 +198,39 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
     start, stop = region.span("time", run.sizes["time"])
     reference, bad, ok = run.read("reference"), run.read("bad_pixel"), run.read("frame_ok")
     drift = run.read("drift")
-    gain = []
+    first = np.flatnonzero(ok)[:EARLY]
+    early = EarlyFrames(lambda i: load_frame(run, i, bad), first.tolist(), drift[first])
+    gain: list[float] = []
+    change: list[tuple[float | None, float | None]] = []
     for frame in range(start, stop):
         if not ok[frame]:
             gain.append(1.0)
+            change.append((None, None))
             continue
-        moved, covered = sample_shifted(load_frame(run, frame, bad), drift[frame])
+        image = load_frame(run, frame, bad)
+        moved, covered = sample_shifted(image, drift[frame])
         gain.append(brightness(moved, reference, covered))
-    return {"gain": gain}
+        energy, error = early.change(frame, image, drift[frame])
+        change.append((energy, error) if np.isfinite(energy) else (None, None))
+    return {"gain": gain, "change": change}
 
 
 def _keep_brightness(
     run: Run, parameters: AlignParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    run.write(
-        "gain", np.concatenate([np.asarray(r["gain"], np.float64) for r in receipts.values()])
-    )
-    return {}
+    gain = np.concatenate([np.asarray(r["gain"], np.float64) for r in receipts.values()])
+    change = np.concatenate([np.array(r["change"], np.float64) for r in receipts.values()])
+    used, delays = run.read("frame_ok"), run.read("time")
+    breathing = find_breathing(gain[used], delays[used])
+    gain[used] /= 1.0 + breathing.swing
+    run.write("gain", gain)
+    onset = first_change(delays[used], *change[used].T)
+    return {
+        "breathing_ghz": breathing.frequency,
+        "time_zero_ps": onset.time,
+        "time_zero_sd_ps": onset.error,
+        "time_zero_reason": onset.reason,
+    }
 
 
 def _check(run: Run, parameters: AlignParameters) -> None:
