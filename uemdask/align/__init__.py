@@ -1,23 +1,41 @@
 """Alignment kernels: bad pixels, drift, brightness, and frames brought onto the reference."""
 
+from uemdask.align.breathing import Breathing, find_breathing
 from uemdask.align.brightness import brightness
 from uemdask.align.correct import aligned_frames, aligned_ratio, required_halo
+from uemdask.align.follow import OVERLAP, Piece, follow, join
+from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.pixels import find_bad_pixels, repair_pixels
-from uemdask.align.reference import Reference, build_reference
+from uemdask.align.reference import average_frames
 from uemdask.align.registration import FAILED, Drift, Registrar
 from uemdask.align.shift import KERNEL_RADIUS, sample_shifted, sample_window
+from uemdask.align.texture import local_contrast
+from uemdask.align.time_zero import EARLY, EarlyFrames, Onset, first_change
 
 __all__ = [
+    "EARLY",
     "FAILED",
     "KERNEL_RADIUS",
+    "LEAST_VOTES",
+    "OVERLAP",
+    "Breathing",
     "Drift",
-    "Reference",
+    "EarlyFrames",
+    "Onset",
+    "Piece",
+    "Refined",
     "Registrar",
     "aligned_frames",
     "aligned_ratio",
+    "average_frames",
     "brightness",
-    "build_reference",
     "find_bad_pixels",
+    "find_breathing",
+    "first_change",
+    "follow",
+    "join",
+    "local_contrast",
+    "refine_drift",
     "repair_pixels",
     "required_halo",
     "sample_shifted",

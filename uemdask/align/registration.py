@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.align.correlation import Correlator
-from uemdask.align.patches import Fit, PatchFit, prepare
+from uemdask.align.patches import TOLERANCE, Fit, PatchFit, prepare
 from uemdask.errors import UemError
 
 _SMALLEST = 16
@@ -92,6 +92,8 @@ class Registrar:
         texture give 70 in 256 x 256 px, 14 in 64 x 64 and 6.6 in 32 x 32.
     worst_error : float
         Standard error, px, above which registration has failed.
+    tolerance : tuple of float
+        Course of the fit, see :mod:`uemdask.align.patches`; a shorter one is faster and rougher.
 
     Raises
     ------
@@ -116,6 +118,7 @@ class Registrar:
         least_peak: float = 5.0,
         least_likeness: float | None = None,
         worst_error: float = 0.5,
+        tolerance: tuple[float, ...] = TOLERANCE,
     ) -> None:
         if reference.ndim != 2 or reference.size == 0:
             raise UemError(
@@ -130,6 +133,7 @@ class Registrar:
             least_likeness = 9.0 if min(reference.shape) >= 48 else 6.5
         self._least_likeness = least_likeness
         self._worst_error = worst_error
+        self._tolerance = tolerance
         self._binning = max(1, -(-max(reference.shape) // largest))
         image = np.array(reference, np.float32)
         self._level = float(image.mean())
@@ -173,7 +177,7 @@ class Registrar:
         fine = prepare(frame, brightness if brightness > 0 else 1.0)
         best: Fit | None = None
         for start in starts:
-            found = self._patches.fit(fine, start)
+            found = self._patches.fit(fine, start, tolerance=self._tolerance)
             astray = np.abs(found.position - start).max() > _BASIN * self._binning
             if not astray and (best is None or found.likeness > best.likeness):
                 best = found

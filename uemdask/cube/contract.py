@@ -86,6 +86,9 @@ VARIABLES: dict[str, Variable] = _table(
         "sample drift: frame(r + drift) = reference(r)",
         "align",
     ),
+    Variable(
+        "drift_sd", ("time", "component"), "float64", "px", "standard error of the drift", "align"
+    ),
     Variable("reference", _YX, "float32", "counts", "mean of the frames before time zero", "align"),
     Variable("bad_pixel", _YX, "bool", "1", "hot or dead detector pixel", "align"),
     # spectrum

@@ -1,23 +1,38 @@
-"""Align: hot pixels, the reference, drift and brightness of every frame."""
+"""Align: hot pixels, drift, the reference, and brightness of every frame."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
 
 from uemdask.align import (
-    Registrar,
+    EARLY,
+    EarlyFrames,
+    average_frames,
     brightness,
-    build_reference,
     find_bad_pixels,
-    repair_pixels,
+    find_breathing,
+    first_change,
     sample_shifted,
 )
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, frame_slabs
+from uemdask.errors import UemError
+from uemdask.readers import match_drift, read_drift_table
+from uemdask.stages.drift import (
+    drift_tiles,
+    follow_slab,
+    keep_followed,
+    keep_refined,
+    load_frame,
+    reference_frames,
+    refine_tile,
+    spread_drift,
+)
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 # Bad pixels are looked for in the mean of this many frames spread over the series: the sample
@@ -34,29 +49,39 @@ class AlignParameters(Parameters):
     Attributes
     ----------
     register_drift : bool
-        Look for sample drift; where false, drift is zero.
+        Look for sample drift; where false, drift is zero or that of the table.
     bad_pixels : bool
         Look for hot and dead pixels of the detector.
     max_drift : float, optional
-        Largest drift looked for in px; a quarter of the shorter edge where not given.
+        Largest jump looked for, px, between a frame and the few before it; a quarter of the
+        shorter edge where not given.
+    drift_table : str, optional
+        File with the drift of each frame, see `uemdask.readers.read_drift_table`, instead of
+        looking for it from frame to frame.
+    drift_refine : bool, optional
+        Take the table as a start and fit the drift to a fraction of a pixel. Where not given, that
+        is done where the table holds whole pixels only.
+    drift_sign : str
+        What the table holds. ``drift``: where the sample has moved to, frame(r + drift) =
+        reference(r), x to the right, y downwards. ``correction``: the shift that brings the frame
+        back, the opposite, as plug-ins of ImageJ write it.
+    drift_digest : str, optional
+        Digest of the table; found by the campaign, so that a changed table is noticed.
     """
 
     register_drift: bool = True
     bad_pixels: bool = True
     max_drift: float | None = Field(default=None, gt=0)
-
-
-def reference_frames(run: Run) -> np.ndarray:
-    """Return the frames whose mean is the reference: usable ones before time zero, else all."""
-    usable = np.flatnonzero(run.read("frame_ok"))
-    before = usable[run.read("time")[usable] < 0]
-    return before if before.size else usable
+    drift_table: str | None = None
+    drift_refine: bool | None = None
+    drift_sign: Literal["drift", "correction"] = "drift"
+    drift_digest: str | None = None
 
 
 def _create(run: Run, parameters: AlignParameters) -> None:
     sizes = run.sizes | {"component": 2}
     run.put("component", ["x", "y"], sizes)
-    for name in ("reference", "bad_pixel", "drift", "gain"):
+    for name in ("reference", "bad_pixel", "drift", "drift_sd", "gain"):
         run.create(name, sizes)
 
 
@@ -67,106 +92,174 @@ def _spread(frames: np.ndarray, count: int) -> np.ndarray:
     return frames[np.linspace(0, len(frames) - 1, count).astype(int)]
 
 
-def _load(run: Run, frame: int) -> np.ndarray:
-    return np.asarray(run.group["intensity"][int(frame)], np.float32)
+def _table(run: Run, parameters: AlignParameters) -> np.ndarray:
+    """Return the drift of the user's table, (time, component) px, NaN where it has none."""
+    drift = match_drift(
+        read_drift_table(Path(str(parameters.drift_table))),
+        files=[str(file) for file in run.read("source_file")],
+        delays=run.read("time"),
+        wanted=run.read("frame_ok"),
+        pixel_size=run.pixel_size,
+    )
+    largest = 0.5 * min(run.sizes["y"], run.sizes["x"])
+    far = np.flatnonzero(np.abs(np.nan_to_num(drift)).max(axis=1) > largest)
+    if far.size:
+        raise UemError(
+            f"{parameters.drift_table}: frame {far[0]} moved by {np.abs(drift[far[0]]).max():g} px,"
+            f" more than half of the image; check the unit and subtract a common offset"
+        )
+    return drift if parameters.drift_sign == "drift" else -drift
 
 
-def _reference(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
-    sizes = run.sizes
-    frames = reference_frames(run)
-    bad = np.zeros((sizes["y"], sizes["x"]), bool)
-    if parameters.bad_pixels:
-        chosen = _spread(np.flatnonzero(run.read("frame_ok")), _BAD_PIXEL_FRAMES)
-        mean = np.zeros(bad.shape, np.float32)
-        for frame in chosen:
-            mean += np.nan_to_num(_load(run, frame)) / np.float32(len(chosen))
-        bad = find_bad_pixels(mean)
+def _refines(run: Run, parameters: AlignParameters) -> bool:
+    """Whether the drift is fitted, not only followed or taken from the table."""
+    if parameters.drift_table is None or parameters.drift_refine is not None:
+        wanted = parameters.drift_refine is not False
+        return wanted and (parameters.register_drift or parameters.drift_table is not None)
+    table = _table(run, parameters)
+    return bool((np.nan_to_num(table) == np.round(np.nan_to_num(table))).all())
+
+
+# ---- phases
+
+
+def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
+    none = np.zeros((run.sizes["y"], run.sizes["x"]), bool)
+    chosen = _spread(np.flatnonzero(run.read("frame_ok")), _BAD_PIXEL_FRAMES)
+    mean = np.zeros(none.shape, np.float32)
+    for frame in chosen:
+        mean += np.nan_to_num(load_frame(run, frame, none)) / np.float32(len(chosen))
+    bad = find_bad_pixels(mean) if parameters.bad_pixels else none
+    run.write("bad_pixel", bad)
+    return {"bad_pixels": int(bad.sum())}
+
+
+def _slabs_followed(run: Run, parameters: AlignParameters) -> list[Region]:
+    follows = parameters.register_drift and parameters.drift_table is None
+    return frame_slabs(run.sizes) if follows else []
+
+
+def _follow(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
+    return follow_slab(run, region, parameters.max_drift)
+
+
+def _keep_followed(
+    run: Run, parameters: AlignParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    count = run.sizes["time"]
+    run.write("drift_sd", np.full((count, 2), np.nan))
+    if parameters.drift_table is not None:
+        table = _table(run, parameters)
+        known = np.isfinite(table[:, 0])
+        run.write("drift", spread_drift(count, np.arange(count), table, known))
+        return {"followed_share": 1.0, "registered": True, "unregistered_frames": []}
+    if not parameters.register_drift:
+        run.write("drift", np.zeros((count, 2)))
+        return {"followed_share": 0.0, "registered": False, "unregistered_frames": []}
+    return keep_followed(run, receipts)
+
+
+def _tiles(run: Run, parameters: AlignParameters) -> list[Region]:
+    return drift_tiles(run.sizes) if _refines(run, parameters) else []
+
+
+def _keep_refined(
+    run: Run, parameters: AlignParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    return keep_refined(run, receipts) if receipts else {}
+
+
+def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
+    frames, bad = reference_frames(run), run.read("bad_pixel")
+    lost = run.stage("align")["results"]["unregistered_frames"]
+    seen = np.setdiff1d(frames, lost)
+    frames = seen if seen.size else frames
     if len(frames) * bad.size > _REFERENCE_PIXELS:
         frames = _spread(frames, _REFERENCE_FRAMES)
-    options: dict[str, Any] = {"max_drift": parameters.max_drift}
-    if parameters.register_drift:
-        found = build_reference(lambda i: _load(run, frames[i]), len(frames), bad=bad, **options)
-        image = found.image
-    else:
-        image = np.zeros(bad.shape, np.float32)
-        for frame in frames:
-            image += repair_pixels(_load(run, frame), bad) / np.float32(len(frames))
-    run.write("bad_pixel", bad)
+    image = average_frames(lambda i: load_frame(run, frames[i], bad), run.read("drift")[frames])
     run.write("reference", image)
     return {
-        "frames": [int(frame) for frame in frames],
+        "frames": len(frames),
         "before_zero": bool(run.read("time")[frames].max() < 0),
-        "bad_pixels": int(bad.sum()),
     }
 
 
-def _keep_reference(
+def _keep_average(
     run: Run, parameters: AlignParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    receipt = dict(receipts["all"])
+    receipt = receipts["all"]
     return {
-        "reference_frames": len(receipt["frames"]),
+        "reference_frames": receipt["frames"],
         "reference_before_zero": receipt["before_zero"],
-        "bad_pixels": receipt["bad_pixels"],
     }
 
 
-def _register(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
+def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     start, stop = region.span("time", run.sizes["time"])
     reference, bad, ok = run.read("reference"), run.read("bad_pixel"), run.read("frame_ok")
-    registrar = Registrar(reference, max_drift=parameters.max_drift)
-    drift, gain, quality = [], [], []
+    drift = run.read("drift")
+    first = np.flatnonzero(ok)[:EARLY]
+    early = EarlyFrames(lambda i: load_frame(run, i, bad), first.tolist(), drift[first])
+    gain: list[float] = []
+    change: list[tuple[float | None, float | None]] = []
     for frame in range(start, stop):
         if not ok[frame]:
-            drift.append([0.0, 0.0])
             gain.append(1.0)
-            quality.append(0.0)
+            change.append((None, None))
             continue
-        image = _load(run, frame)
-        broken = bad | ~np.isfinite(image)
-        image = repair_pixels(image, broken)
-        x = y = good = 0.0
-        if parameters.register_drift:
-            found = registrar.drift(image)
-            x, y, good = found.x, found.y, found.quality
-        moved, covered = sample_shifted(image, (x, y))
-        drift.append([x, y])
+        image = load_frame(run, frame, bad)
+        moved, covered = sample_shifted(image, drift[frame])
         gain.append(brightness(moved, reference, covered))
-        quality.append(good)
-    return {"drift": drift, "gain": gain, "quality": quality}
+        energy, error = early.change(frame, image, drift[frame])
+        change.append((energy, error) if np.isfinite(energy) else (None, None))
+    return {"gain": gain, "change": change}
 
 
-def _collect(
+def _keep_brightness(
     run: Run, parameters: AlignParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    joined = {
-        name: np.concatenate([np.asarray(r[name], np.float64) for r in receipts.values()])
-        for name in ("drift", "gain", "quality")
-    }
-    drift, good = joined["drift"], joined["quality"] > 0
-    trusted = good.sum() > run.read("frame_ok").sum() / 2
-    if not trusted:
-        # Most frames have nothing to lock on; the few that seemed to are not better.
-        drift = np.zeros_like(drift)
-    elif not good.all():
-        frames = np.arange(len(good))
-        for component in (0, 1):
-            drift[:, component] = np.interp(frames, frames[good], drift[good, component])
-    run.write("drift", drift)
-    run.write("gain", joined["gain"])
+    gain = np.concatenate([np.asarray(r["gain"], np.float64) for r in receipts.values()])
+    change = np.concatenate([np.array(r["change"], np.float64) for r in receipts.values()])
+    used, delays = run.read("frame_ok"), run.read("time")
+    breathing = find_breathing(gain[used], delays[used])
+    gain[used] /= 1.0 + breathing.swing
+    run.write("gain", gain)
+    onset = first_change(delays[used], *change[used].T)
     return {
-        "registered": bool(trusted and parameters.register_drift),
-        "unregistered_frames": np.flatnonzero(~good).tolist() if trusted else [],
+        "breathing_ghz": breathing.frequency,
+        "time_zero_ps": onset.time,
+        "time_zero_sd_ps": onset.error,
+        "time_zero_reason": onset.reason,
     }
+
+
+def _check(run: Run, parameters: AlignParameters) -> None:
+    """Find faults in the table before the first task."""
+    if parameters.drift_table is not None:
+        _table(run, parameters)
 
 
 ALIGN = Stage(
     name="align",
-    version=1,
+    version=2,
     parameters=AlignParameters,
     create=_create,
     phases=(
-        Phase("reference", lambda run, parameters: [Region()], _reference, _keep_reference),
-        Phase("register", lambda run, parameters: frame_slabs(run.sizes), _register, _collect),
+        Phase(
+            "pixels",
+            lambda run, parameters: [Region()],
+            _bad_pixels,
+            lambda run, parameters, receipts: dict(receipts["all"]),
+        ),
+        Phase("follow", _slabs_followed, _follow, _keep_followed),
+        Phase("refine", _tiles, lambda run, region, _: refine_tile(run, region), _keep_refined),
+        Phase("reference", lambda run, parameters: [Region()], _average, _keep_average),
+        Phase(
+            "brightness",
+            lambda run, parameters: frame_slabs(run.sizes),
+            _brightness,
+            _keep_brightness,
+        ),
     ),
+    check=_check,
 )

@@ -1,0 +1,257 @@
+"""A drift table that the user or another program made."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from uemdask.errors import FaultsError, UemError
+from uemdask.units import parse_delay, parse_length
+
+Key = Literal["frame", "slice", "file", "delay"]
+
+_KEYS: dict[str, Key] = {
+    "frame": "frame",
+    "index": "frame",
+    "slice": "slice",
+    "file": "file",
+    "image": "file",
+    "name": "file",
+    "delay": "delay",
+    "time": "delay",
+}
+_AXES = {"x": 0, "dx": 0, "xshift": 0, "shiftx": 0, "driftx": 0}
+_AXES |= {name.replace("x", "y"): 1 for name in _AXES}
+_SAME_DELAY = 1e-3  # ps
+_MOST_FAULTS = 20
+
+
+@dataclass(frozen=True)
+class DriftTable:
+    """Rows of a drift table.
+
+    Attributes
+    ----------
+    path : Path
+        Where it is from.
+    key : str
+        What names the frames: ``frame`` (from 0), ``slice`` (from 1), ``file`` or ``delay``.
+    keys : tuple of str or float
+        Name of the frame of each row; delays in ps.
+    shift : ndarray, shape (row, 2)
+        (x, y), y downwards, in `unit`.
+    unit : str
+        ``px`` or ``nm``.
+    """
+
+    path: Path
+    key: Key
+    keys: tuple[str | float, ...]
+    shift: npt.NDArray[np.float64]
+    unit: Literal["px", "nm"]
+
+
+def read_drift_table(path: Path) -> DriftTable:
+    """Read a table with a row for each frame.
+
+    The separator is a comma, semicolon or tab. The first line names the columns, in any order: one
+    of ``frame`` (numbers from 0), ``slice`` (from 1, as ImageJ counts), ``file`` or ``delay``
+    (ps, or with a unit as ``delay_fs``), and ``x`` and ``y`` (also ``dx``, ``dy``), in pixels, or
+    in a length with a unit as ``x_nm`` or ``x (nm)``. Other columns and lines that begin with ``#``
+    are passed over.
+
+    Raises
+    ------
+    UemError
+        If the file cannot be read.
+    FaultsError
+        If columns are missing or unclear or values are no numbers; all faults are listed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UemError(f"{path}: cannot be read as a drift table ({error})") from error
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    if len(lines) < 2:
+        raise UemError(f"{path}: holds no rows; write the columns frame,x,y and a row per frame")
+    separator = next((mark for mark in "\t;," if mark in lines[0]), ",")
+    try:
+        rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=separator)]
+    except csv.Error as error:
+        raise UemError(f"{path}: cannot be read as a drift table ({error})") from error
+    head = rows[0]
+    faults: list[str] = []
+    key_column, key, key_unit = _key_column(head, faults)
+    columns = [_axis_column(head, axis, faults) for axis in (0, 1)]
+    units = {unit for _, unit in columns}
+    if not faults and len(units) > 1:
+        faults.append(f"head: x is in {columns[0][1]} and y in {columns[1][1]}; give both in one")
+    if faults:
+        raise FaultsError(str(path), faults)
+    unit = units.pop()
+    keys: list[str | float] = []
+    shift = np.zeros((len(rows) - 1, 2))
+    for number, row in enumerate(rows[1:], 2):
+        cells = [*row, *[""] * (len(head) - len(row))]
+        keys.append(_key(cells[key_column], key, key_unit, number, faults))
+        for axis, (column, _) in enumerate(columns):
+            shift[number - 2, axis] = _number(
+                cells[column], head[column], separator, number, faults
+            )
+    seen: dict[str | float, int] = {}
+    for number, name in enumerate(keys, 2):
+        if name in seen and name != "":
+            faults.append(f"row {number}: {key} {name} is in row {seen[name]} too; leave one")
+        seen.setdefault(name, number)
+    _raise(path, faults)
+    if unit != "px":
+        shift *= parse_length(f"1{unit}")
+    return DriftTable(path, key, tuple(keys), shift, "px" if unit == "px" else "nm")
+
+
+def match_drift(
+    table: DriftTable,
+    *,
+    files: Sequence[str],
+    delays: npt.NDArray[np.float64],
+    wanted: npt.NDArray[np.bool_],
+    pixel_size: tuple[float, float],
+) -> npt.NDArray[np.float64]:
+    """Give the frames of a run their drift.
+
+    Parameters
+    ----------
+    table : DriftTable
+        As read.
+    files : sequence of str
+        File that each frame came from.
+    delays : ndarray, shape (time,)
+        ps, time zero taken off.
+    wanted : ndarray of bool, shape (time,)
+        Frames that must have a row.
+    pixel_size : tuple of float
+        (y, x), nm.
+
+    Returns
+    -------
+    ndarray, shape (time, 2)
+        (x, y) px; NaN where there is no row.
+
+    Raises
+    ------
+    FaultsError
+        If rows name no frame, or frames have no row; all are listed.
+    """
+    drift = np.full((len(delays), 2), np.nan)
+    scale = np.array(pixel_size[::-1]) if table.unit == "nm" else np.ones(2)
+    faults = []
+    names = {}
+    for frame, file in enumerate(files):
+        names[PurePosixPath(file).name] = names[PurePosixPath(file).stem] = frame
+    for number, (name, shift) in enumerate(zip(table.keys, table.shift, strict=True), 2):
+        found: int | None
+        if isinstance(name, str):
+            found = names.get(PurePosixPath(name.replace("\\", "/")).name)
+        elif table.key == "delay":
+            nearest = int(np.argmin(np.abs(delays - name)))
+            found = nearest if abs(delays[nearest] - name) < _SAME_DELAY else None
+        else:
+            found = int(name) - (table.key == "slice")
+            found = found if 0 <= found < len(delays) and name == int(name) else None
+        if found is None:
+            unit = " ps" if table.key == "delay" else ""
+            faults.append(f"row {number}: no frame of the run is {table.key} {name}{unit}")
+            continue
+        drift[found] = shift / scale
+    missing = np.flatnonzero(wanted & ~np.isfinite(drift[:, 0]))
+    if missing.size:
+        shown = ", ".join(map(str, missing[:10])) + (" ..." if missing.size > 10 else "")
+        faults.append(f"{missing.size} frames have no row (from 0: {shown}); add them")
+    _raise(table.path, faults)
+    return drift
+
+
+def _words(head: str) -> list[str]:
+    return [word for word in re.split(r"[^a-zåµμ]+", head.casefold()) if word]
+
+
+def _key_column(head: list[str], faults: list[str]) -> tuple[int, Key, str]:
+    found = [
+        (column, _KEYS[words[0]], words[-1])
+        for column, words in enumerate(map(_words, head))
+        if words and words[0] in _KEYS
+    ]
+    if len(found) == 1:
+        column, key, last = found[0]
+        return column, key, last if last not in _KEYS else "ps"
+    # The surest name wins: a file over a number.
+    for wanted in ("file", "slice", "frame", "delay"):
+        chosen = [entry for entry in found if entry[1] == wanted]
+        if len(chosen) == 1:
+            column, key, last = chosen[0]
+            return column, key, last if last not in _KEYS else "ps"
+    faults.append(
+        f"head: no one column of frames among {', '.join(head)}; name one 'frame' (from 0), "
+        f"'slice' (from 1), 'file' or 'delay_ps'"
+    )
+    return 0, "frame", "ps"
+
+
+def _axis_column(head: list[str], axis: int, faults: list[str]) -> tuple[int, str]:
+    letter = "xy"[axis]
+    found = []
+    for column, words in enumerate(map(_words, head)):
+        name = next((n for n in (words[0], "".join(words[:2])) if n in _AXES), "") if words else ""
+        if name and _AXES[name] == axis:
+            rest = words[1:] if words[0] == name else words[2:]
+            found.append((column, rest[-1] if rest else "px"))
+    if len(found) != 1:
+        what = "no column" if not found else f"{len(found)} columns"
+        faults.append(f"head: {what} of {letter} among {', '.join(head)}; name one '{letter}_px'")
+        return 0, "px"
+    column, unit = found[0]
+    unit = {"pixel": "px", "pixels": "px"}.get(unit, unit)
+    if unit != "px":
+        try:
+            parse_length(f"1{unit}")
+        except UemError:
+            faults.append(
+                f"head: {head[column]!r} is in {unit!r}; write px, or a length such as nm"
+            )
+    return column, unit
+
+
+def _key(cell: str, key: Key, unit: str, number: int, faults: list[str]) -> str | float:
+    if key == "file":
+        if not cell:
+            faults.append(f"row {number}: names no file")
+        return cell
+    try:
+        return parse_delay(f"{cell}{unit}" if key == "delay" else cell)
+    except UemError:
+        faults.append(f"row {number}: {cell!r} is no {key}; write a number")
+        return ""
+
+
+def _number(cell: str, head: str, separator: str, number: int, faults: list[str]) -> float:
+    text = cell.replace(",", ".") if separator != "," else cell
+    try:
+        value = float(text.replace("−", "-"))
+    except ValueError:
+        value = np.nan
+    if not np.isfinite(value):
+        faults.append(f"row {number}: {head} is {cell!r}; write a finite number")
+    return value
+
+
+def _raise(path: Path, faults: list[str]) -> None:
+    if faults:
+        more = [f"{len(faults) - _MOST_FAULTS} more"] if len(faults) > _MOST_FAULTS else []
+        raise FaultsError(str(path), faults[:_MOST_FAULTS] + more)
