@@ -16,8 +16,9 @@ from uemdask.spectrum import (
 )
 from uemdask.stages.spectrum import Directional, directed_frames
 
-# What alignment leaves on simulated acquisitions: px rms, and relative.
-_DRIFT_LEFT = 0.05
+#: What alignment leaves of the drift on simulated acquisitions: px rms of a component.
+DRIFT_LEFT = 0.035
+# And of the brightness, relative.
 _GAIN_LEFT = 0.002
 
 
@@ -28,6 +29,7 @@ def simulated_series(
     smoothing: float,
     window: float,
     directional: Directional,
+    drift_left: float = DRIFT_LEFT,
     name: str,
 ) -> Series:
     """Take a simulated acquisition to its wave, with the true displacement as label.
@@ -46,6 +48,8 @@ def simulated_series(
         Sigma of the temporal window, periods.
     directional : {"none", "aliased", "all"}
         Frames in which what runs against the wave is taken out.
+    drift_left : float
+        By how much the corrected drift is off, px rms of a component.
     name : str
         What messages call it.
 
@@ -61,7 +65,7 @@ def simulated_series(
     """
     truth = acquisition.truth()
     rng = np.random.default_rng([acquisition.scenario.seed, len(truth.delays)])
-    wave = smooth(_ratio(acquisition, truth, rng), smoothing)
+    wave = smooth(_ratio(acquisition, truth, rng, drift_left), smoothing)
     if centre is not None:
         operator = band_pass_operator(truth.delays, centre, window=window * 1e3 / centre)
         directed = directed_frames(operator, truth.delays, centre, directional)
@@ -82,10 +86,12 @@ def simulated_series(
     )
 
 
-def _ratio(acquisition: Acquisition, truth: Truth, rng: np.random.Generator) -> np.ndarray:
+def _ratio(
+    acquisition: Acquisition, truth: Truth, rng: np.random.Generator, drift_left: float
+) -> np.ndarray:
     """Return the corrected frames over the reference, minus 1."""
     frames = np.stack([acquisition.frame(i) for i in range(len(acquisition))])
-    drift = truth.drift + rng.normal(0.0, _DRIFT_LEFT / np.sqrt(2), truth.drift.shape)
+    drift = truth.drift + rng.normal(0.0, drift_left, truth.drift.shape)
     gain = truth.gain * (1 + rng.normal(0.0, _GAIN_LEFT, truth.gain.shape))
     halo = required_halo(drift)
     padded = np.pad(frames, ((0, 0), (halo, halo), (halo, halo)), mode="edge")

@@ -13,7 +13,7 @@ from uemdask.errors import UemError
 from uemdask.network import Series
 from uemdask.simulate import Scenario, scenario, simulate
 from uemdask.stages.fitted_wave import fit_wave
-from uemdask.stages.simulated import simulated_series
+from uemdask.stages.simulated import DRIFT_LEFT, simulated_series
 from uemdask.stages.spectrum import SpectrumParameters, band_of, usable_frames
 
 _SHAPE = (192, 192)
@@ -48,6 +48,7 @@ def twin_series(run: Run, *, seed: int) -> Series:
         smoothing=parameters.smoothing,
         window=parameters.window,
         directional=run.stage("spectrum")["results"]["directional"],
+        drift_left=_drift_left(run),
         name=f"twin of {run.name}",
     )
 
@@ -92,6 +93,12 @@ def _scenario(run: Run, seed: int) -> Scenario:
         drift_step=0.0,
         drift_jumps=0,
     )
+
+
+def _drift_left(run: Run) -> float:
+    """Return by how much the run's drift is off from frame to frame, px; as alignment says."""
+    stated = run.read("drift_sd")
+    return float(np.nanmedian(stated)) if np.isfinite(stated).any() else DRIFT_LEFT
 
 
 def _echo(share: float) -> float:
