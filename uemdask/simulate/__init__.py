@@ -1,6 +1,7 @@
 """Simulated raw acquisitions with exact truth."""
 
 from uemdask.simulate.acquisition import Acquisition, simulate
+from uemdask.simulate.log import LogRow, image_name, write_log
 from uemdask.simulate.random_scenarios import random_scenario
 from uemdask.simulate.scenarios import SCENARIOS, Scenario, scenario
 from uemdask.simulate.truth import Truth
@@ -10,14 +11,17 @@ from uemdask.simulate.writing import write_acquisition
 __all__ = [
     "SCENARIOS",
     "Acquisition",
+    "LogRow",
     "PlaneWave",
     "RingWave",
     "Scenario",
     "SpeedLaw",
     "Truth",
     "Wave",
+    "image_name",
     "random_scenario",
     "scenario",
     "simulate",
     "write_acquisition",
+    "write_log",
 ]

@@ -1,0 +1,14 @@
+"""Pump-probe delays: from a log, a table, vendor tags, file names, or a stated plan."""
+
+from uemdask.readers.delays.delay_table import DelayTable, number_scans
+from uemdask.readers.delays.plan import parse_plan
+from uemdask.readers.delays.sources import find_delays
+from uemdask.readers.delays.table import read_table
+
+__all__ = [
+    "DelayTable",
+    "find_delays",
+    "number_scans",
+    "parse_plan",
+    "read_table",
+]
