@@ -29,6 +29,7 @@ def create_run(
     pixel_size: tuple[float, float],
     source_file: Iterable[str],
     scan_count: Iterable[int] | None = None,
+    dark: bool = False,
     metadata: Mapping[str, Any] | None = None,
     digest: str = "",
     parameters: Mapping[str, Any] | None = None,
@@ -52,6 +53,8 @@ def create_run(
         In nm.
     source_file, scan_count : one per frame
         Where each frame came from, and how many repeats were averaged (default 1).
+    dark : bool
+        Also make a `dark` image, to be written.
     metadata : mapping, optional
         Acquisition metadata in the documented spelling, see ``docs/store.md``.
     digest, parameters : str, mapping
@@ -114,6 +117,8 @@ def create_run(
         run.put("source_file", files, sizes)
         run.put("scan_count", scans, sizes)
         run.create("intensity", sizes, dtype=dtype)
+        if dark:
+            run.create("dark", sizes)
         run.consolidate()
         with xr.open_zarr(part, consolidated=True) as dataset:
             validate(dataset, str(path))

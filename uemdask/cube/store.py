@@ -8,6 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,11 @@ class Run:
         """Pixel size (y, x) in nm."""
         y, x = self.group.attrs["pixel_size"]
         return float(y), float(x)
+
+    @cached_property
+    def dark(self) -> np.ndarray | None:
+        """The dark image (y, x) in counts, to be taken off frames; None where there is none."""
+        return self.read("dark") if "dark" in self.group else None
 
     def __contains__(self, name: str) -> bool:
         return name in self.group

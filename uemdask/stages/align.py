@@ -68,7 +68,8 @@ def _spread(frames: np.ndarray, count: int) -> np.ndarray:
 
 
 def _load(run: Run, frame: int) -> np.ndarray:
-    return np.asarray(run.group["intensity"][int(frame)], np.float32)
+    counts = np.asarray(run.group["intensity"][int(frame)], np.float32)
+    return counts if run.dark is None else counts - run.dark
 
 
 def _reference(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
