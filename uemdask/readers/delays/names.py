@@ -16,7 +16,7 @@ from uemdask.units import parse_delay
 _TIME = re.compile(
     r"(?:^|(?<=[_\s=(\[,;])|(?P<word>delay)|(?<=-)(?=[-+−]))"
     r"(?P<sign>[-+−]|minus|plus|neg|pos|[mnp](?=[0-9]))?"
-    r"(?P<number>[0-9]{1,12}(?:[.,p][0-9]{1,12})?)(?P<tenths>x10)?"
+    r"(?P<number>[0-9]{1,12}(?:[.,p][0-9]{1,20})?)(?P<tenths>x10)?"
     r"\s?(?P<unit>fs|ps|ns|us|µs|μs)(?![0-9A-Za-z])",
     re.IGNORECASE,
 )
