@@ -8,6 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
+from uemdask.errors import UemError
+
 
 @dataclass(frozen=True)
 class LogRow:
@@ -43,12 +47,9 @@ def image_name(base: str, scan: int, step: int, delay: float, ending: str = ".dm
     >>> image_name("Ge", scan=1, step=3, delay=10.5)
     'Ge_0_3_105x10ps.dm4'
     """
-    if delay == int(delay):
-        text = f"{int(delay)}"
-    elif round(10 * delay) / 10 == delay:
+    text = np.format_float_positional(delay, trim="-")
+    if delay != int(delay) and round(10 * delay) / 10 == delay:
         text = f"{round(10 * delay)}x10"
-    else:
-        text = repr(float(delay))
     return f"{base}_{scan - 1}_{step}_{text}ps{ending}"
 
 
@@ -69,6 +70,11 @@ def write_log(
         names files without their ending.
     base : str
         Base name of the images; the stem of `path` unless given.
+
+    Raises
+    ------
+    UemError
+        If the file cannot be written.
     """
     old = form == "old"
     began = rows[0].taken if rows else datetime(2000, 1, 1)
@@ -92,10 +98,13 @@ def write_log(
         else:
             cells += [row.file, f"{row.taken.ctime()}\n"]
         lines.append(",".join(map(str, cells)))
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UemError(f"{path}: cannot be written ({error}); free space or rights") from error
 
 
 def _decimal(delay: float) -> str:
     """Six decimals as C++ writes a double, more where those would change it."""
     text = f"{delay:.6f}"
-    return text if float(text) == delay else repr(float(delay))
+    return text if float(text) == delay else np.format_float_positional(delay)

@@ -83,3 +83,14 @@ def scans_from_one(numbers: Sequence[int]) -> tuple[int, ...]:
     """Return scan numbers counted from 1, whether their source began at 0 or at 1."""
     first = 1 if 0 in numbers else 0
     return tuple(number + first for number in numbers)
+
+
+def known_scans(numbers: Sequence[int], delays: Sequence[float]) -> tuple[int, ...] | None:
+    """Return scan numbers counted from 1, or None where they do not tell repeats apart.
+
+    One number throughout is scan 1 if no delay repeats, and says nothing if some do.
+    """
+    if len(set(numbers)) > 1:
+        return scans_from_one(numbers)
+    repeats = len({round(delay, DECIMALS) for delay in delays}) < len(delays)
+    return None if repeats else (1,) * len(numbers)

@@ -9,11 +9,11 @@ from pathlib import Path
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
-from uemdask.readers.delays.delay_table import DelayTable, scans_from_one
+from uemdask.readers.delays.delay_table import DelayTable, known_scans
 from uemdask.units import parse_delay
 
 # Words in the head of a column, the surest first.
-_FILE_WORDS = ("file", "name", "image", "frame")
+_FILE_WORDS = ("file", "datei", "name", "image", "bild", "frame")
 _DELAY_PARTS = ("delay", "verzögerung", "verzoegerung", "retard")
 _DELAY_WORDS = {"time", "times", "timepoint", "timepoints", "zeit", "temps"}
 _DELAY_SYMBOLS = {"t", "dt", "δt", "tau", "τ"}
@@ -152,7 +152,7 @@ def _values(
             faults.append(f"row {number}: {error}")
     if faults:
         raise FaultsError(str(path), faults)
-    return delays, scans_from_one(scans) if scan_column is not None else None
+    return delays, known_scans(scans, delays) if scan_column is not None else None
 
 
 def _order(numbers: list[str]) -> Sequence[int]:
