@@ -29,7 +29,9 @@ from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
     type=click.Path(path_type=Path),
     help="The new run.",
 )
-@click.option("--delays", help="A table or log of delays, or a plan like '-30:500:5,500:990:10 ps'.")
+@click.option(
+    "--delays", help="A table or log of delays, or a plan like '-30:500:5,500:990:10 ps'."
+)
 @click.option("--pixel-size", help="Such as 3nm, or '3nm,2.5nm' for y and x.")
 @click.option("--time-zero", help="Delay at which pump and probe meet, such as 12ps.")
 @click.option(

@@ -1,5 +1,8 @@
 """Raw acquisitions as people leave them."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tifffile
@@ -45,3 +48,17 @@ def folder(tmp_path):
         )
     _write_delays(raw, [(f"frame_{i}.tif", 5.0 * i - 10) for i in range(5)])
     return raw
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """Return a function of a folder and a name that gives a real file from an instrument."""
+    beside = Path(__file__).parents[3] / "shared" / "data"
+    root = Path(os.environ.get("UEMDASK_TEST_DATA") or beside)
+
+    def real_file(folder, name):
+        if not (root / folder).is_dir():
+            pytest.skip(f"UEMDASK_TEST_DATA does not name a folder with {folder}")
+        return root / folder / name
+
+    return real_file

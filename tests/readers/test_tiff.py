@@ -7,25 +7,10 @@ import pytest
 import tifffile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from written_files import check_stack
 
 from uemdask.errors import UemError
 from uemdask.readers import describe_image, read_image
-
-
-def check_stack(path, stack):
-    """Compare what is announced and read with what was written."""
-    info = describe_image(path)
-    assert (info.frames, info.shape, info.dtype) == (
-        len(stack),
-        stack.shape[1:],
-        stack.dtype.newbyteorder("=").name,
-    )
-    for i in (0, len(stack) - 1):
-        image = read_image(path, i, info.shape, info.dtype)
-        np.testing.assert_array_equal(image, stack[i])
-        assert image.dtype.isnative
-        assert image.flags.c_contiguous
-    return info
 
 
 @pytest.fixture

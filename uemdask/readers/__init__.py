@@ -6,15 +6,18 @@ from uemdask.readers.acquisition import (
     raw_folder,
     relative_name,
 )
-from uemdask.readers.images import ImageInfo, describe_image, read_image, read_images
+from uemdask.readers.images import describe_image, is_image, read_image, read_images
+from uemdask.readers.info import ImageInfo, Reader
 from uemdask.readers.pairing import RawImage
 
 __all__ = [
     "ImageInfo",
     "RawAcquisition",
     "RawImage",
+    "Reader",
     "describe_image",
     "inspect_raw",
+    "is_image",
     "raw_folder",
     "read_image",
     "read_images",

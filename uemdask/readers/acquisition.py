@@ -13,8 +13,17 @@ import numpy as np
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays import DelayTable, find_delays
-from uemdask.readers.images import ImageInfo, describe_image, is_image
-from uemdask.readers.pairing import RawImage, joined, one_scan, pair, repeats_of, scan_notes
+from uemdask.readers.images import describe_image, is_image
+from uemdask.readers.info import ImageInfo
+from uemdask.readers.pairing import (
+    RawImage,
+    ambiguous,
+    joined,
+    one_scan,
+    pair,
+    repeats_of,
+    scan_notes,
+)
 from uemdask.readers.raw_files import RawFiles, raw_files
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.units import parse_delay, parse_length
@@ -153,7 +162,7 @@ def inspect_raw(
     info = infos[files.frames[0]]
 
     def tags(file: Path) -> dict[str, Any]:
-        return (infos.get(file) or describe_image(file)).vendor
+        return (infos.get(file) or describe_image(file, dataset)).vendor
 
     table = _delays(path, files, delays, tags)
     images, notes = pair(path, files, info, table)
@@ -216,7 +225,7 @@ def _look_at(
 
     def look(file: Path) -> ImageInfo | UemError:
         try:
-            return describe_image(file)
+            return describe_image(file, dataset)
         except UemError as error:
             return error
 
@@ -260,21 +269,24 @@ def _delays(
     path: Path, files: RawFiles, given: str | None, tags: Callable[[Path], dict[str, Any]]
 ) -> DelayTable:
     """Find the delays of all frames, or of each folder of a scan by itself."""
+    inside = [[f for f in files.frames if f.parent == folder] for folder in files.scan_folders]
+    alone: UemError | None = None
     try:
-        return find_delays(path, files.frames, given, tags)
-    except UemError:
-        if given is not None or not files.scan_folders:
+        table = find_delays(path, files.frames, given, tags)
+        if given is not None or len(inside) < 2 or not ambiguous(path, files.frames, table):
+            return table
+    except UemError as error:
+        if given is not None or len(inside) < 2:
             raise
-        inside = [[f for f in files.frames if f.parent == folder] for folder in files.scan_folders]
-        tables: list[DelayTable] = []
-        for folder, frames in zip(files.scan_folders, inside, strict=True):
-            try:
-                tables.append(find_delays(folder, frames, None, tags))
-            except UemError:
-                if tables:  # others have theirs, so this one's fault is the one to tell
-                    raise
-        if len(tables) < len(inside):
-            raise
+        alone = error
+    tables: list[DelayTable] = []
+    for folder, frames in zip(files.scan_folders, inside, strict=True):
+        try:
+            tables.append(find_delays(folder, frames, None, tags))
+        except UemError:
+            if tables or alone is None:  # other folders have theirs: this one's fault is told
+                raise
+            raise alone from None
     return joined(tables, inside)
 
 
@@ -304,7 +316,8 @@ def _pixel_size(
     elif info.pixel_size is not None:
         lengths = list(info.pixel_size)
     else:
-        raise UemError(f"{path}: no pixel size in the files; give --pixel-size 3nm")
+        why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
+        raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
     if len(lengths) not in (1, 2) or any(length <= 0 for length in lengths):
         raise UemError(f"{path}: pixel size {text!r} is not one or two positive lengths (y, x)")
     return lengths[0], lengths[-1]

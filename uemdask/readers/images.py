@@ -2,112 +2,154 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+import importlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.readers import tiff
+from uemdask.readers.info import ImageInfo, Reader
+from uemdask.readers.plugins import plugin_endings, plugin_reader
 
-
-@dataclass(frozen=True)
-class ImageInfo:
-    """What an image file says of itself.
-
-    Attributes
-    ----------
-    frames : int
-        Images in the file.
-    shape : (y, x)
-        In px.
-    dtype : str
-        NumPy name, such as ``"uint16"``.
-    pixel_size : (y, x) or None
-        In nm, None where the file does not say.
-    vendor : dict
-        The file's own tags, whole.
-    """
-
-    frames: int
-    shape: tuple[int, int]
-    dtype: str
-    pixel_size: tuple[float, float] | None = None
-    vendor: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Format:
-    """How one family of files is read."""
-
-    describe: Callable[[Path], ImageInfo]
-    read: Callable[[Path, Sequence[int]], Iterator[np.ndarray]]
-
-
-def _describe_tiff(path: Path) -> ImageInfo:
-    return ImageInfo(**tiff.describe(path))
-
-
-#: Formats by file ending.
-FORMATS: dict[str, Format] = {
-    ".tif": Format(_describe_tiff, tiff.read),
-    ".tiff": Format(_describe_tiff, tiff.read),
+#: Formats by file ending: what people call them, and the module that reads them.
+FORMATS: dict[str, tuple[str, str]] = {
+    ".tif": ("TIFF", "tiff"),
+    ".tiff": ("TIFF", "tiff"),
+    ".btf": ("TIFF", "tiff"),
+    ".dm3": ("Gatan DM3", "digital_micrograph"),
+    ".dm4": ("Gatan DM4", "digital_micrograph"),
+    ".mrc": ("MRC", "mrc"),
+    ".mrcs": ("MRC", "mrc"),
+    ".ser": ("FEI TIA", "tia"),
+    ".emi": ("FEI TIA", "tia"),
+    ".emd": ("EMD", "emd"),
+    ".h5": ("HDF5", "hdf5"),
+    ".hdf5": ("HDF5", "hdf5"),
+    ".hdf": ("HDF5", "hdf5"),
+    ".nxs": ("NeXus", "hdf5"),
+    ".nx5": ("NeXus", "hdf5"),
+    ".npy": ("NumPy", "npy"),
+    ".zarr": ("Zarr", "zarr_store"),
 }
+#: Formats that are folders.
+_FOLDERS = (".zarr",)
+# Messages of libraries can be pages long.
+_REASON = 200
 
 
 def is_image(path: Path) -> bool:
-    """Return whether the ending of `path` is one that can be read."""
-    return path.suffix.casefold() in FORMATS and not path.name.startswith(".")
+    """Return whether the ending of `path` is one that can be read.
+
+    An ``.emi`` file does not count beside its ``.ser`` files, which hold the frames.
+    """
+    ending = path.suffix.casefold()
+    if path.name.startswith(".") or (ending not in FORMATS and ending not in plugin_endings()):
+        return False
+    if ending == ".emi":
+        from uemdask.readers.tia import series_of
+
+        return not series_of(path)
+    return path.is_dir() if ending in _FOLDERS else True
 
 
-def _format_of(path: Path) -> Format:
-    try:
-        return FORMATS[path.suffix.casefold()]
-    except KeyError:
+def _reader_of(path: Path) -> tuple[str, Reader]:
+    """Return what people call the format, and its reader; a user's own goes before ours."""
+    ending = path.suffix.casefold()
+    plugin = plugin_reader(path, ending)
+    if plugin is not None:
+        return f"{ending} file", plugin
+    if ending not in FORMATS:
         known = ", ".join(sorted(FORMATS))
         raise UemError(
             f"{path}: files ending in {path.suffix!r} cannot be read; convert to one of {known}"
-        ) from None
+        )
+    name, module = FORMATS[ending]
+    # Imported when needed: a user of TIFF does not wait for HDF5.
+    return name, cast(Reader, importlib.import_module(f"uemdask.readers.{module}"))
 
 
-def describe_image(path: Path) -> ImageInfo:
+def _check_there(path: Path) -> None:
+    folder = path.suffix.casefold() in _FOLDERS
+    try:
+        if path.is_dir():
+            if folder:
+                return
+            raise UemError(f"{path}: is a folder, not a file; name a file in it")
+        if path.stat().st_size == 0:
+            raise UemError(f"{path}: is empty (0 bytes); copy it again from the instrument")
+        path.open("rb").close()
+    except FileNotFoundError:
+        raise UemError(f"{path}: no such file; check the name") from None
+    except OSError as error:
+        raise UemError(
+            f"{path}: cannot be read ({error.strerror}); check the permissions"
+        ) from error
+
+
+def describe_image(path: Path, dataset: str | None = None) -> ImageInfo:
     """Return what is in an image file, without reading a frame.
+
+    Parameters
+    ----------
+    path : Path
+        The file; for Zarr the folder.
+    dataset : str, optional
+        Which of several arrays of the file: a path as ``"/entry/data"``, a number or a title.
 
     Raises
     ------
     UemError
-        If the file is missing, empty, damaged, or not made of grey images.
+        If the file is missing, empty, damaged, not made of grey images, or holds several series
+        and `dataset` does not name one of them; they are listed.
     """
-    if not path.is_file():
-        raise UemError(f"{path}: no such file; check the name")
-    if path.stat().st_size == 0:
-        raise UemError(f"{path}: is empty (0 bytes); copy it again from the instrument")
-    info = _format_of(path).describe(path)
-    if np.dtype(info.dtype).kind not in "uif":
+    path = Path(path)
+    _check_there(path)
+    name, reader = _reader_of(path)
+    try:
+        info = reader.describe(path, dataset)
+        kind = np.dtype(info.dtype).kind
+    except UemError:
+        raise
+    except Exception as error:  # readers raise many kinds on damaged files
+        raise UemError(
+            f"{path}: cannot be opened as {name} ({_reason(error)}); copy it again"
+        ) from error
+    if kind not in "uif":
         raise UemError(
             f"{path}: holds {info.dtype} values; only integer or real grey images can be used"
         )
     return info
 
 
-def read_image(path: Path, index: int, shape: tuple[int, int], dtype: str) -> np.ndarray:
+def read_image(
+    path: Path, index: int, shape: tuple[int, int], dtype: str, dataset: str | None = None
+) -> np.ndarray:
     """Return one frame of a file, see `read_images`."""
-    return next(read_images(path, [index], shape, dtype))
+    return next(read_images(path, [index], shape, dtype, dataset))
 
 
 def read_images(
-    path: Path, indices: Sequence[int], shape: tuple[int, int], dtype: str
+    path: Path,
+    indices: Sequence[int],
+    shape: tuple[int, int],
+    dtype: str,
+    dataset: str | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield frames of a file as (y, x), and check that they are what was announced.
+
+    One frame is in memory at a time. Pixels that are not finite are given as they are.
 
     Raises
     ------
     UemError
         If a frame cannot be read, or its shape or dtype differs from `shape` and `dtype`.
     """
-    images = _format_of(path).read(path, indices)
+    path = Path(path)
+    _check_there(path)
+    _, reader = _reader_of(path)
+    images = _frames(path, reader, indices, dataset)
     for index, image in zip(indices, images, strict=True):
         if image.shape != shape:
             raise UemError(
@@ -120,3 +162,28 @@ def read_images(
                 f"save all frames with one dtype"
             )
         yield np.ascontiguousarray(image, dtype)
+
+
+def _frames(
+    path: Path, reader: Reader, indices: Sequence[int], dataset: str | None
+) -> Iterator[np.ndarray]:
+    """Yield what the reader gives, its exceptions in words of a person."""
+    done = 0
+    try:
+        for image in reader.read(path, indices, dataset):
+            yield np.asarray(image)
+            done += 1
+    except UemError:
+        raise
+    except Exception as error:  # readers and their codecs raise many kinds
+        raise UemError(
+            f"{path}: frame {[*indices, 0][done]} cannot be read ({_reason(error)}); the file may "
+            f"be truncated, copy it again"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """Return the first line of what a library says."""
+    text = str(error.strerror) if isinstance(error, OSError) and error.strerror else str(error)
+    line = next(iter(text.strip().splitlines()), "").rstrip(".;: ")
+    return (line or type(error).__name__)[:_REASON]

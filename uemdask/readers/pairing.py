@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays import DelayTable, number_scans
 from uemdask.readers.delays.delay_table import DECIMALS
-from uemdask.readers.images import ImageInfo
+from uemdask.readers.info import ImageInfo
 from uemdask.readers.raw_files import RawFiles
 
 # Only so many names are listed in a note.
@@ -172,6 +172,16 @@ def _doubled(images: Sequence[RawImage], *, told: bool) -> list[str]:
     more = ", ..." if len(delays) > _NAMED else ""
     within = " within a scan" if told else ""
     return [f"{named}{more} ps stand more than once{within}; their images are taken as repeats"]
+
+
+def ambiguous(path: Path, files: Sequence[Path], table: DelayTable) -> bool:
+    """Return whether rows name images by names that several folders have."""
+    names = _Names(path, files)
+    several = Counter(file.name for file in files)
+    return any(
+        names.get(name) is None and several[PureWindowsPath(name).name] > 1
+        for name in table.files or ()
+    )
 
 
 def joined(tables: Sequence[DelayTable], files: Sequence[Sequence[Path]]) -> DelayTable:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uemdask.errors import UemError
+from uemdask.readers.delays import capture_images
 from uemdask.readers.images import is_image
+from uemdask.readers.natural_order import natural_order
 
 # Words stand alone between digits, signs and the ends: 'darkfield' is no dark image, nor is
 # 'dark field'.
@@ -44,7 +46,8 @@ class RawFiles:
 def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = None) -> RawFiles:
     """Find the images of a raw folder, or of a stack.
 
-    A folder holds its frames itself, or in folders inside it, one for each scan. Files and folders
+    A folder holds its frames itself, as an in-situ capture (``Hour_00 ...``), or in folders inside
+    it, one for each scan. Files and folders
     are dark images or taken without the pump if their names say so (``dark``, ``background``;
     ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them.
 
@@ -65,7 +68,7 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
         return RawFiles((path,), _named(path.parent, dark, "dark"))
     if not path.is_dir():
         raise UemError(f"{path}: no such folder or file; check the name")
-    found = images_in(path)
+    found = images_in(path) or capture_images(path)
     inner = [
         folder
         for folder in sorted(path.iterdir(), key=natural_order)
@@ -78,7 +81,7 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
         for image in images_in(folder)
     ]
     scans = found or [image for folder in inner for image in images_in(folder)]
-    everything = sorted({*scans, *special}, key=lambda image: natural_order(image, path))
+    everything = list(dict.fromkeys([*scans, *special]))
     darks = _named(path, dark, "dark") or _told(path, everything, _DARK)
     without_pump = _named(path, pump_off, "pump-off") or tuple(
         image for image in _told(path, everything, _PUMP_OFF) if image not in darks
@@ -100,13 +103,6 @@ def images_in(folder: Path) -> list[Path]:
             f"{folder}: cannot be listed ({error.strerror}); check its rights"
         ) from error
     return sorted(found, key=natural_order)
-
-
-def natural_order(path: Path, folder: Path | None = None) -> list[tuple[bool, int, str]]:
-    """Sort ``frame_2`` before ``frame_10``."""
-    name = path.name if folder is None else path.relative_to(folder).as_posix()
-    parts = re.split(r"(\d+)", name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
 
 
 def _told(path: Path, images: Sequence[Path], word: re.Pattern[str]) -> tuple[Path, ...]:

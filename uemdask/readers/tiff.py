@@ -1,82 +1,74 @@
-"""TIFF files: single images, multi-page stacks and ImageJ hyperstacks, through tifffile."""
+"""TIFF files: single images, multi-page stacks, ImageJ hyperstacks, OME-TIFF, through tifffile."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
 
 from uemdask.errors import UemError
-from uemdask.units import parse_length
+from uemdask.readers.choice import Candidate, choose, frames_of
+from uemdask.readers.info import ImageInfo
+from uemdask.readers.tiff_tags import pixel_size, vendor_tags
 
 # What tifffile has to say of a damaged file is in the error; without a handler of its own it would
 # go to the terminal as well.
 logging.getLogger("tifffile").addHandler(logging.NullHandler())
 
-# TIFF's own resolution units, in nm.
-_TIFF_UNIT_NM = {2: 25.4e6, 3: 1e7}
+_COLOUR = (tifffile.PHOTOMETRIC.RGB, tifffile.PHOTOMETRIC.PALETTE)
 
 
-def _open(path: Path) -> tifffile.TiffFile:
-    try:
-        return tifffile.TiffFile(path)
-    except Exception as error:  # tifffile raises many kinds on damaged files
-        raise UemError(f"{path}: cannot be opened as TIFF ({error}); copy it again") from error
+def _choose(path: Path, file: tifffile.TiffFile, dataset: str | None) -> int:
+    """Return the number of the series of images that is meant."""
+    series = file.series
+    if not series:
+        raise UemError(f"{path}: holds no images; check the file")
+    candidates = [
+        Candidate(str(i), s.shape, np.dtype(s.dtype), _what(s), s.name if s.name else "")
+        for i, s in enumerate(series)
+    ]
+    if dataset is None and len(series) == 1:
+        if candidates[0].what == "colour images":
+            raise UemError(
+                f"{path}: holds colour images ({series[0].axes} {series[0].shape}); save it as "
+                f"grey values"
+            )
+        return 0
+    return choose(path, candidates, dataset)
 
 
-def describe(path: Path) -> dict[str, Any]:
-    """Return frames, shape, dtype, pixel_size (nm) and vendor tags of a TIFF file.
-
-    Raises
-    ------
-    UemError
-        If the file is damaged, or holds colour images.
-    """
-    with _open(path) as file:
-        try:
-            series = file.series[0]
-            page = series.keyframe
-            shape, axes, dtype = series.shape, series.axes, series.dtype
-            pixel_size, vendor = _pixel_size(file, page), _vendor(file, page)
-        except Exception as error:  # tifffile raises many kinds on damaged files
-            raise UemError(f"{path}: damaged TIFF ({error}); copy it again") from error
-        if "S" in axes or page.photometric in (
-            tifffile.PHOTOMETRIC.RGB,
-            tifffile.PHOTOMETRIC.PALETTE,
-        ):
-            raise UemError(f"{path}: holds colour images ({axes} {shape}); save it as grey values")
-        if len(shape) < 2:
-            raise UemError(f"{path}: holds no images (axes {axes}, shape {shape}); check the file")
-        return {
-            "frames": int(np.prod(shape[:-2], dtype=np.int64)),
-            "shape": (int(shape[-2]), int(shape[-1])),
-            "dtype": np.dtype(dtype).newbyteorder("=").name,
-            "pixel_size": pixel_size,
-            "vendor": vendor,
-        }
+def _what(series: tifffile.TiffPageSeries) -> str:
+    if "S" in series.axes or series.keyframe.photometric in _COLOUR:
+        return "colour images"
+    # Previews of other images.
+    return "a preview" if series.keyframe.is_reduced else ""
 
 
-def read(path: Path, indices: Sequence[int]) -> Iterator[np.ndarray]:
-    """Yield images of the file's first series as (y, x); the file is opened once.
+def describe(path: Path, dataset: str | None) -> ImageInfo:
+    """Return what the tags say."""
+    with tifffile.TiffFile(path) as file:
+        number = _choose(path, file, dataset)
+        series = file.series[number]
+        size, reason = pixel_size(file, series, number)
+        return ImageInfo(
+            frames=frames_of(path, series.shape, series.axes),
+            shape=(int(series.shape[-2]), int(series.shape[-1])),
+            dtype=np.dtype(series.dtype).newbyteorder("=").name,
+            pixel_size=size,
+            vendor=vendor_tags(file, series.keyframe),
+            no_pixel_size=reason,
+        )
 
-    Raises
-    ------
-    UemError
-        If an image cannot be read, as in a truncated file.
-    """
-    with _open(path) as file:
+
+def read(path: Path, indices: Sequence[int], dataset: str | None) -> Iterator[np.ndarray]:
+    """Yield images of the series; the file is opened once."""
+    with tifffile.TiffFile(path) as file:
+        series = file.series[_choose(path, file, dataset)]
         for index in indices:
-            try:
-                yield _image(file.series[0], index)
-            except Exception as error:  # tifffile and its codecs raise many kinds
-                raise UemError(
-                    f"{path}: frame {index} cannot be read ({error}); the file may be truncated, "
-                    f"copy it again"
-                ) from error
+            yield _image(series, index)
 
 
 def _image(series: tifffile.TiffPageSeries, index: int) -> np.ndarray:
@@ -84,45 +76,7 @@ def _image(series: tifffile.TiffPageSeries, index: int) -> np.ndarray:
         # One directory for a contiguous stack, as ImageJ writes it.
         shape = (-1, *series.shape[-2:])
         return np.asarray(series.asarray(out="memmap").reshape(shape)[index])
-    return np.asarray(series.pages[index].asarray())
-
-
-def _pixel_size(file: tifffile.TiffFile, page: Any) -> tuple[float, float] | None:
-    try:
-        steps = [page.tags[f"{axis}Resolution"].value for axis in "YX"]
-    except KeyError:
-        return None
-    imagej = file.imagej_metadata or {}
-    unit = str(imagej.get("unit", "")).replace("\\u00B5", "µ")
-    if unit:
-        try:
-            scale = parse_length(f"1{unit}")
-        except UemError:
-            return None
-    else:
-        tag = page.tags.get("ResolutionUnit")
-        scale = _TIFF_UNIT_NM.get(int(tag.value) if tag else 1, 0.0)
-        # 72 dpi and the like are a printer's default, not a microscope's pixel size.
-        if scale == 0.0 or scale * steps[0][1] / max(steps[0][0], 1) > 1e4:
-            return None
-    if any(a <= 0 or b <= 0 for a, b in steps):
-        return None
-    y, x = (scale * b / a for a, b in steps)
-    return y, x
-
-
-def _vendor(file: tifffile.TiffFile, page: Any) -> dict[str, Any]:
-    tags: dict[str, Any] = {}
-    for name in ("Software", "DateTime", "Make", "Model", "Artist"):
-        tag = page.tags.get(name)
-        if tag is not None:
-            tags[name] = str(tag.value)
-    if file.imagej_metadata:
-        tags["ImageJ"] = {
-            str(k): v
-            for k, v in file.imagej_metadata.items()
-            if isinstance(v, str | int | float | bool)
-        }
-    elif page.description:
-        tags["ImageDescription"] = page.description
-    return tags
+    page = series.pages[index]
+    if page is None:
+        raise ValueError("its pages are not in the file")
+    return np.asarray(page.asarray())

@@ -6,11 +6,12 @@ from uemdask.simulate.random_scenarios import random_scenario
 from uemdask.simulate.scenarios import SCENARIOS, Scenario, scenario
 from uemdask.simulate.truth import Truth
 from uemdask.simulate.waves import PlaneWave, RingWave, SpeedLaw, Wave
-from uemdask.simulate.writing import write_acquisition
+from uemdask.simulate.writing import DelaySource, write_acquisition
 
 __all__ = [
     "SCENARIOS",
     "Acquisition",
+    "DelaySource",
     "LogRow",
     "PlaneWave",
     "RingWave",

@@ -143,8 +143,8 @@ def _frames(
     for file, group in groupby(listed, key=itemgetter(0)):
         places = list(group)
         try:
-            kind = dtype or describe_image(file).dtype
-            images = read_images(file, [index for _, index, _, _ in places], shape, kind)
+            kind = dtype or describe_image(file, dataset).dtype
+            images = read_images(file, [index for _, index, _, _ in places], shape, kind, dataset)
             for (_, _, row, place), image in zip(places, images, strict=True):
                 while current < row:
                     yield frame
