@@ -16,7 +16,7 @@ import zarr
 
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
-from uemdask.errors import UemError
+from uemdask.errors import UemError, telling_of_room
 from uemdask.version import __version__
 
 
@@ -91,21 +91,19 @@ def create_run(
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        zarr.create_group(
-            str(part),
-            zarr_format=3,
-            attributes={
-                **_plain(metadata or {}),
-                "pixel_size": [float(pixel_size[0]), float(pixel_size[1])],
-                "pixel_size_units": "nm",
-                RECORD: {
-                    "contract": CONTRACT_VERSION,
-                    "run_id": uuid.uuid4().hex,
-                    "created_by": __version__,
-                    "stages": {},
-                },
+        attributes = {
+            **_plain(metadata or {}),
+            "pixel_size": [float(pixel_size[0]), float(pixel_size[1])],
+            "pixel_size_units": "nm",
+            RECORD: {
+                "contract": CONTRACT_VERSION,
+                "run_id": uuid.uuid4().hex,
+                "created_by": __version__,
+                "stages": {},
             },
-        )
+        }
+        with telling_of_room(path):
+            zarr.create_group(str(part), zarr_format=3, attributes=attributes)
         run = Run(part)
         run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))
         sizes = {"time": count, "y": shape[0], "x": shape[1]}

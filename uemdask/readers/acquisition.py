@@ -232,17 +232,20 @@ def _look_at(
     with ThreadPoolExecutor(_THREADS) as pool:
         found = dict(zip(chosen, pool.map(look, chosen), strict=True))
     wrong = [error for error in found.values() if isinstance(error, UemError)]
-    if len(wrong) == 1:
-        raise wrong[0]
-    if wrong:
-        raise FaultsError(str(path), [str(error) for error in wrong])
     infos = {file: info for file, info in found.items() if isinstance(info, ImageInfo)}
-    _check_alike(path, infos, frames)
+    faults = [str(error) for error in wrong] + _unlike(path, infos, frames)
+    if len(wrong) == len(faults) == 1:
+        raise wrong[0]
+    if faults:
+        raise FaultsError(str(path), faults)
     return infos
 
 
-def _check_alike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) -> None:
+def _unlike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) -> list[str]:
+    """List the files that are not like most frames."""
     kinds = Counter((infos[f].shape, infos[f].dtype, infos[f].frames) for f in frames if f in infos)
+    if not kinds:
+        return []
     shape, dtype, count = kinds.most_common(1)[0][0]
     faults = []
     for file, info in infos.items():
@@ -261,8 +264,7 @@ def _check_alike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path
                 f"{name}: holds {info.frames} frames, the other files {count}; name one stack, or "
                 f"save one frame per file"
             )
-    if faults:
-        raise FaultsError(str(path), faults)
+    return faults
 
 
 def _delays(
@@ -319,5 +321,8 @@ def _pixel_size(
         why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
         raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
     if len(lengths) not in (1, 2) or any(length <= 0 for length in lengths):
-        raise UemError(f"{path}: pixel size {text!r} is not one or two positive lengths (y, x)")
+        raise UemError(
+            f"{path}: pixel size {text!r} is not one or two positive lengths; write 3nm, or "
+            f"'3nm,2.5nm' for y and x"
+        )
     return lengths[0], lengths[-1]

@@ -120,7 +120,7 @@ def _named(folder: Path, given: str | None, what: str) -> tuple[Path, ...]:
     if given is None:
         return ()
     place = folder / given  # an absolute path stays as it is
-    if place.is_file() or is_image(place):
+    if place.exists() and (place.is_file() or is_image(place)):
         return (place,)
     if place.is_dir():
         found = images_in(place)
