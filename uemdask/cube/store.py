@@ -195,6 +195,9 @@ class Run:
         shape = tuple(part.stop - part.start for part in index)
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
+        if name in _FAST_VARIABLES:
+            # They have no empty chunks; looking for some would cost as much as the compression.
+            array = array.with_config({"write_empty_chunks": True})
         with telling_of_room(self.path):
             array[index] = data
 
