@@ -69,3 +69,9 @@ def _drive(plan, before=lambda stage, region: None, **options):
 def drive():
     """Return a function that takes a plan through its stages in this process."""
     return _drive
+
+
+@pytest.fixture(scope="session")
+def in_process():
+    """Return the stand-in for a Dask client that does every task in this process."""
+    return InProcess

@@ -78,6 +78,9 @@ class UemAccessor:
         ds = self._dataset
         frames = _whole_frames(ds["intensity"])
 
+        if "dark" in ds:
+            frames = frames.astype(np.float32) - ds["dark"].chunk(y=-1, x=-1)
+
         def correct(
             counts: np.ndarray,
             drift: np.ndarray,

@@ -5,7 +5,10 @@ Every message is one plain sentence: the file or key, what was found, what to do
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import errno
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +43,35 @@ class FaultsError(UemError):
             return f"{self.subject}: {self.faults[0]}"
         lines = "\n".join(f"  - {fault}" for fault in self.faults)
         return f"{self.subject}: {len(self.faults)} faults\n{lines}"
+
+
+#: The system has no room left: disk, quota, or a limit on the size of files.
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def has_no_room(error: BaseException) -> bool:
+    """Return whether the system said that there is no room to write."""
+    return isinstance(error, OSError) and error.errno in _NO_ROOM
+
+
+@contextmanager
+def telling_of_room(path: Path) -> Iterator[None]:
+    """Say in plain words if there is no room left to write a file or store.
+
+    Raises
+    ------
+    UemError
+        In the place of the system's error.
+    """
+    try:
+        yield
+    except OSError as error:
+        if not has_no_room(error):
+            raise
+        raise UemError(
+            f"{path}: cannot be written ({error.strerror}); make room there, then give the same "
+            f"command again"
+        ) from error
 
 
 #: What to write, by the kind of fault that pydantic found.

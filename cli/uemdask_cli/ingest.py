@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 import numpy as np
 
 from uemdask.cube import Run
-from uemdask.errors import UemError
+from uemdask.errors import FaultsError, UemError
 from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
-from uemdask.readers import inspect_raw
+from uemdask.readers import RawAcquisition, relative_name
+from uemdask.stages.ingest import IngestParameters, is_whole, raw_of
 from uemdask_cli.console import listener
-from uemdask_cli.main import BAD_INPUT
+from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 
 
 @click.command()
@@ -27,9 +29,20 @@ from uemdask_cli.main import BAD_INPUT
     type=click.Path(path_type=Path),
     help="The new run.",
 )
-@click.option("--delays", help="A table of delays, or a plan like '-30:500:5,500:990:10 ps'.")
+@click.option(
+    "--delays", help="A table or log of delays, or a plan like '-30:500:5,500:990:10 ps'."
+)
 @click.option("--pixel-size", help="Such as 3nm, or '3nm,2.5nm' for y and x.")
 @click.option("--time-zero", help="Delay at which pump and probe meet, such as 12ps.")
+@click.option(
+    "--scans",
+    type=click.Choice(["average", "apart"]),
+    default="average",
+    show_default=True,
+    help="Average repeated scans, or make one run of each: RUN_scan1.zarr ...",
+)
+@click.option("--dark", help="Images without the beam: a file, a folder or a pattern.")
+@click.option("--pump-off", help="Images without the pump, to be set aside; likewise.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
 @click.option("--dry-run", is_flag=True, help="Print what would be ingested, and stop.")
 def ingest(
@@ -38,44 +51,104 @@ def ingest(
     delays: str | None,
     pixel_size: str | None,
     time_zero: str | None,
+    scans: str,
+    dark: str | None,
+    pump_off: str | None,
     overwrite: bool,
     dry_run: bool,
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
-    found = inspect_raw(raw, delays=delays, pixel_size=pixel_size, time_zero=time_zero)
-    steps = np.unique(np.round(np.diff(found.delays), 6))
-    click.echo(
-        f"{raw}: {len(found.delays)} frames of {found.shape[0]} x {found.shape[1]} px, "
-        f"{found.dtype}, pixel {found.pixel_size[0]:g} x {found.pixel_size[1]:g} nm, "
-        f"{found.delays[0]:g} to {found.delays[-1]:g} ps in steps of "
-        f"{', '.join(f'{step:g}' for step in steps[:4])}{' ...' if len(steps) > 4 else ''} ps"
+    parameters = IngestParameters(
+        raw=str(raw.absolute()),
+        delays=delays,
+        pixel_size=pixel_size,
+        time_zero=time_zero,
+        dark=_absolute(dark),
+        pump_off=_absolute(pump_off),
     )
+    found = raw_of(parameters, every_file=True)
+    wanted = {store: parameters}
+    if scans == "apart":
+        stem = store.name.removesuffix(".zarr")
+        wanted = {
+            store.with_name(f"{stem}_scan{scan}.zarr"): parameters.model_copy(update={"scan": scan})
+            for scan in found.scans
+        }
+    click.echo(_summary(raw, found))
     for note in found.notes:
         click.echo(f"note: {note}")
     if dry_run:
-        click.echo("file,image,delay_ps")
-        for file, index, delay in zip(found.files, found.indices, found.delays, strict=True):
-            click.echo(f"{file.name},{index},{delay:g}")
-        return 0
-    if _is_finished(store) and not overwrite:
-        raise UemError(f"{store}: is there already; name another output or use --overwrite")
-    plan = plan_ingest(raw, store, delays=delays, pixel_size=pixel_size, time_zero=time_zero)
+        _print_table(found)
+    _refuse(wanted, overwrite)
+    if dry_run:
+        return ALL_DONE
+    plan = plan_ingest(wanted)
     with listener() as hears, open_cluster(read_profile(None)) as cluster:
         outcome = Driver(plan, cluster, only=("ingest",), overwrite=overwrite, listener=hears).run()
+    for message in outcome.failed.values():
+        click.echo(f"uemdask: {message}", err=True)
+    for run in plan.runs:
+        if run.name in outcome.done:
+            _print_result(Run(run.store), told=found.notes)
+    done = [shlex.quote(str(run.store)) for run in plan.runs if run.name in outcome.done]
+    if done:
+        click.echo(f"next: uemdask run {' '.join(done)}")
     if outcome.failed:
-        click.echo(f"uemdask: {next(iter(outcome.failed.values()))}", err=True)
-        return BAD_INPUT
-    results = Run(store).stage("ingest")["results"]
+        return SOME_FAILED if done else BAD_INPUT
+    return ALL_DONE
+
+
+def _absolute(given: str | None) -> str | None:
+    """Return the path of what is there; a pattern or a name in the raw folder stays as it is."""
+    return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+
+
+def _summary(raw: Path, found: RawAcquisition) -> str:
+    steps = np.unique(np.round(np.diff(found.delays), 6))
+    images = sum(len(images) for images in found.repeats)
+    repeated = f" from {images} images" if images > len(found.delays) else ""
+    return (
+        f"{raw}: {len(found.delays)} frames of {found.shape[0]} x {found.shape[1]} px{repeated}, "
+        f"{found.dtype}, pixel {found.pixel_size[0]:g} x {found.pixel_size[1]:g} nm, "
+        f"{found.delays[0]:g} to {found.delays[-1]:g} ps in steps of "
+        f"{', '.join(f'{step:g}' for step in steps[:4])}{' ...' if len(steps) > 4 else ''} ps; "
+        f"delays from {found.source}"
+    )
+
+
+def _print_table(found: RawAcquisition) -> None:
+    click.echo("file,image,scan,delay_ps")
+    for images, delay in zip(found.repeats, found.delays, strict=True):
+        for image in images:
+            name = relative_name(found.path, image.file)
+            click.echo(f"{name},{image.index},{image.scan},{delay:g}")
+    for kind, files in (("dark", found.dark), ("pump off", found.pump_off)):
+        for file in files:
+            click.echo(f"{relative_name(found.path, file)},0,,{kind}")
+
+
+def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
+    """Say what is in the way, of all stores at once."""
+    faults = []
+    for store in stores:
+        above = next(folder for folder in store.absolute().parents if folder.exists())
+        try:
+            if is_whole(store) and not overwrite:
+                faults.append(f"{store}: is there already; name another output or use --overwrite")
+        except UemError as error:
+            faults.append(str(error))
+        if not above.is_dir():
+            faults.append(f"{store}: cannot be made, as {above} is a file; name another output")
+    if len(faults) == 1:
+        raise UemError(faults[0])
+    if faults:
+        raise FaultsError("output", faults)
+
+
+def _print_result(run: Run, told: list[str]) -> None:
+    results = run.stage("ingest")["results"]
     flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
-    click.echo(f"{store}: {results['frames']} frames{flagged}")
-    click.echo(f"next: uemdask run {shlex.quote(str(store))}")
-    return 0
-
-
-def _is_finished(store: Path) -> bool:
-    if not store.exists() or (store.is_dir() and not any(store.iterdir())):
-        return False
-    try:
-        return Run(store).is_done("ingest")
-    except UemError:
-        raise UemError(f"{store}: is there already and is not a run; name another output") from None
+    click.echo(f"{run.path}: {results['frames']} frames{flagged}")
+    for note in run.group.attrs.get("notes", []):
+        if note not in told:
+            click.echo(f"note: {note}")

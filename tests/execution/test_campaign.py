@@ -14,6 +14,7 @@ from uemdask.execution import (
     plan_runs,
     read_campaign,
 )
+from uemdask.stages.ingest import IngestParameters
 
 
 @pytest.fixture
@@ -217,7 +218,8 @@ def test_two_runs_alone_do_not_share_a_model_name(folder):
 
 
 def test_an_ingest_is_a_campaign_of_one(folder):
-    plan = plan_ingest(folder / "raw/a", folder / "x.y.zarr", pixel_size="3nm")
+    raw = IngestParameters(raw=str(folder / "raw/a"), pixel_size="3nm")
+    plan = plan_ingest({folder / "x.y.zarr": raw})
     assert plan.runs[0].store == folder / "x.y.zarr"
     assert plan.runs[0].name == "x.y"
     assert plan.runs[0].parameters.ingest.pixel_size == "3nm"

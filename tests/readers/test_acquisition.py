@@ -9,17 +9,29 @@ from uemdask.readers import inspect_raw, read_image
 from uemdask.simulate import scenario, simulate, write_acquisition
 
 
+def names(raw):
+    """Return the files of each delay."""
+    return raw.source_names
+
+
+def read(raw, frame):
+    """Return the only image of a delay."""
+    (image,) = raw.repeats[frame]
+    return read_image(image.file, image.index, raw.shape, raw.dtype)
+
+
 def test_a_folder_of_frames(folder, frame):
     raw = inspect_raw(folder)
     assert raw.delays.tolist() == [-10, -5, 0, 5, 10]
-    assert [file.name for file in raw.files] == [f"frame_{i}.tif" for i in range(5)]
-    assert raw.indices == (0,) * 5
+    assert names(raw) == [[f"frame_{i}.tif"] for i in range(5)]
+    assert raw.scans == (1,)
+    assert not raw.averaged
     assert raw.shape == (24, 32)
     assert raw.dtype == "uint16"
     assert raw.pixel_size == pytest.approx((3.0, 2.5))
     assert raw.notes == []
     assert raw.vendor["ImageJ"]["unit"] == "nm"
-    np.testing.assert_array_equal(read_image(raw.files[3], 0, raw.shape, raw.dtype), frame(3))
+    np.testing.assert_array_equal(read(raw, 3), frame(3))
 
 
 def test_a_simulated_acquisition_is_read_as_it_was_meant(tmp_path):
@@ -30,16 +42,14 @@ def test_a_simulated_acquisition_is_read_as_it_was_meant(tmp_path):
     assert raw.shape == simulated.shape
     assert raw.pixel_size == pytest.approx(simulated.pixel_size)
     assert raw.metadata["beam_energy"] == "200 keV"
-    np.testing.assert_array_equal(
-        read_image(raw.files[7], 0, raw.shape, raw.dtype), simulated.frame(7)
-    )
+    np.testing.assert_array_equal(read(raw, 7), simulated.frame(7))
 
 
 def test_frames_are_sorted_by_delay_whatever_their_names(folder, write_delays):
     write_delays(folder, [(f"frame_{i}.tif", d) for i, d in enumerate([20, -5, 10, 0, 5])])
     raw = inspect_raw(folder)
     assert raw.delays.tolist() == [-5, 0, 5, 10, 20]
-    assert [file.name[6] for file in raw.files] == ["1", "3", "4", "2", "0"]
+    assert [name[6] for (name,) in names(raw)] == ["1", "3", "4", "2", "0"]
 
 
 def test_a_plan_goes_with_the_natural_order_of_names(tmp_path, frame):
@@ -48,7 +58,7 @@ def test_a_plan_goes_with_the_natural_order_of_names(tmp_path, frame):
     for i in (1, 2, 10, 9, 100):
         tifffile.imwrite(raw / f"Bild {i} ps.TIF", frame(i))
     found = inspect_raw(raw, delays="0:40:10 ps", pixel_size="3nm")
-    assert [file.name for file in found.files] == [f"Bild {i} ps.TIF" for i in (1, 2, 9, 10, 100)]
+    assert names(found) == [[f"Bild {i} ps.TIF"] for i in (1, 2, 9, 10, 100)]
 
 
 def test_names_of_all_digits_of_the_world_can_be_sorted(tmp_path, frame):
@@ -56,7 +66,7 @@ def test_names_of_all_digits_of_the_world_can_be_sorted(tmp_path, frame):
     raw.mkdir()
     for name in ("a1.tif", "a².tif", "a٣.tif", "1.tif"):
         tifffile.imwrite(raw / name, frame(0))
-    assert len(inspect_raw(raw, delays="0:3:1", pixel_size="3").files) == 4
+    assert len(inspect_raw(raw, delays="0:3:1", pixel_size="3").repeats) == 4
 
 
 @pytest.mark.parametrize("where", ["beside", "in the folder", "given"])
@@ -68,14 +78,13 @@ def test_a_stack_with_its_table(tmp_path, frame, write_delays, where):
     given = str(tmp_path / name) if where == "given" else None
     raw = inspect_raw(path, delays=given, pixel_size="3nm")
     assert raw.delays.tolist() == [-20, -10, 0, 10]
-    assert raw.indices == (3, 2, 1, 0)
-    assert set(raw.files) == {path}
+    assert names(raw) == [["run7.tif#3"], ["run7.tif#2"], ["run7.tif#1"], ["run7.tif#0"]]
 
 
 def test_a_folder_with_one_stack(tmp_path, frame):
     tifffile.imwrite(tmp_path / "s.tif", np.stack([frame(i) for i in range(4)]), imagej=True)
     raw = inspect_raw(tmp_path, delays="-5:10:5 ps", pixel_size="3nm")
-    assert raw.indices == (0, 1, 2, 3)
+    assert [image.index for (image,) in raw.repeats] == [0, 1, 2, 3]
 
 
 def test_time_zero_is_taken_off_once(folder):
@@ -178,10 +187,15 @@ def test_too_few_and_too_many_delays_are_counted(folder, count):
         inspect_raw(folder, delays=f"0:{count - 1}:1 ps")
 
 
-def test_a_delay_that_stands_twice_is_named(folder, write_delays):
+def test_a_delay_that_stands_twice_is_one_of_two_images(folder, write_delays):
     write_delays(folder, [(f"frame_{i}.tif", d) for i, d in enumerate([0, 5, 5, 10, 15])])
-    with pytest.raises(UemError, match="delay 5 ps stands more than once"):
-        inspect_raw(folder)
+    raw = inspect_raw(folder)
+    assert raw.delays.tolist() == [0, 5, 10, 15]
+    assert names(raw)[1] == ["frame_1.tif", "frame_2.tif"]
+    assert raw.averaged
+    assert any(
+        "5 ps stand more than once; their images are taken as repeats" in n for n in raw.notes
+    )
 
 
 def test_missing_delays_say_how_to_give_them(folder):
@@ -213,14 +227,18 @@ def test_no_frames_are_named(tmp_path, name):
 def test_two_frames_are_no_series(tmp_path, frame):
     for i in range(2):
         tifffile.imwrite(tmp_path / f"{i}.tif", frame(i))
-    with pytest.raises(UemError, match="2 frames are too few"):
+    with pytest.raises(UemError, match="2 delays are too few"):
         inspect_raw(tmp_path, delays="0:1:1", pixel_size="3")
 
 
-def test_a_folder_of_stacks_is_not_cut_to_first_pages(tmp_path, frame):
+def test_a_folder_of_stacks_is_one_scan_in_each(tmp_path, frame):
     for i in range(3):
-        tifffile.imwrite(tmp_path / f"{i}.tif", np.stack([frame(0)] * 4), imagej=True)
-    with pytest.raises(UemError, match=r"0\.tif alone has 4 frames"):
+        stack = np.stack([frame(i)] * 4)
+        tifffile.imwrite(tmp_path / f"{i}.tif", stack, imagej=True)
+    raw = inspect_raw(tmp_path, delays="0:3:1", pixel_size="3")
+    assert names(raw) == [[f"0.tif#{k}", f"1.tif#{k}", f"2.tif#{k}"] for k in range(4)]
+    assert raw.scans == (1, 2, 3)
+    with pytest.raises(UemError, match="3 delays for 12 frames"):
         inspect_raw(tmp_path, delays="0:2:1", pixel_size="3")
 
 

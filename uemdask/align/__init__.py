@@ -8,6 +8,7 @@ from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.pixels import find_bad_pixels, repair_pixels
 from uemdask.align.reference import average_frames
 from uemdask.align.registration import FAILED, Drift, Registrar
+from uemdask.align.repeats import SHIFT_TOLERANCE, Average, average_repeats
 from uemdask.align.shift import KERNEL_RADIUS, sample_shifted, sample_window
 from uemdask.align.texture import local_contrast
 from uemdask.align.time_zero import EARLY, EarlyFrames, Onset, first_change
@@ -18,6 +19,8 @@ __all__ = [
     "KERNEL_RADIUS",
     "LEAST_VOTES",
     "OVERLAP",
+    "SHIFT_TOLERANCE",
+    "Average",
     "Breathing",
     "Drift",
     "EarlyFrames",
@@ -28,6 +31,7 @@ __all__ = [
     "aligned_frames",
     "aligned_ratio",
     "average_frames",
+    "average_repeats",
     "brightness",
     "find_bad_pixels",
     "find_breathing",

@@ -73,6 +73,7 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "scan_count", ("time",), "int32", "1", "repeated scans averaged", "ingest", coordinate=True
     ),
+    Variable("dark", _YX, "float32", "counts", "mean of the dark images", "ingest"),
     # align
     Variable(
         "component", ("component",), "str", "1", "vector component", "align", coordinate=True
@@ -225,6 +226,10 @@ def later_stages(stage: str) -> tuple[str, ...]:
     return STAGES[STAGES.index(stage) :]
 
 
+#: An export has no frames, and few acquisitions have dark images.
+_NOT_ALWAYS = ("intensity", "dark")
+
+
 def faults_of(run: xr.Dataset) -> list[str]:
     """List every way in which a Dataset departs from the data contract.
 
@@ -237,7 +242,7 @@ def faults_of(run: xr.Dataset) -> list[str]:
     """
     faults = []
     for name in variables_of("ingest"):
-        if name not in run.variables and name != "intensity":  # an export has no frames
+        if name not in run.variables and name not in _NOT_ALWAYS:
             faults.append(f"{name}: missing; ingest the run again")
     for key, found in run.variables.items():
         name = str(key)

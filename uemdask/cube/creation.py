@@ -16,7 +16,7 @@ import zarr
 
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
-from uemdask.errors import UemError
+from uemdask.errors import UemError, telling_of_room
 from uemdask.metadata import check_metadata
 from uemdask.version import __version__
 
@@ -30,6 +30,7 @@ def create_run(
     pixel_size: tuple[float, float],
     source_file: Iterable[str],
     scan_count: Iterable[int] | None = None,
+    dark: bool = False,
     metadata: Mapping[str, Any] | None = None,
     digest: str = "",
     parameters: Mapping[str, Any] | None = None,
@@ -53,6 +54,8 @@ def create_run(
         In nm.
     source_file, scan_count : one per frame
         Where each frame came from, and how many repeats were averaged (default 1).
+    dark : bool
+        Also make a `dark` image, to be written.
     metadata : mapping, optional
         Acquisition metadata in the documented spelling, see ``docs/metadata.md``; under
         ``vendor`` the vendor's own tags.
@@ -94,21 +97,19 @@ def create_run(
     part = path.with_name(f".{path.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
-        zarr.create_group(
-            str(part),
-            zarr_format=3,
-            attributes={
-                **_plain(clean | vendor),
-                "pixel_size": [float(pixel_size[0]), float(pixel_size[1])],
-                "pixel_size_units": "nm",
-                RECORD: {
-                    "contract": CONTRACT_VERSION,
-                    "run_id": uuid.uuid4().hex,
-                    "created_by": __version__,
-                    "stages": {},
-                },
+        attributes = {
+            **_plain(clean | vendor),
+            "pixel_size": [float(pixel_size[0]), float(pixel_size[1])],
+            "pixel_size_units": "nm",
+            RECORD: {
+                "contract": CONTRACT_VERSION,
+                "run_id": uuid.uuid4().hex,
+                "created_by": __version__,
+                "stages": {},
             },
-        )
+        }
+        with telling_of_room(path):
+            zarr.create_group(str(part), zarr_format=3, attributes=attributes)
         run = Run(part)
         run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))
         sizes = {"time": count, "y": shape[0], "x": shape[1]}
@@ -120,6 +121,8 @@ def create_run(
         run.put("source_file", files, sizes)
         run.put("scan_count", scans, sizes)
         run.create("intensity", sizes, dtype=dtype)
+        if dark:
+            run.create("dark", sizes)
         run.consolidate()
         with xr.open_zarr(part, consolidated=True) as dataset:
             validate(dataset, str(path))

@@ -9,11 +9,11 @@ from pathlib import Path
 from uemdask.cube.store import Run
 from uemdask.errors import UemError
 
-_LEFT_OUT = ("intensity", "wave")
+_LEFT_OUT = ("intensity", "dark", "wave")
 
 
 def export_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
-    """Copy a run without `intensity` and `wave`, and return the bytes of the copy.
+    """Copy a run without `intensity`, `dark` and `wave`, and return the bytes of the copy.
 
     Chunks are copied as they are, so the results are the same bit for bit.
 

@@ -8,6 +8,7 @@ import uuid
 import warnings
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from uemdask.cube.contract import (
     variables_of,
 )
 from uemdask.cube.layout import Region
-from uemdask.errors import UemError
+from uemdask.errors import UemError, telling_of_room
 from uemdask.version import __version__
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
@@ -108,6 +109,11 @@ class Run:
         y, x = self.group.attrs["pixel_size"]
         return float(y), float(x)
 
+    @cached_property
+    def dark(self) -> np.ndarray | None:
+        """The dark image (y, x) in counts, to be taken off frames; None where there is none."""
+        return self.read("dark") if "dark" in self.group else None
+
     def __contains__(self, name: str) -> bool:
         return name in self.group
 
@@ -154,18 +160,19 @@ class Run:
         if name == "label_confidence":
             attributes["scale_factor"] = CONFIDENCE_STEP
         text = kind == "str"
-        self.group.create_array(
-            name,
-            shape=tuple(sizes[d] for d in variable.dims),
-            dtype=str if text else kind,
-            chunks=layout.chunks_of(name, sizes),
-            shards=layout.shards_of(name, sizes),
-            compressors=None if text else (_FAST if name in _FAST_VARIABLES else _SMALL),
-            fill_value=fill,
-            dimension_names=variable.dims,
-            attributes=attributes,
-            overwrite=True,
-        )
+        with telling_of_room(self.path):
+            self.group.create_array(
+                name,
+                shape=tuple(sizes[d] for d in variable.dims),
+                dtype=str if text else kind,
+                chunks=layout.chunks_of(name, sizes),
+                shards=layout.shards_of(name, sizes),
+                compressors=None if text else (_FAST if name in _FAST_VARIABLES else _SMALL),
+                fill_value=fill,
+                dimension_names=variable.dims,
+                attributes=attributes,
+                overwrite=True,
+            )
 
     def write(self, name: str, data: Any, region: Region | None = None) -> None:
         """Write a variable, or whole chunks of it.
@@ -188,7 +195,11 @@ class Run:
         shape = tuple(part.stop - part.start for part in index)
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
-        array[index] = data
+        if name in _FAST_VARIABLES:
+            # They have no empty chunks; looking for some would cost as much as the compression.
+            array = array.with_config({"write_empty_chunks": True})
+        with telling_of_room(self.path):
+            array[index] = data
 
     def put(self, name: str, data: Any, sizes: Mapping[str, int]) -> None:
         """Create a variable and write all of it."""
@@ -271,7 +282,7 @@ class Run:
 
         Whoever looks at a run at work finds both, and no variable that is about to go.
         """
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), telling_of_room(self.path):
             # Zarr warns that consolidated metadata are not in the format 3 specification yet.
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             whole = zarr.consolidate_metadata(str(self.path))
@@ -283,7 +294,8 @@ class Run:
             for v in VARIABLES.values()
             if v.coordinate and v.dims != (v.name,) and v.name in listed
         ]
-        whole.attrs.update({"coordinates": " ".join(extra), RECORD: dict(record)})
+        with telling_of_room(self.path):
+            whole.attrs.update({"coordinates": " ".join(extra), RECORD: dict(record)})
         self.group = self._open()
 
 

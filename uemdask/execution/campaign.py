@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import glob
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +15,7 @@ from uemdask.readers.yaml_text import parse_yaml, read_yaml
 from uemdask.regions import parse_rois
 from uemdask.regions.roi import RELEVANT_MASK
 from uemdask.stages import StageParameters
+from uemdask.stages.ingest import IngestParameters
 from uemdask.stages.train import Start, TrainParameters
 
 
@@ -29,6 +30,10 @@ class RawEntry(_Strict):
     delays: str | None = None
     pixel_size: str | None = None
     time_zero: str | None = None
+    scan: int | None = Field(default=None, ge=1)
+    dark: str | None = None
+    pump_off: str | None = None
+    dataset: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -287,25 +292,18 @@ def _is_store(path: Path) -> bool:
     return path.suffix == ".zarr" or (path / "zarr.json").exists()
 
 
-def plan_ingest(
-    raw: Path,
-    store: Path,
-    *,
-    delays: str | None = None,
-    pixel_size: str | None = None,
-    time_zero: str | None = None,
-) -> Plan:
-    """Plan the ingest of one raw folder or stack into one store."""
-    ingest = {
-        "raw": str(raw.absolute()),
-        "delays": delays,
-        "pixel_size": pixel_size,
-        "time_zero": time_zero,
-    }
-    parameters = StageParameters.model_validate({"ingest": ingest})
-    store = store.absolute()
-    run = PlannedRun(name=store.stem, store=store, parameters=parameters)
-    return Plan(name=run.name, output=store.parent, runs=[run], model="base", one_model="all")
+def plan_ingest(stores: Mapping[Path, IngestParameters]) -> Plan:
+    """Plan the ingest of raw data into stores, one for each."""
+    runs = [
+        PlannedRun(
+            name=store.name.removesuffix(".zarr"),
+            store=store.absolute(),
+            parameters=StageParameters(ingest=ingest),
+        )
+        for store, ingest in stores.items()
+    ]
+    output = runs[0].store.parent
+    return Plan(name=runs[0].name, output=output, runs=runs, model="base", one_model="all")
 
 
 def _model_name(model: str, folder: Path) -> str:
@@ -326,6 +324,13 @@ def _from_folder(folder: Path, text: str) -> str:
         return str((folder / text).absolute()) if (folder / text).is_file() else text
     except OSError:  # a long plan of delays is no file name
         return text
+
+
+def _special(folder: Path, text: str | None) -> str | None:
+    """Return the absolute path of images beside the campaign; else what is in the raw folder."""
+    if text is None or not (folder / text).exists():
+        return text
+    return str((folder / text).absolute())
 
 
 def _faults_of_regions(parameters: StageParameters) -> list[str]:
@@ -364,6 +369,10 @@ def _parameters(
             "delays": delays and _from_folder(folder, delays),
             "pixel_size": entry.pixel_size or defaults.pixel_size,
             "time_zero": entry.time_zero or defaults.time_zero,
+            "scan": entry.scan or defaults.scan,
+            "dark": _special(folder, entry.dark) or _special(folder, defaults.dark),
+            "pump_off": _special(folder, entry.pump_off) or _special(folder, defaults.pump_off),
+            "dataset": entry.dataset or defaults.dataset,
             "metadata": defaults.metadata | entry.metadata,
         }
     parameters["feature"]["rois"] = [

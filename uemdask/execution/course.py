@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,7 +13,7 @@ from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.ledger import Ledger
 from uemdask.network import BASE_MODEL, model_digest
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
-from uemdask.stages.ingest import IngestParameters, create_from_raw
+from uemdask.stages.ingest import IngestParameters, create_from_raw, put_in_place
 from uemdask.stages.train import TRAIN, Start, TrainParameters
 
 
@@ -22,7 +21,8 @@ from uemdask.stages.train import TRAIN, Start, TrainParameters
 class PhaseWork:
     """The tasks of a phase that are still to be done; `receipts` fills as they end.
 
-    `made` is the identity of this making of the stage, see `Run.identity`.
+    `made` is the identity of this making of the stage, see `Run.identity`; `store` is where it is
+    made.
     """
 
     stage: Stage
@@ -32,6 +32,7 @@ class PhaseWork:
     regions: list[str]
     ledger: Ledger
     made: str
+    store: Path
     receipts: dict[str, Receipt] = field(default_factory=dict)
 
     def note(self, region: str, result: dict[str, Any]) -> None:
@@ -101,7 +102,9 @@ def course(
             digest = digest_of(name, stage.version, parameters.model_dump(mode="json"), upstream)
         if name == "spectrum" and lacks_wave(run, digest, only):
             run.renew("spectrum", "wave")
-        yield from _stage(run, stage, parameters, digest)
+        yield from _stage(run, stage, parameters, digest, planned.store)
+        if name == "ingest":
+            run = put_in_place(run, planned.store)
         upstream = digest
 
 
@@ -145,7 +148,9 @@ def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
     return same and bool(record.get("finished"))
 
 
-def _stage(run: Run, stage: Stage, parameters: Any, digest: str) -> Iterator[PhaseWork]:
+def _stage(
+    run: Run, stage: Stage, parameters: Any, digest: str, store: Path
+) -> Iterator[PhaseWork]:
     record = run.stage(stage.name)
     if record.get("digest") == digest and record.get("finished"):
         return
@@ -160,7 +165,7 @@ def _stage(run: Run, stage: Stage, parameters: Any, digest: str) -> Iterator[Pha
         stage.create(run, parameters)
         run.note(stage.name, created=True)
         run.consolidate()
-    ledger = Ledger(run.path, run.identity(stage.name))
+    ledger = Ledger(store, run.identity(stage.name))
     for phase in stage.phases:
         work = PhaseWork(
             stage=stage,
@@ -170,6 +175,7 @@ def _stage(run: Run, stage: Stage, parameters: Any, digest: str) -> Iterator[Pha
             regions=[region.key for region in phase.regions(run, parameters)],
             ledger=ledger,
             made=run.identity(stage.name),
+            store=run.path,
             receipts=ledger.receipts(stage.name, phase.name, digest),
         )
         yield work
@@ -196,14 +202,3 @@ def is_trained(record: dict[str, Any], digest: str, model: Path) -> bool:
         return model_digest(model) == record["results"]["model_digest"]
     except UemError:
         return False
-
-
-def discard_half_store(store: Path) -> None:
-    """Remove a store whose ingest failed, so that no half store is left behind."""
-    try:
-        if Run(store).is_done("ingest"):
-            return
-    except UemError:
-        return
-    # The ledger stays: it says what happened, and its lines do not count for another store.
-    shutil.rmtree(store, ignore_errors=True)

@@ -27,7 +27,6 @@ from uemdask.execution.course import (
     PhaseWork,
     TrainingWanted,
     course,
-    discard_half_store,
     is_trained,
     training_digest,
 )
@@ -35,6 +34,7 @@ from uemdask.execution.ledger import Ledger, ledger_path
 from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages import digest_of
+from uemdask.stages.ingest import discard_half
 from uemdask.stages.train import TrainParameters, history_path, use_model
 
 #: Tasks in flight per slot: one at work and one on its way.
@@ -200,7 +200,7 @@ class Driver:
         """Leave no half store behind, once no task of a run that failed is writing to it."""
         made_here = active.planned.parameters.ingest.raw  # a store that was given is the user's
         if made_here and not active.flying:
-            discard_half_store(active.planned.store)
+            discard_half(active.planned.store)
 
     # ---- tasks
 
@@ -216,7 +216,7 @@ class Driver:
                 f"{work.stage.name}:{work.phase.name}",
                 work.phase.gpu,
                 run_task,
-                str(active.planned.store),
+                str(work.store),
                 work.made,
                 work.stage.name,
                 work.phase.name,

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from uemdask.errors import has_no_room
+
 
 class Ledger:
     """The ledger beside ``NAME.zarr``, a file ``NAME.ledger.jsonl``.
@@ -69,11 +71,16 @@ class Ledger:
         }
         text = json.dumps(line, separators=(",", ":")) + "\n"
         torn = self.path.exists() and not _ends_with_newline(self.path)
-        with self.path.open("a", encoding="utf-8") as file:
-            # A line torn by a kill must not swallow the next one.
-            file.write("\n" + text if torn else text)
-            file.flush()
-            os.fsync(file.fileno())
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                # A line torn by a kill must not swallow the next one.
+                file.write("\n" + text if torn else text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            # Without its line a task is done again; other runs must not stop for it.
+            if not has_no_room(error):
+                raise
 
 
 def ledger_path(store: Path) -> Path:

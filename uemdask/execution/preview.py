@@ -11,9 +11,8 @@ from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import is_export, is_trained, lacks_wave, training_digest
 from uemdask.execution.status import run_status
-from uemdask.readers import inspect_raw
 from uemdask.stages import STAGE_BY_NAME, digest_of
-from uemdask.stages.ingest import digest_of_raw
+from uemdask.stages.ingest import digest_of_raw, raw_of
 from uemdask.stages.train import use_model
 
 
@@ -98,7 +97,7 @@ def _expect(planned: PlannedRun, only: Sequence[str]) -> _Expected:
     done = expected.run is not None and expected.run.is_done("ingest")
     if ingest.raw and (not only or "ingest" in only) and (Path(ingest.raw).exists() or not done):
         try:
-            raw = inspect_raw(Path(ingest.raw), **ingest.model_dump(exclude={"raw"}))
+            raw = raw_of(ingest)
         except UemError as error:
             expected.fault = str(error)
             return expected

@@ -1,41 +1,63 @@
-"""A raw acquisition: which frame lies in which file, at which delay, and what is known of it."""
+"""A raw acquisition: which images were taken at which delay and scan, and what is known of it."""
 
 from __future__ import annotations
 
-import re
 from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers.delays import DelayTable, parse_plan, read_table
-from uemdask.readers.images import ImageInfo, describe_image, is_image
+from uemdask.readers.delays import DelayTable, find_delays
+from uemdask.readers.images import describe_image, is_image
+from uemdask.readers.info import ImageInfo
+from uemdask.readers.pairing import (
+    RawImage,
+    ambiguous,
+    joined,
+    one_scan,
+    pair,
+    repeats_of,
+    scan_notes,
+)
+from uemdask.readers.raw_files import RawFiles, raw_files
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.units import parse_delay, parse_length
 
-_TABLE_NAMES = ("delays.csv", "delays.tsv", "delays.txt")
 _METADATA_NAME = "metadata.yaml"
+#: Files that are opened to learn what frames are like; all are, where every file is checked.
+_LOOKED_AT = 3
+_THREADS = 8
+#: Smallest number of delays that is a series.
+_LEAST = 3
 
 
 @dataclass(frozen=True)
 class RawAcquisition:
-    """A raw acquisition as it will be ingested, frames sorted by delay.
+    """A raw acquisition as it will be ingested.
 
     Attributes
     ----------
     path : Path
         Folder or stack it was found in.
-    files, indices : one per frame
-        File, and which image of that file.
+    repeats : one tuple of RawImage per delay
+        Images of each delay in the order of their scans, delays rising.
     delays : (time,) float64
         In ps from time zero, rising.
     shape, dtype
         Frame shape (y, x) in px and the camera's dtype.
     pixel_size : (y, x)
         In nm.
+    dark, pump_off : tuple of Path
+        Images without the beam, and without the pump; they are no frames.
+    dataset : str, optional
+        Which of several arrays of the files.
+    source : str
+        Where the delays come from.
     metadata, vendor : dict
         Acquisition metadata in the documented spelling; the vendor's own tags, whole.
     notes : list of str
@@ -43,15 +65,50 @@ class RawAcquisition:
     """
 
     path: Path
-    files: tuple[Path, ...]
-    indices: tuple[int, ...]
+    repeats: tuple[tuple[RawImage, ...], ...]
     delays: np.ndarray
     shape: tuple[int, int]
     dtype: str
     pixel_size: tuple[float, float]
+    dark: tuple[Path, ...] = ()
+    pump_off: tuple[Path, ...] = ()
+    dataset: str | None = None
+    source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     vendor: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def scans(self) -> tuple[int, ...]:
+        """Numbers of the scans, rising."""
+        return tuple(sorted({image.scan for images in self.repeats for image in images}))
+
+    @property
+    def averaged(self) -> bool:
+        """Whether some delay has several images."""
+        return any(len(images) > 1 for images in self.repeats)
+
+    @property
+    def source_names(self) -> list[list[str]]:
+        """Files of each delay from the raw folder, with the place in a stack as ``name#3``."""
+        several = Counter(image.file for images in self.repeats for image in images)
+
+        def name(image: RawImage) -> str:
+            file = relative_name(self.path, image.file)
+            return f"{file}#{image.index}" if several[image.file] > 1 else file
+
+        return [[name(image) for image in images] for images in self.repeats]
+
+
+def raw_folder(raw: Path) -> Path:
+    """Return the folder from which the files of an acquisition are named."""
+    return raw if raw.is_dir() and not is_image(raw) else raw.parent
+
+
+def relative_name(raw: Path, file: Path) -> str:
+    """Return the path of a file from the raw folder, with ``/``; whole if it lies elsewhere."""
+    folder = raw_folder(raw)
+    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.as_posix()
 
 
 def inspect_raw(
@@ -61,20 +118,33 @@ def inspect_raw(
     pixel_size: str | None = None,
     time_zero: str | None = None,
     metadata: dict[str, Any] | None = None,
+    scan: int | None = None,
+    dark: str | None = None,
+    pump_off: str | None = None,
+    dataset: str | None = None,
+    every_file: bool = False,
 ) -> RawAcquisition:
     """Find out what a raw folder or stack holds, without reading a frame.
 
     Parameters
     ----------
     path : Path
-        A folder of single-frame images, or one multi-page stack.
+        A folder of images, or one stack.
     delays : str, optional
-        A table of delays, or a plan like ``"-30:500:5 ps"``. Else ``delays.csv`` in the folder,
-        or beside the stack.
+        A table or log of delays, or a plan like ``"-30:500:5 ps"``. Else they are looked for, see
+        `uemdask.readers.delays.find_delays`.
     pixel_size, time_zero : str, optional
         Such as ``"3nm"`` (or ``"3nm,2.5nm"`` for y, x) and ``"12ps"``; both win over metadata.
     metadata : dict, optional
         Acquisition metadata; wins over ``metadata.yaml`` in the folder.
+    scan : int, optional
+        Only this scan, counted from 1.
+    dark, pump_off : str, optional
+        Images without the beam or the pump, see `uemdask.readers.raw_files.raw_files`.
+    dataset : str, optional
+        Which of several arrays of the files.
+    every_file : bool
+        Open every file to see whether it can be read and is like the others; a few otherwise.
 
     Raises
     ------
@@ -82,69 +152,55 @@ def inspect_raw(
         If something is missing, damaged or does not fit; all faults found are listed.
     """
     path = Path(path)
-    images = _images_in(path)
-    info = describe_image(images[0])
-    if len(images) > 1 and info.frames > 1:
-        raise UemError(
-            f"{path}: holds {len(images)} files, and {images[0].name} alone has {info.frames} "
-            f"frames; name one stack, or save one frame per file"
-        )
     known = _read_metadata(path) | (metadata or {})
-    table, source = _find_delays(path, delays)
-    files, indices, values = _match(path, images, info, table, source)
+    files = raw_files(
+        path,
+        dark=_text(dark, known.pop("dark", None)),
+        pump_off=_text(pump_off, known.pop("pump_off", None)),
+    )
+    infos = _look_at(path, files, dataset, every_file)
+    info = infos[files.frames[0]]
+
+    def tags(file: Path) -> dict[str, Any]:
+        return (infos.get(file) or describe_image(file, dataset)).vendor
+
+    table = _delays(path, files, delays, tags)
+    images, notes = pair(path, files, info, table)
+    all_notes = [*table.notes, *notes]
+    repeats = repeats_of(one_scan(path, images, scan))
     zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
     known["time_zero"] = f"{zero:g} ps"
-    values = values - zero
-    order = np.argsort(values, kind="stable")
-    values = values[order]
-    repeated = np.unique(values[1:][np.diff(values) == 0])
-    if repeated.size:
+    values = np.array([same[0].delay for same in repeats]) - zero
+    if not np.isfinite(values).all():
+        raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
+    if len(values) < _LEAST:
         raise UemError(
-            f"{source}: delay {', '.join(f'{d:g}' for d in repeated[:5])} ps stands more than "
-            f"once; give each frame its own delay"
+            f"{path}: {len(values)} delays are too few for a series; at least {_LEAST} needed"
         )
-    notes = []
-    if len(values) < 3:
-        raise UemError(f"{path}: {len(values)} frames are too few for a series; at least 3 needed")
-    if not (values < 0).any():
-        notes.append(
-            "no frame before time zero; the mean of all frames will serve as the reference"
-        )
-    if not (values > 0).any():
-        notes.append("no frame after time zero; check the sign of the delays and the time zero")
+    all_notes += scan_notes(repeats, averaged=scan is None) + _notes_on(images, values, files)
     return RawAcquisition(
         path=path,
-        files=tuple(files[i] for i in order),
-        indices=tuple(indices[i] for i in order),
+        repeats=tuple(repeats),
         delays=values,
         shape=info.shape,
         dtype=info.dtype,
         pixel_size=_pixel_size(path, pixel_size, known, info),
+        dark=files.dark,
+        pump_off=files.pump_off,
+        dataset=dataset,
+        source=table.source,
         metadata={k: v for k, v in known.items() if k != "pixel_size"},
         vendor=info.vendor,
-        notes=notes,
+        notes=list(dict.fromkeys(all_notes)),
     )
 
 
-def _images_in(path: Path) -> list[Path]:
-    if path.is_file():
-        return [path]
-    if not path.is_dir():
-        raise UemError(f"{path}: no such folder or file; check the name")
-    images = [file for file in path.iterdir() if file.is_file() and is_image(file)]
-    if not images:
-        raise UemError(f"{path}: holds no image files that can be read; name the raw folder")
-    return sorted(images, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[bool, int, str]]:
-    """Sort ``frame_2`` before ``frame_10``."""
-    parts = re.split(r"(\d+)", path.name)
-    return [(part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+def _text(given: str | None, known: Any) -> str | None:
+    return given if given is not None else (None if known is None else str(known))
 
 
 def _read_metadata(path: Path) -> dict[str, Any]:
-    file = (path if path.is_dir() else path.parent) / _METADATA_NAME
+    file = raw_folder(path) / _METADATA_NAME
     if not file.is_file():
         return {}
     found = read_yaml(file)
@@ -155,70 +211,101 @@ def _read_metadata(path: Path) -> dict[str, Any]:
     return {str(key): value for key, value in found.items()}
 
 
-def _find_delays(path: Path, given: str | None) -> tuple[DelayTable, str]:
-    if given is not None:
-        if _is_file(given):
-            return read_table(Path(given)), given
-        if ":" in given:
-            return parse_plan(given), f"--delays {given!r}"
-        raise UemError(f"--delays {given}: no such file, and not a plan like '-30:500:5 ps'")
-    if path.is_dir():
-        candidates = [path / name for name in _TABLE_NAMES]
-    else:
-        candidates = [path.with_suffix(suffix) for suffix in (".csv", ".tsv", ".txt")]
-        candidates += [path.parent / name for name in _TABLE_NAMES]
-    for file in candidates:
-        if file.is_file():
-            return read_table(file), str(file)
-    raise UemError(
-        f"{path}: no delays found; write delays.csv with the columns file,delay_ps beside the "
-        f"frames, or give --delays FILE or --delays '-30:500:5 ps'"
-    )
+def _look_at(
+    path: Path, files: RawFiles, dataset: str | None, every_file: bool
+) -> dict[Path, ImageInfo]:
+    """Describe files, the first frame among them, and refuse those unlike the others."""
+    frames, special = files.frames, (*files.dark, *files.pump_off)
+    chosen = list(frames)
+    if not every_file:
+        places = np.unique(np.linspace(0, len(frames) - 1, _LOOKED_AT).astype(int))
+        empty = [file for file in frames if file.is_file() and file.stat().st_size == 0]
+        chosen = list(dict.fromkeys([*(frames[i] for i in places), *empty]))
+    chosen += [file for file in (special if every_file else files.dark[:1]) if file not in chosen]
+
+    def look(file: Path) -> ImageInfo | UemError:
+        try:
+            return describe_image(file, dataset)
+        except UemError as error:
+            return error
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = dict(zip(chosen, pool.map(look, chosen), strict=True))
+    wrong = [error for error in found.values() if isinstance(error, UemError)]
+    infos = {file: info for file, info in found.items() if isinstance(info, ImageInfo)}
+    faults = [str(error) for error in wrong] + _unlike(path, infos, frames)
+    if len(wrong) == len(faults) == 1:
+        raise wrong[0]
+    if faults:
+        raise FaultsError(str(path), faults)
+    return infos
 
 
-def _is_file(text: str) -> bool:
-    try:
-        return Path(text).is_file()
-    except OSError:  # a long plan is no file name
-        return False
-
-
-def _match(
-    path: Path, images: list[Path], info: ImageInfo, table: DelayTable, source: str
-) -> tuple[list[Path], list[int], np.ndarray]:
-    """Pair frames with delays: by file name where the table names files, else in order."""
+def _unlike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) -> list[str]:
+    """List the files that are not like most frames."""
+    kinds = Counter((infos[f].shape, infos[f].dtype, infos[f].frames) for f in frames if f in infos)
+    if not kinds:
+        return []
+    shape, dtype, count = kinds.most_common(1)[0][0]
     faults = []
-    by_name = {file.name: file for file in images}
-    single = len(images) > 1 or info.frames == 1
-    if single and table.files is not None:
-        files = []
-        names = [PureWindowsPath(name).name for name in table.files]  # splits at / and at \
-        for name in names:
-            file = by_name.get(name)
-            if file is None:
-                faults.append(f"{name!r}: named in the table but not in {path}; copy it there")
-            else:
-                files.append(file)
-        faults += [
-            f"{name}: stands {count} times in the table; keep one row"
-            for name, count in sorted(Counter(names).items())
-            if count > 1
-        ]
-        found = set(files)
-        missing = [file.name for file in images if file not in found]
-        faults += [f"{name}: has no delay in the table; add a row" for name in missing]
-        if faults:
-            raise FaultsError(source, faults)
-        return files, [0] * len(files), np.array(table.delays)
-    files, indices = (images, [0] * len(images)) if single else ([], [])
-    if not single:
-        files, indices = [images[0]] * info.frames, list(range(info.frames))
-    if len(table.delays) != len(files):
-        raise UemError(
-            f"{source}: {len(table.delays)} delays for {len(files)} frames in {path}; "
-            f"give one delay per frame"
+    for file, info in infos.items():
+        name = relative_name(path, file)
+        if info.shape != shape:
+            faults.append(
+                f"{name}: is {info.shape[0]} x {info.shape[1]} px, the other frames are "
+                f"{shape[0]} x {shape[1]}; move it out of the folder"
+            )
+        elif info.dtype != dtype and file in frames:
+            faults.append(
+                f"{name}: is {info.dtype}, the other frames are {dtype}; save all with one dtype"
+            )
+        elif info.frames != count and file in frames:
+            faults.append(
+                f"{name}: holds {info.frames} frames, the other files {count}; name one stack, or "
+                f"save one frame per file"
+            )
+    return faults
+
+
+def _delays(
+    path: Path, files: RawFiles, given: str | None, tags: Callable[[Path], dict[str, Any]]
+) -> DelayTable:
+    """Find the delays of all frames, or of each folder of a scan by itself."""
+    inside = [[f for f in files.frames if f.parent == folder] for folder in files.scan_folders]
+    alone: UemError | None = None
+    try:
+        table = find_delays(path, files.frames, given, tags)
+        if given is not None or len(inside) < 2 or not ambiguous(path, files.frames, table):
+            return table
+    except UemError as error:
+        if given is not None or len(inside) < 2:
+            raise
+        alone = error
+    tables: list[DelayTable] = []
+    for folder, frames in zip(files.scan_folders, inside, strict=True):
+        try:
+            tables.append(find_delays(folder, frames, None, tags))
+        except UemError:
+            if tables or alone is None:  # other folders have theirs: this one's fault is told
+                raise
+            raise alone from None
+    return joined(tables, inside)
+
+
+def _notes_on(images: Sequence[RawImage], delays: np.ndarray, files: RawFiles) -> list[str]:
+    notes = []
+    for word, special in (("dark", files.dark), ("pump-off", files.pump_off)):
+        if special:
+            done = "are taken off" if word == "dark" else "are set aside"
+            more = ", ..." if len(special) > 1 else ""
+            notes.append(f"{len(special)} {word} images {done} ({special[0].name}{more})")
+    if not (delays < 0).any():
+        notes.append(
+            "no frame before time zero; the mean of all frames will serve as the reference"
         )
-    return files, indices, np.array(table.delays)
+    if not (delays > 0).any():
+        notes.append("no frame after time zero; check the sign of the delays and the time zero")
+    return notes
 
 
 def _pixel_size(
@@ -231,7 +318,11 @@ def _pixel_size(
     elif info.pixel_size is not None:
         lengths = list(info.pixel_size)
     else:
-        raise UemError(f"{path}: no pixel size in the files; give --pixel-size 3nm")
+        why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
+        raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
     if len(lengths) not in (1, 2) or any(length <= 0 for length in lengths):
-        raise UemError(f"{path}: pixel size {text!r} is not one or two positive lengths (y, x)")
+        raise UemError(
+            f"{path}: pixel size {text!r} is not one or two positive lengths; write 3nm, or "
+            f"'3nm,2.5nm' for y and x"
+        )
     return lengths[0], lengths[-1]

@@ -103,18 +103,30 @@ class Acquisition:
             "temperature": "293 K",
         }
 
-    def frame(self, i: int) -> npt.NDArray[np.uint16]:
-        """Record frame ``i`` (y, x), uint16 counts."""
-        return record(
-            self._chance(_FRAME, self._index(i)),
-            self.expected(i),
-            read_noise=self.scenario.read_noise,
-        )
+    def frame(
+        self, i: int, *, scan: int = 1, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> npt.NDArray[np.uint16]:
+        """Record frame ``i`` (y, x), uint16 counts.
 
-    def expected(self, i: int) -> npt.NDArray[np.float32]:
+        Parameters
+        ----------
+        i : int
+            Which delay.
+        scan : int
+            Counted from 1; other scans differ in their noise alone.
+        shift : (x, y)
+            Drift beside that of the acquisition, px.
+        """
+        stream = (_FRAME, self._index(i)) if scan == 1 else (_FRAME, self._index(i), scan)
+        expected = self.expected(i, shift=shift)
+        return record(self._chance(*stream), expected, read_noise=self.scenario.read_noise)
+
+    def expected(
+        self, i: int, *, shift: tuple[float, float] = (0.0, 0.0)
+    ) -> npt.NDArray[np.float32]:
         """Return the expected counts (y, x) of frame ``i``: all but the noise."""
         i = self._index(i)
-        drift = self.drift[i]
+        drift = self.drift[i] + np.array(shift)
         brightness = self._background(
             self._rows - drift[1], self._columns - drift[0], float(self.delays[i])
         )

@@ -33,8 +33,10 @@ _ASTRAY = 20
 
 
 def load_frame(run: Run, frame: int, bad: np.ndarray) -> np.ndarray:
-    """Return a frame as recorded, (y, x) float32 counts, its bad pixels repaired."""
+    """Return a frame less the dark image, (y, x) float32 counts, its bad pixels repaired."""
     image = np.asarray(run.group["intensity"][int(frame)], np.float32)
+    if run.dark is not None:
+        image -= run.dark
     broken = bad | ~np.isfinite(image)
     return image if broken.all() else repair_pixels(image, broken)
 
@@ -130,6 +132,8 @@ def refine_tile(run: Run, region: Region) -> Receipt:
         if not chosen.size:
             continue
         counts = np.asarray(intensity[start:stop, rows, columns], np.float32)
+        if run.dark is not None:
+            counts -= run.dark[rows, columns]
         for number in chosen:
             image = counts[usable[number] - start]
             broken = bad | ~np.isfinite(image)

@@ -77,7 +77,9 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
     bad[window] = run.group["bad_pixel"][y0:y1, x0:x1]
     reference = np.asarray(run.group["reference"][rows, columns])
     values = np.empty((len(frames), *reference.shape), np.float32)
-    buffer = np.zeros((FRAMES, height, width), intensity.dtype)
+    dark = run.group["dark"][y0:y1, x0:x1] if "dark" in run else None
+    dtype = intensity.dtype if dark is None else np.float32
+    buffer = np.zeros((FRAMES, height, width), dtype)
     # Slab by slab, as the chunks lie: the raw counts of all frames never stand beside the result.
     for slab in np.unique(frames // FRAMES):
         chosen = np.flatnonzero(frames // FRAMES == slab)
@@ -85,6 +87,8 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
         counts = np.asarray(intensity[first : last + 1, y0:y1, x0:x1])
         block = buffer[: len(chosen)]
         block[:, *window] = counts[frames[chosen] - first]
+        if dark is not None:
+            block[:, *window] -= dark
         shift = drift[chosen], gain[chosen], bad
         if ratio:
             values[chosen] = aligned_ratio(block, reference, *shift, halo=reach, inside=inside)

@@ -1,10 +1,12 @@
-"""Ingest: raw frames into the cube, slab by slab."""
+"""Ingest: raw images into the cube, slab by slab."""
 
 from __future__ import annotations
 
+import hashlib
+import os
+import shutil
+from collections import Counter
 from collections.abc import Mapping
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,23 @@ import numpy as np
 from pydantic import Field
 
 from uemdask.cube import Run, create_run
-from uemdask.cube.layout import Region, fields, frame_slabs
-from uemdask.errors import UemError
-from uemdask.readers import RawAcquisition, inspect_raw, read_images
+from uemdask.cube.layout import Region, frame_slabs
+from uemdask.errors import FaultsError, UemError
+from uemdask.readers import RawAcquisition, inspect_raw, relative_name
 from uemdask.stages.digest import digest_of
+from uemdask.stages.outlier_frames import flag_outliers
+from uemdask.stages.recording import write_dark, write_slab
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
-_VERSION = 1
+_VERSION = 2
+
+#: Bytes of a file that are read at a time for its digest, and how many such reads all files get.
+_BLOCK = 4096
+_BLOCKS = 2000
+#: Fewest and most of them for one file.
+_FEWEST, _MOST = 3, 256
+#: Names in a note; more are counted.
+_NAMED = 5
 
 
 class IngestParameters(Parameters):
@@ -29,9 +41,15 @@ class IngestParameters(Parameters):
     raw : str
         Folder of frames, or a stack.
     delays, pixel_size, time_zero : str, optional
-        As on the command line: a table or plan, ``"3nm"``, ``"0ps"``.
+        As on the command line: a table, log or plan, ``"3nm"``, ``"0ps"``.
     metadata : dict
         Acquisition metadata, see ``docs/store.md``.
+    scan : int, optional
+        Only this scan, counted from 1; all are averaged otherwise.
+    dark, pump_off : str, optional
+        Images without the beam and without the pump: a file, a folder or a pattern.
+    dataset : str, optional
+        Which of several arrays of the files.
     """
 
     raw: str = ""
@@ -39,36 +57,48 @@ class IngestParameters(Parameters):
     pixel_size: str | None = None
     time_zero: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+    scan: int | None = Field(default=None, ge=1)
+    dark: str | None = None
+    pump_off: str | None = None
+    dataset: str | None = None
+
+
+def raw_of(parameters: IngestParameters, *, every_file: bool = False) -> RawAcquisition:
+    """Find out what the raw data are, see `uemdask.readers.inspect_raw`."""
+    known = parameters.model_dump(exclude={"raw"})
+    return inspect_raw(Path(parameters.raw), **known, every_file=every_file)
+
+
+# ---- the store
 
 
 def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: bool = False) -> Run:
     """Make the run of a raw acquisition, its frames still to be written by the stage's tasks.
 
-    A store of the same raw files and parameters is taken up again, finished or not.
+    A store of the same raw files and parameters is taken up again, finished or not. Where a whole
+    run is to be replaced the new one is made beside it, see `put_in_place`.
 
     Raises
     ------
     UemError, FaultsError
         If the raw data are at fault, or another store is in the way and `overwrite` is false.
     """
-    raw = inspect_raw(
-        Path(parameters.raw),
-        delays=parameters.delays,
-        pixel_size=parameters.pixel_size,
-        time_zero=parameters.time_zero,
-        metadata=parameters.metadata,
-    )
+    raw = raw_of(parameters)
     digest = digest_of_raw(raw)
+    place = store
     if store.exists():
         found = _ingest_record(store)
         if found.get("digest") == digest and found.get("created"):
             return Run(store)
-        # A store whose ingest did not finish holds nothing that could not be made again.
-        if found.get("finished") and not overwrite:
-            raise UemError(
-                f"{store}: holds a run of other raw data or parameters; name another output or "
-                f"use --overwrite"
-            )
+        if is_whole(store):
+            if not overwrite:
+                raise UemError(
+                    f"{store}: holds a run of other raw data or parameters; name another output or "
+                    f"use --overwrite"
+                )
+            place = _beside(store)
+            if place.exists() and _ingest_record(place).get("digest") == digest:
+                return Run(place)
     metadata = dict(raw.metadata)
     if raw.vendor:
         metadata["vendor"] = raw.vendor
@@ -76,26 +106,75 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     notes = [*(theirs if isinstance(theirs, list) else [theirs]), *raw.notes]
     if notes:
         metadata["notes"] = notes
-    counts: dict[Path, int] = {}
-    for file in raw.files:
-        counts[file] = counts.get(file, 0) + 1
     run = create_run(
-        store,
+        place,
         delays=raw.delays,
         shape=raw.shape,
-        dtype=raw.dtype,
+        dtype="float32" if raw.averaged else raw.dtype,
         pixel_size=raw.pixel_size,
-        source_file=[
-            f"{file.name}#{index}" if counts[file] > 1 else file.name
-            for file, index in zip(raw.files, raw.indices, strict=True)
-        ],
+        source_file=[_joined(names) for names in raw.source_names],
+        scan_count=[len(images) for images in raw.repeats],
+        dark=bool(raw.dark),
         metadata=metadata,
         digest=digest,
         parameters=parameters.model_dump(mode="json"),
         overwrite=True,
     )
-    run.note("ingest", created=True)
+    run.note(
+        "ingest",
+        created=True,
+        dtype=raw.dtype,
+        sources=[
+            [[relative_name(raw.path, image.file), image.index, image.scan] for image in images]
+            for images in raw.repeats
+        ],
+        dark=[relative_name(raw.path, file) for file in raw.dark],
+        pump_off=[relative_name(raw.path, file) for file in raw.pump_off],
+        delays_from=raw.source,
+    )
     return run
+
+
+def is_whole(store: Path) -> bool:
+    """Return whether a run is there whose frames are all in it.
+
+    What an unfinished ingest left holds nothing that could not be made again.
+
+    Raises
+    ------
+    UemError
+        If something else is there.
+    """
+    return store.exists() and bool(_ingest_record(store).get("finished"))
+
+
+def put_in_place(run: Run, store: Path) -> Run:
+    """Move an ingested run to where it belongs; what it replaces goes only now."""
+    if run.path == store:
+        return run
+    old = store.with_name(f".{store.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if store.exists():
+        os.replace(store, old)
+    os.replace(run.path, store)
+    shutil.rmtree(old, ignore_errors=True)
+    return Run(store)
+
+
+def discard_half(store: Path) -> None:
+    """Remove what a failed ingest made, so that no half store is left behind."""
+    shutil.rmtree(_beside(store), ignore_errors=True)
+    try:
+        if Run(store).is_done("ingest"):
+            return
+    except UemError:
+        return
+    # The ledger stays: it says what happened, and its lines do not count for another store.
+    shutil.rmtree(store, ignore_errors=True)
+
+
+def _beside(store: Path) -> Path:
+    return store.with_name(f".{store.name}.new")
 
 
 def _ingest_record(store: Path) -> dict[str, Any]:
@@ -108,69 +187,105 @@ def _ingest_record(store: Path) -> dict[str, Any]:
         raise UemError(f"{store}: is there already and is not a run; name another output") from None
 
 
+def _joined(names: list[str]) -> str:
+    return " + ".join(names)
+
+
+# ---- the digest
+
+
 def digest_of_raw(raw: RawAcquisition) -> str:
-    """Return the digest of raw files as they are now: names, sizes, dates, and what is known."""
-    stats = [file.stat() for file in raw.files]
+    """Return the digest of raw files: names, sizes, samples of their bytes, and what is known.
+
+    Dates do not count: a copy is the same data. Frames of a camera are noise, so that some blocks
+    of a few KiB tell any two apart.
+
+    Raises
+    ------
+    UemError
+        If a file cannot be read.
+    """
+    files = list(dict.fromkeys(image.file for images in raw.repeats for image in images))
+    blocks = min(max(_BLOCKS // len(files), _FEWEST), _MOST)
+    prints = {file: _fingerprint(file, blocks) for file in (*files, *raw.dark)}
     return digest_of(
         "ingest",
         _VERSION,
-        [(file.name, s.st_size, s.st_mtime_ns) for file, s in zip(raw.files, stats, strict=True)],
-        list(raw.indices),
+        [
+            [
+                (relative_name(raw.path, image.file), prints[image.file], image.index, image.scan)
+                for image in images
+            ]
+            for images in raw.repeats
+        ],
+        [(relative_name(raw.path, file), prints[file]) for file in raw.dark],
+        raw.dataset,
         raw.delays.tolist(),
         list(raw.pixel_size),
         raw.metadata,
     )
 
 
-def _source(folder: Path, entry: str) -> tuple[Path, int]:
-    name, _, index = entry.rpartition("#")
-    if not (name and index.isdigit()):  # a '#' in the file's own name
-        name, index = entry, "0"
-    return (folder / name if folder.is_dir() else folder), int(index)
+def _fingerprint(file: Path, blocks: int) -> list[Any]:
+    """Return size and digest of some blocks of a file, first and last among them."""
+    if file.is_dir():
+        inner = sorted(part for part in file.rglob("*") if part.is_file())
+        few = max(1, blocks // max(len(inner), 1))
+        return [[part.relative_to(file).as_posix(), *_fingerprint(part, few)] for part in inner]
+    found = hashlib.sha256()
+    try:
+        with file.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            for start in np.unique(np.linspace(0, max(size - _BLOCK, 0), blocks).astype(np.int64)):
+                stream.seek(int(start))
+                found.update(stream.read(_BLOCK))
+    except OSError as error:
+        raise UemError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
+    return [size, found.hexdigest()[:16]]
 
 
-def _write_slab(run: Run, region: Region, parameters: IngestParameters) -> Receipt:
-    sizes = run.sizes
-    start, stop = region.span("time", sizes["time"])
-    shape, dtype = (sizes["y"], sizes["x"]), run.group["intensity"].dtype.name
-    slab = np.empty((stop - start, *shape), dtype)
-    flags = []
-    folder = Path(parameters.raw)
-    sources = [_source(folder, str(entry)) for entry in run.read("source_file")[start:stop]]
-    row = 0
-    for file, frames in groupby(sources, key=itemgetter(0)):
-        for image in read_images(file, [index for _, index in frames], shape, dtype):
-            slab[row] = image
-            flags.append(_fault(image))
-            row += 1
-    # Shard by shard: the encoded frames of a whole slab would be as much again.
-    for field in fields(sizes):
-        part = slab[:, *field.slices(("y", "x"), sizes)]
-        run.write("intensity", part, Region(region.bounds + field.bounds))
-    return {"flags": flags}
+# ---- the stage
 
 
-def _fault(image: np.ndarray) -> str:
-    """Return why a frame cannot be used, or an empty string."""
-    if image.dtype.kind == "f" and not np.isfinite(image).all():
-        return "NaN or infinite pixels"
-    if image.min() == image.max():
-        return "blank: all pixels are equal"
-    if image.dtype.kind == "u":
-        saturated = np.count_nonzero(image == np.iinfo(image.dtype).max) / image.size
-        if saturated > 0.01:
-            return f"saturated: {saturated:.0%} of the pixels"
-    return ""
+def _dark_regions(run: Run, parameters: IngestParameters) -> list[Region]:
+    return [Region()] if "dark" in run else []
+
+
+def _dark(run: Run, region: Region, parameters: IngestParameters) -> Receipt:
+    files = run.stage("ingest")["dark"]
+    return write_dark(run, files, Path(parameters.raw), parameters.dataset)
+
+
+def _check_dark(
+    run: Run, parameters: IngestParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    _raise_faults(parameters, receipts)
+    return {"dark_images": sum(receipt["images"] for receipt in receipts.values())}
+
+
+def _frames(run: Run, region: Region, parameters: IngestParameters) -> Receipt:
+    return write_slab(run, region, parameters.dataset, Path(parameters.raw))
+
+
+def _raise_faults(parameters: IngestParameters, receipts: Mapping[str, Receipt]) -> None:
+    faults = [fault for receipt in receipts.values() for fault in receipt["faults"]]
+    if len(faults) == 1:
+        raise UemError(faults[0])
+    if faults:
+        raise FaultsError(parameters.raw, faults)
 
 
 def _finish(
     run: Run, parameters: IngestParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    flags = np.empty(run.sizes["time"], object)
-    for key, receipt in receipts.items():
-        start, stop = Region.from_key(key).span("time", len(flags))
-        flags[start:stop] = receipt["flags"]
-    ok = flags == ""
+    _raise_faults(parameters, receipts)
+    parts = list(receipts.values())
+
+    def all_of(name: str) -> list[Any]:
+        return [value for part in parts for value in part[name]]
+
+    flags = flag_outliers(all_of("flags"), all_of("level"), all_of("contrast"))
+    ok = np.array([not flag for flag in flags])
     if ok.sum() < 3:
         raise UemError(
             f"{parameters.raw}: only {ok.sum()} of {len(ok)} frames can be used "
@@ -178,7 +293,62 @@ def _finish(
         )
     run.write("frame_ok", ok)
     run.write("frame_flag", flags)
-    return {"frames": len(flags), "flagged": int((~ok).sum())}
+    results = {
+        "frames": len(flags),
+        "flagged": int((~ok).sum()),
+        "left_out": all_of("left_out"),
+        "moved": sum(part["moved"] for part in parts),
+        "largest_move": max(part["largest_move"] for part in parts),
+        "unregistered": sum(part["unregistered"] for part in parts),
+        "outlier_values": sum(part["outliers"] for part in parts),
+    }
+    if results["left_out"]:
+        _name_used(run, all_of("used"))
+    _add_notes(run, results)
+    return results
+
+
+def _name_used(run: Run, used: list[list[int]]) -> None:
+    """Say of each frame which images are in it, now that some are not."""
+    sources = run.stage("ingest")["sources"]
+    several = Counter(name for images in sources for name, _, _ in images)
+    names = [
+        [f"{name}#{index}" if several[name] > 1 else name for name, index, _ in images]
+        for images in sources
+    ]
+    run.write("scan_count", [len(places) for places in used])
+    run.write(
+        "source_file",
+        [_joined([names[i][place] for place in places]) for i, places in enumerate(used)],
+    )
+
+
+def _add_notes(run: Run, results: dict[str, Any]) -> None:
+    notes = list(run.group.attrs.get("notes", []))
+    left_out = results["left_out"]
+    if left_out:
+        more = ", ..." if len(left_out) > _NAMED else ""
+        notes.append(
+            f"{len(left_out)} repeats are left out of the average: "
+            f"{', '.join(left_out[:_NAMED])}{more}"
+        )
+    if results["moved"]:
+        notes.append(
+            f"{results['moved']} repeats had moved, by up to {results['largest_move']:g} px, and "
+            f"are brought onto the first"
+        )
+    if results["unregistered"]:
+        notes.append(
+            f"the shift of {results['unregistered']} repeats could not be found; they are averaged "
+            f"where they lie"
+        )
+    if results["outlier_values"]:
+        notes.append(
+            f"{results['outlier_values']} values of single pixels, as of cosmic rays, are left out "
+            f"of the average"
+        )
+    if notes:
+        run.group.attrs["notes"] = list(dict.fromkeys(notes))
 
 
 INGEST = Stage(
@@ -186,7 +356,19 @@ INGEST = Stage(
     version=_VERSION,
     parameters=IngestParameters,
     create=lambda run, parameters: None,  # `create_from_raw` makes the store itself
-    phases=(Phase("frames", lambda run, parameters: frame_slabs(run.sizes), _write_slab, _finish),),
+    phases=(
+        Phase("dark", _dark_regions, _dark, _check_dark),
+        Phase("frames", lambda run, parameters: frame_slabs(run.sizes), _frames, _finish),
+    ),
 )
 
-__all__ = ["INGEST", "IngestParameters", "create_from_raw", "digest_of_raw"]
+__all__ = [
+    "INGEST",
+    "IngestParameters",
+    "create_from_raw",
+    "digest_of_raw",
+    "discard_half",
+    "is_whole",
+    "put_in_place",
+    "raw_of",
+]

@@ -1,4 +1,4 @@
-"""Delays from tables and plans, in many hands' writing."""
+"""Delays from tables in many hands' writing."""
 
 import math
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers.delays import parse_plan, read_table
+from uemdask.readers.delays import read_table
 
 
 @pytest.fixture
@@ -42,6 +42,11 @@ WORDINGS = {
     "file,pump-probe delay": 1,
     "file,time_delay": 1,
     "file,delay_s": 1e12,
+    "file,timepoint": 1,
+    "File Name,Time [fs]": 1e-3,
+    "Datei,Verzögerung (fs)": 1e-3,
+    "file,tau_ps": 1,
+    "file,Δt / ps": 1,
 }
 
 
@@ -127,6 +132,57 @@ def test_what_is_not_clear_is_not_guessed(table, head, match):
         table(f"{head}\na.tif,1,2\nb.tif,2,3\n")
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        "timestamp",
+        "Time Stamp",
+        "time_stamp_s",
+        "exposure time (s)",
+        "acquisition time",
+        "file time",
+        "time of day",
+        "datetime",
+        "Start Time",
+        "frame time",
+        "elapsed time (s)",
+    ],
+)
+def test_other_times_are_not_delays(table, other):
+    for head in (f"{other},file,t_ps", f"{other},file,time"):
+        assert table(f"{head}\n70,b.tif,-2\n71,a.tif,3\n").delays == (-2, 3)
+    with pytest.raises(UemError, match=r"delays\.csv: no column of delays among"):
+        table(f"{other},file\n70,b.tif\n71,a.tif\n")
+
+
+@pytest.mark.parametrize("head", ["scan", "Scan No.", "scan_number", "repeat", "Sweep"])
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_column_of_scans_is_read(table, head, first):
+    rows = "".join(f"a{i}.tif,{i % 2},{i // 2 + first}\n" for i in range(6))
+    assert table(f"file,delay_ps,{head}\n{rows}").scans == (1, 1, 2, 2, 3, 3)
+
+
+def test_scans_go_with_their_frame_numbers(table):
+    found = table("frame,scan,delay_ps\n3,2,10\n0,1,0\n2,2,0\n1,1,10\n")
+    assert found.delays == (0, 10, 0, 10)
+    assert found.scans == (1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("head", ["scan step", "file scan", "x"])
+def test_other_columns_number_no_scans(table, head):
+    assert table(f"name,delay_ps,{head}\na.tif,1,1\nb.tif,2,2\n").scans is None
+
+
+def test_an_empty_column_of_scans_is_none(table):
+    assert table("name,delay_ps,scan\na.tif,1,\nb.tif,2,\n").scans is None
+
+
+def test_faults_of_delays_and_scans_are_listed_together(table):
+    with pytest.raises(FaultsError) as caught:
+        table("file,delay_ps,scan\na.tif,1,1\nb.tif,nan,1\nc.tif,2,B\nd.tif,3,-1\n")
+    assert [fault.split(":")[0] for fault in caught.value.faults] == ["row 2", "row 3", "row 4"]
+
+
 def test_frame_numbers_give_the_order(table):
     # A shuffled acquisition logged in the order in which it was taken.
     found = table("frame,delay_ps\n2,10\n0,-10\n10,20\n1,0\n")
@@ -171,59 +227,4 @@ def test_any_table_gives_finite_delays_or_an_error_for_people(tmp_path_factory, 
     assert found.delays
     assert all(map(math.isfinite, found.delays))
     assert found.files is None or len(found.files) == len(found.delays)
-
-
-# ---- plans
-
-
-def test_a_plan_of_two_segments_shares_a_delay():
-    delays = parse_plan("-30:500:5,500:990:10 ps").delays
-    np.testing.assert_allclose(delays, [*np.arange(-30, 501, 5), *np.arange(510, 991, 10)])
-
-
-@pytest.mark.parametrize(
-    ("text", "delays"),
-    [
-        ("0:2:1", (0, 1, 2)),
-        ("0:2:1fs", (0, 1e-3, 2e-3)),
-        (" 0 : 2 : 1 ns ", (0, 1000, 2000)),
-        ("0:2.5:1 ps", (0, 1, 2)),  # a stop that no step meets
-        ("0:0.3:0.1 ps", (0, 0.1, 0.2, 0.3)),  # in spite of rounding
-        ("5:5:1 ps", (5,)),
-    ],
-)
-def test_plans(text, delays):
-    np.testing.assert_allclose(parse_plan(text).delays, delays, atol=1e-12)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "",
-        "5",
-        "0:10",
-        "0:10:0",
-        "0:10:-1",
-        "10:0:1",
-        "0:nan:1",
-        "0:1e300:1e-300",
-        "a:b:c",
-        "0:10:1 nm",
-    ],
-)
-def test_what_is_no_plan_is_refused(text):
-    with pytest.raises(UemError, match="delay"):
-        parse_plan(text)
-
-
-@given(
-    st.text(max_size=30)
-    | st.from_regex(r"[-0-9.e]{1,6}:[-0-9.e]{1,6}:[-0-9.e]{1,6}( ?[fpnuµ]s)?", fullmatch=True)
-)
-@settings(max_examples=300)
-def test_any_plan_gives_finite_delays_or_an_error_for_people(text):
-    try:
-        found = parse_plan(text)
-    except UemError:
-        return
-    assert all(map(math.isfinite, found.delays))
+    assert found.scans is None or (len(found.scans) == len(found.delays) and min(found.scans) > 0)

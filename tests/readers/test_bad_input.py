@@ -1,0 +1,364 @@
+"""Bad input: a plain sentence, exit code 2, nothing half made; as docs/bad_input.md has it."""
+
+import csv
+import re
+import resource
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from dm_files import write_dm
+
+import uemdask_cli.ingest
+from uemdask.cube import Run
+from uemdask.execution import Cluster
+from uemdask_cli.main import _run
+
+PAGE = Path(__file__).parents[2] / "docs" / "bad_input.md"
+SHAPE = (40, 48)
+COUNT = 8
+RESOLUTION = {"resolution": (1 / 3, 1 / 3), "metadata": {"axes": "YX", "unit": "nm"}}
+
+
+def image(number=0, dtype=np.uint16):
+    random = np.random.default_rng(number)
+    x = np.arange(SHAPE[1])
+    return random.poisson(200 + 100 * np.sin(x / 3), SHAPE).astype(dtype)
+
+
+def write(file, number=0, **changes):
+    data = changes.pop("data", None)
+    data = image(number) if data is None else data
+    grey = {"imagej": True, **RESOLUTION}
+    tifffile.imwrite(file, data, **(grey | changes))
+
+
+def write_table(raw, delays, files=None):
+    files = files or [f"frame_{i}.tif" for i in range(len(delays))]
+    with (raw / "delays.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["file", "delay_ps"], *zip(files, delays, strict=True)])
+
+
+@pytest.fixture
+def raw(tmp_path):
+    """Eight good frames."""
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    for i in range(COUNT):
+        write(raw / f"frame_{i}.tif", i)
+    write_table(raw, [5.0 * i - 10 for i in range(COUNT)])
+    return raw
+
+
+@pytest.fixture
+def ingest(raw, in_process, monkeypatch, capsys, tmp_path):
+    """Return a function that gives the command in this process, and what it said."""
+
+    @contextmanager
+    def open_cluster(profile):
+        yield Cluster(client=in_process(), dashboard="", slots=0.5, gpu=False, training_threads=1)
+
+    monkeypatch.setattr(uemdask_cli.ingest, "open_cluster", open_cluster)
+
+    def ingest(*options, folder=raw, store="run.zarr"):
+        code = _run(["ingest", str(folder), "-o", str(tmp_path / store), *options])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return ingest
+
+
+def in_words(text, tmp_path):
+    return text.replace(f"{tmp_path}/", "").strip().removeprefix("uemdask: ")
+
+
+# ---- what is refused
+
+
+def truncated(raw):
+    file = raw / "frame_3.tif"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def dm_series(raw):
+    for file in raw.glob("frame_*.tif"):
+        file.unlink()
+    for i in range(COUNT):
+        write_dm(raw / f"frame_{i}.dm4", image(i), version=4, pixel_size=3.0)
+    write_table(raw, list(range(COUNT)), [f"frame_{i}.dm4" for i in range(COUNT)])
+
+
+def truncated_dm4(raw):
+    dm_series(raw)
+    file = raw / "frame_3.dm4"
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def spectrum(raw):
+    dm_series(raw)
+    write_dm(raw / "frame_3.dm4", np.arange(64, dtype=np.float32), version=4, unit="eV")
+
+
+def empty(raw):
+    (raw / "frame_3.tif").write_bytes(b"")
+
+
+def colour(raw):
+    data = np.zeros((*SHAPE, 3), np.uint8)
+    tifffile.imwrite(raw / "frame_3.tif", data, photometric="rgb")
+
+
+def other_shape(raw):
+    write(raw / "frame_3.tif", data=image()[:20])
+
+
+def other_dtype(raw):
+    write(raw / "frame_3.tif", data=image(dtype=np.float32))
+
+
+def no_pixel_size(raw):
+    for i in range(COUNT):
+        tifffile.imwrite(raw / f"frame_{i}.tif", image(i))
+
+
+def no_delays(raw):
+    (raw / "delays.csv").unlink()
+
+
+def nan_delay(raw):
+    write_table(raw, [*range(COUNT - 1), "nan"])
+
+
+def missing_delay(raw):
+    write_table(raw, [*range(COUNT - 1), ""])
+
+
+def too_few_delays(raw):
+    write_table(raw, range(COUNT - 1))
+
+
+def file_in_table_alone(raw):
+    write_table(raw, range(COUNT + 1))
+
+
+def is_a_folder(raw):
+    (raw / "frame_3.tif").unlink()
+    (raw / "frame_3.tif").mkdir()
+
+
+def two_frames(raw):
+    for i in range(2, COUNT):
+        (raw / f"frame_{i}.tif").unlink()
+    write_table(raw, [-5, 5])
+
+
+def several(raw):
+    empty(raw)
+    (raw / "frame_5.tif").write_bytes(b"no TIFF at all")
+    write(raw / "frame_6.tif", data=image()[:20])
+
+
+def truncated_twice(raw):
+    for i in (2, 6):
+        file = raw / f"frame_{i}.tif"
+        file.write_bytes(file.read_bytes()[:-500])
+
+
+def all_blank(raw):
+    for i in range(COUNT):
+        write(raw / f"frame_{i}.tif", data=np.zeros(SHAPE, np.uint16))
+
+
+def other_dark(raw):
+    write(raw / "dark.tif", data=image()[:20])
+
+
+def foreign(raw):
+    for file in raw.glob("frame_*.tif"):
+        file.rename(file.with_suffix(".jpg"))
+
+
+def run_there(raw):
+    from uemdask.cube import create_run
+
+    run = create_run(
+        raw.parent / "run.zarr",
+        delays=np.arange(3.0),
+        shape=SHAPE,
+        dtype="uint16",
+        pixel_size=(3.0, 3.0),
+        source_file=["a", "b", "c"],
+    )
+    run.finish("ingest")
+
+
+def not_a_run(raw):
+    (raw.parent / "run.zarr").mkdir()
+    (raw.parent / "run.zarr" / "mine.txt").write_text("mine")
+
+
+CASES = {
+    "a truncated TIFF": (truncated, ()),
+    "a truncated DM4": (truncated_dm4, ()),
+    "a file of no bytes": (empty, ()),
+    "a spectrum among images": (spectrum, ()),
+    "a colour image": (colour, ()),
+    "a frame of another shape": (other_shape, ()),
+    "a frame of another dtype": (other_dtype, ()),
+    "a folder with the name of an image": (is_a_folder, ()),
+    "several bad files": (several, ()),
+    "several truncated files": (truncated_twice, ()),
+    "no pixel size": (no_pixel_size, ()),
+    "a pixel size that is none": (lambda raw: None, ("--pixel-size", "0nm")),
+    "no delays": (no_delays, ()),
+    "a delay that is NaN": (nan_delay, ()),
+    "a delay that is not there": (missing_delay, ()),
+    "fewer delays than frames, by name": (too_few_delays, ()),
+    "fewer delays than frames, in order": (lambda raw: None, ("--delays", "0:6:1 ps")),
+    "a table that names a file too many": (file_in_table_alone, ()),
+    "a table that is not there": (lambda raw: None, ("--delays", "gone.csv")),
+    "two frames only": (two_frames, ()),
+    "frames that are all blank": (all_blank, ()),
+    "a dark image of another shape": (other_dark, ()),
+    "a dark image that is not there": (lambda raw: None, ("--dark", "gone.tif")),
+    "no images that can be read": (foreign, ()),
+    "a run that is there": (run_there, ()),
+    "an output that is no run": (not_a_run, ()),
+}
+
+
+def documented():
+    """Return the message of each case as the page has it."""
+    rows = re.findall(r"^### (.+?)\n\n```\n(.*?)\n```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    return dict(rows)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_bad_input_is_told_in_plain_words(case, raw, ingest, tmp_path):
+    spoil, options = CASES[case]
+    spoil(raw)
+    before = sorted(path for path in tmp_path.rglob("*") if "ledger" not in path.name)
+    code, _, err = ingest(*options)
+    assert code == 2
+    assert "Traceback" not in err
+    assert in_words(err, tmp_path) == documented()[case]
+    after = sorted(path for path in tmp_path.rglob("*") if "ledger" not in path.name)
+    assert after == before  # no half store
+
+
+def test_the_page_has_every_case_and_no_other():
+    assert set(documented()) == set(CASES) | {"a full disk"}
+
+
+def test_a_dry_run_refuses_what_a_real_run_refuses(raw, ingest, tmp_path):
+    run_there(raw)
+    code, out, err = ingest("--dry-run")
+    assert code == 2
+    assert "frame_3.tif,0,1,5" in out.splitlines()
+    assert in_words(err, tmp_path) == documented()["a run that is there"]
+    assert ingest("--dry-run", "--overwrite")[0] == 0
+    several(raw)
+    code, _, err = ingest("--dry-run", store="other.zarr")
+    assert code == 2
+    assert in_words(err, tmp_path) == documented()["several bad files"]
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(raw, ingest, tmp_path):
+    # The system itself refuses to let files grow: no mount and no rights are needed for that.
+    noise = np.random.default_rng(0).integers(0, 65535, (256, 256)).astype(np.uint16)
+    for i in range(COUNT):
+        write(raw / f"frame_{i}.tif", data=noise + i)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        code, _, err = ingest()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 2
+    assert in_words(err, tmp_path) == documented()["a full disk"]
+    assert [path.name for path in tmp_path.glob("*.zarr")] == []
+    assert ingest()[0] == 0  # and with room it works
+
+
+# ---- what is not refused
+
+
+def test_blanks_and_umlauts_in_names_work(raw, ingest, tmp_path):
+    folder = raw.rename(tmp_path / "Messung 3 – Größe")
+    for i in range(COUNT):
+        (folder / f"frame_{i}.tif").rename(folder / f"Bild ü {i}.tif")
+    write_table(folder, range(COUNT), [f"Bild ü {i}.tif" for i in range(COUNT)])
+    code, out, _ = ingest(folder=folder, store="Läufe größer/ein Lauf.zarr")
+    assert code == 0
+    run = Run(tmp_path / "Läufe größer" / "ein Lauf.zarr")
+    assert run.read("source_file")[2] == "Bild ü 2.tif"
+    assert "next: uemdask run '" in out
+
+
+def test_pixels_that_are_not_finite(raw, ingest, tmp_path):
+    for i in range(COUNT):
+        data = image(i, np.float32)
+        if i == 2:
+            data[3, 4], data[5, 6] = np.nan, np.inf
+        if i == 4:
+            data[:20] = np.nan
+        write(raw / f"frame_{i}.tif", data=data)
+    assert ingest()[0] == 0
+    run = Run(tmp_path / "run.zarr")
+    assert run.read("frame_flag").tolist()[2] == ""  # few are mended on reading
+    assert run.read("frame_flag").tolist()[4] == "NaN or infinite: 50% of the pixels"
+    assert np.isnan(run.read("intensity")[2][3, 4])  # as recorded
+
+
+def test_a_delay_twice_is_two_repeats(raw, ingest, tmp_path):
+    write_table(raw, [-10, -5, 0, 0, 5, 10, 15, 20])
+    code, out, _ = ingest()
+    assert code == 0
+    assert "note: 0 ps stand more than once; their images are taken as repeats" in out
+    run = Run(tmp_path / "run.zarr")
+    assert run.read("scan_count").tolist() == [1, 1, 2, 1, 1, 1, 1]
+    assert run.read("source_file")[2] == "frame_2.tif + frame_3.tif"
+
+
+def test_no_frame_before_time_zero_is_a_note(raw, ingest, tmp_path):
+    code, out, _ = ingest("--time-zero", "-10ps")
+    assert code == 0
+    assert "note: no frame before time zero; the mean of all frames will serve" in out
+    assert any(
+        "before time zero" in note for note in Run(tmp_path / "run.zarr").group.attrs["notes"]
+    )
+
+
+def test_a_beam_that_was_off_is_flagged(raw, ingest, tmp_path):
+    quiet = np.random.default_rng(5).poisson(3, SHAPE).astype(np.uint16)
+    write(raw / "frame_3.tif", data=quiet)
+    write(raw / "frame_5.tif", data=np.minimum(image(5) * 2, 350).astype(np.uint16))
+    code, out, _ = ingest()
+    assert code == 0
+    flags = Run(tmp_path / "run.zarr").read("frame_flag").tolist()
+    assert flags[3].startswith("outlier: 0.014 times as bright")
+    assert re.fullmatch(r"saturated: \d+% of the pixels at 350 counts", flags[5])
+    assert [bool(flag) for flag in flags] == [False, False, False, True, False, True, False, False]
+    assert "8 frames, 2 flagged" in out
+
+
+def test_scans_apart_are_a_run_each(raw, ingest, tmp_path):
+    rows = [["file", "delay_ps", "scan"]]
+    rows += [[f"frame_{i}.tif", i % 4, i // 4 + 1] for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    code, out, _ = ingest("--scans", "apart")
+    assert code == 0
+    for scan in (1, 2):
+        run = Run(tmp_path / f"run_scan{scan}.zarr")
+        expected = [image(4 * (scan - 1) + i) for i in range(4)]
+        np.testing.assert_array_equal(run.read("intensity"), expected)
+    assert not (tmp_path / "run.zarr").exists()
+    assert re.fullmatch(
+        r"next: uemdask run \S+run_scan1.zarr \S+run_scan2.zarr", out.splitlines()[-1]
+    )
+    code, _, err = ingest("--scans", "apart")
+    assert code == 2
+    assert "run_scan1.zarr: is there already" in err
+    assert "run_scan2.zarr: is there already" in err

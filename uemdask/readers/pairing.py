@@ -1,0 +1,261 @@
+"""Frames and delays brought together: by file name where the table names files, else in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PureWindowsPath
+
+from uemdask.errors import FaultsError, UemError
+from uemdask.readers.delays import DelayTable, number_scans
+from uemdask.readers.delays.delay_table import DECIMALS
+from uemdask.readers.info import ImageInfo
+from uemdask.readers.raw_files import RawFiles
+
+# Only so many names are listed in a note.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class RawImage:
+    """One recorded image.
+
+    Attributes
+    ----------
+    file, index : Path, int
+        The file, and which image of it.
+    delay : float
+        In ps as the source of delays has it; NaN for an image without one.
+    scan : int
+        Counted from 1.
+    """
+
+    file: Path
+    index: int = 0
+    delay: float = float("nan")
+    scan: int = 1
+
+
+def pair(
+    path: Path, raw: RawFiles, info: ImageInfo, table: DelayTable
+) -> tuple[list[RawImage], list[str]]:
+    """Give every image its delay and scan.
+
+    Parameters
+    ----------
+    path : Path
+        The raw folder or stack, for messages.
+    raw : RawFiles
+        Files of frames in their natural order, or one stack, or one stack for each scan. Rows that
+        name images which are no frames are passed over.
+    info : ImageInfo
+        What one of them is like.
+    table : DelayTable
+        The delays.
+
+    Returns
+    -------
+    images : list of RawImage
+        In the order of the table.
+    notes : list of str
+        What a person should know.
+
+    Raises
+    ------
+    UemError, FaultsError
+        If rows and images do not fit together; all that does not fit is listed.
+    """
+    files = raw.frames
+    if table.files is not None and (len(files) > 1 or info.frames == 1):
+        return _by_name(path, raw, table)
+    if info.frames == 1:
+        places = [(file, 0) for file in files]
+    else:
+        places = [(file, index) for file in files for index in range(info.frames)]
+    delays, scans = table.delays, table.scans
+    if len(files) > 1 and info.frames > 1 and len(delays) == info.frames and scans is None:
+        scans = tuple(number + 1 for number in range(len(files)) for _ in delays)
+        delays *= len(files)
+    if len(delays) != len(places):
+        raise UemError(
+            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}; "
+            f"give one delay per frame"
+        )
+    numbers = number_scans(delays, scans)
+    images = [
+        RawImage(file, index, delay, scan)
+        for (file, index), delay, scan in zip(places, delays, numbers, strict=True)
+    ]
+    return images, _doubled(images, told=scans is not None)
+
+
+def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImage], list[str]]:
+    files, names = raw.frames, table.files or ()
+    found = _Names(path, files)
+    special = _Names(path, (*raw.dark, *raw.pump_off))
+    scans: Sequence[int | None] | None = table.scans
+    if scans is None and len(raw.scan_folders) > 1:
+        scans = [_folder_number(raw.scan_folders, found.get(name)) for name in names]
+    numbers = number_scans(table.delays, scans)
+    images: list[RawImage] = []
+    gone: list[RawImage] = []
+    for name, delay, scan in zip(names, table.delays, numbers, strict=True):
+        file = found.get(name)
+        if file is not None:
+            images.append(RawImage(file, 0, delay, scan))
+        elif special.get(name) is None:
+            gone.append(RawImage(Path(name), 0, delay, scan))
+    # What one scan lacks another may have; a delay that is lost altogether may be a bad copy.
+    there = {round(image.delay, DECIMALS) for image in images}
+    faults = [
+        f"{str(image.file)!r}: named in the table but not in {path}; copy it there"
+        for image in gone
+        if round(image.delay, DECIMALS) not in there
+    ]
+    counts = Counter(image.file for image in images)
+    faults += [
+        f"{file.name}: stands {count} times in the table; keep one row"
+        for file, count in counts.items()
+        if count > 1
+    ]
+    faults += [
+        f"{file.name}: has no delay in the table; add a row" for file in files if file not in counts
+    ]
+    if faults:
+        raise FaultsError(table.source, faults)
+    notes = _doubled(images, told=scans is not None)
+    if gone:
+        named = ", ".join(image.file.name for image in gone[:_NAMED])
+        more = ", ..." if len(gone) > _NAMED else ""
+        notes.append(
+            f"{len(gone)} images that {Path(table.source).name} names are not there "
+            f"({named}{more}); the other scans stand for them"
+        )
+    return images, notes
+
+
+def _folder_number(folders: Sequence[Path], file: Path | None) -> int | None:
+    return folders.index(file.parent) + 1 if file is not None else None
+
+
+class _Names:
+    """Files by the names that a table may use for them."""
+
+    def __init__(self, folder: Path, files: Sequence[Path]) -> None:
+        self._exact: dict[str, Path] = {}
+        counts = Counter(file.name for file in files)
+        for file in files:
+            self._exact[file.as_posix()] = file
+            if file.is_relative_to(folder):
+                self._exact[file.relative_to(folder).as_posix()] = file
+            if counts[file.name] == 1:
+                self._exact[file.name] = file
+
+    def get(self, name: str) -> Path | None:
+        path = PureWindowsPath(name)  # splits at / and at \
+        return self._exact.get(path.as_posix()) or self._exact.get(path.name)
+
+
+def _doubled(images: Sequence[RawImage], *, told: bool) -> list[str]:
+    """Say which delays are taken as repeats though nothing calls them scans."""
+    key = (
+        (lambda i: (round(i.delay, DECIMALS), i.scan))
+        if told
+        else (lambda i: round(i.delay, DECIMALS))
+    )
+    counts = Counter(key(image) for image in images)
+    delays = sorted({k[0] if isinstance(k, tuple) else k for k, n in counts.items() if n > 1})
+    if not delays or (not told and min(counts.values()) > 1):
+        return []  # all delays come again: those are scans
+    named = ", ".join(f"{delay:g}" for delay in delays[:_NAMED])
+    more = ", ..." if len(delays) > _NAMED else ""
+    within = " within a scan" if told else ""
+    return [f"{named}{more} ps stand more than once{within}; their images are taken as repeats"]
+
+
+def ambiguous(path: Path, files: Sequence[Path], table: DelayTable) -> bool:
+    """Return whether rows name images by names that several folders have."""
+    names = _Names(path, files)
+    several = Counter(file.name for file in files)
+    return any(
+        names.get(name) is None and several[PureWindowsPath(name).name] > 1
+        for name in table.files or ()
+    )
+
+
+def joined(tables: Sequence[DelayTable], files: Sequence[Sequence[Path]]) -> DelayTable:
+    """Return one table of several folders' tables, each a scan (or more) of its own."""
+    delays: list[float] = []
+    names: list[str] = []
+    scans: list[int] = []
+    before = 0
+    for table, frames in zip(tables, files, strict=True):
+        here = _Names(frames[0].parent, frames)
+        own = table.files or [frame.name for frame in frames]
+        if len(own) != len(table.delays):
+            raise UemError(
+                f"{table.source}: {len(table.delays)} delays for {len(own)} frames in "
+                f"{frames[0].parent}; give one delay per frame"
+            )
+        delays += table.delays
+        names += [(here.get(name) or frames[0].parent / name).as_posix() for name in own]
+        numbers = number_scans(table.delays, table.scans)
+        scans += [before + number for number in numbers]
+        before += max(numbers, default=0)
+    return DelayTable(
+        delays=tuple(delays),
+        files=tuple(names),
+        scans=tuple(scans),
+        source=tables[0].source,
+        notes=tuple(note for table in tables for note in table.notes),
+    )
+
+
+def one_scan(path: Path, images: Sequence[RawImage], scan: int | None) -> list[RawImage]:
+    """Return the images of one scan, or of all.
+
+    Raises
+    ------
+    UemError
+        If there is no such scan.
+    """
+    if scan is None:
+        return list(images)
+    chosen = [replace(image, scan=scan) for image in images if image.scan == scan]
+    if not chosen:
+        there = ", ".join(map(str, sorted({image.scan for image in images})))
+        raise UemError(f"{path}: has no scan {scan}; there are {there}")
+    return chosen
+
+
+def repeats_of(images: Sequence[RawImage]) -> list[tuple[RawImage, ...]]:
+    """Return the images of each delay, delays rising, repeats in the order of their scans."""
+    by_delay: dict[float, list[RawImage]] = {}
+    for image in images:
+        by_delay.setdefault(round(image.delay, DECIMALS) + 0.0, []).append(image)
+    return [
+        tuple(sorted(by_delay[delay], key=lambda image: image.scan)) for delay in sorted(by_delay)
+    ]
+
+
+def scan_notes(repeats: Sequence[Sequence[RawImage]], *, averaged: bool) -> list[str]:
+    """Say how many scans there are, and which delays some of them lack."""
+    scans = sorted({image.scan for images in repeats for image in images})
+    if len(scans) < 2:
+        return []
+    how = "averaged" if averaged else "kept apart"
+    notes = [f"{len(scans)} scans of {len(repeats)} delays are {how}"]
+    lacking = [
+        (images[0].delay, len({image.scan for image in images}))
+        for images in repeats
+        if len({image.scan for image in images}) < len(scans)
+    ]
+    if lacking:
+        named = ", ".join(f"{delay:g} ps: {n}" for delay, n in lacking[:_NAMED])
+        more = ", ..." if len(lacking) > _NAMED else ""
+        notes.append(
+            f"{len(lacking)} delays are not in all {len(scans)} scans ({named}{more}); "
+            f"the average is of those that are there"
+        )
+    return notes

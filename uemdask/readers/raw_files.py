@@ -1,0 +1,137 @@
+"""Which files of a raw folder are frames, and which are dark images or taken without the pump."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from uemdask.errors import UemError
+from uemdask.readers.delays import capture_images
+from uemdask.readers.images import is_image
+from uemdask.readers.natural_order import natural_order
+
+# Words stand alone between digits, signs and the ends: 'darkfield' is no dark image, nor is
+# 'dark field'.
+_DARK = re.compile(
+    r"(?<![^\W\d_])(?:darks?|darkframes?|backgrounds?|bkg|bgd)(?![^\W\d_])(?![\W_]*field)",
+    re.IGNORECASE,
+)
+_PUMP_OFF = re.compile(
+    r"(?<![^\W\d_])(?:(?:pump|laser)[\W_]?off|no[\W_]?pump|unpumped|probe[\W_]?only)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class RawFiles:
+    """The image files of an acquisition, each in the natural order of names.
+
+    Attributes
+    ----------
+    frames, dark, pump_off : tuple of Path
+        Those with a delay; those without the beam; those without the pump.
+    scan_folders : tuple of Path
+        Folders that hold the frames of one scan each, in order; empty where the raw folder holds
+        the frames itself.
+    """
+
+    frames: tuple[Path, ...]
+    dark: tuple[Path, ...] = ()
+    pump_off: tuple[Path, ...] = ()
+    scan_folders: tuple[Path, ...] = ()
+
+
+def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = None) -> RawFiles:
+    """Find the images of a raw folder, or of a stack.
+
+    A folder holds its frames itself, as an in-situ capture (``Hour_00 ...``), or in folders inside
+    it, one for each scan. Files and folders
+    are dark images or taken without the pump if their names say so (``dark``, ``background``;
+    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them.
+
+    Parameters
+    ----------
+    path : Path
+        The folder or stack.
+    dark, pump_off : str, optional
+        A file or folder, or a pattern such as ``"off_*.tif"``, in the raw folder or elsewhere; wins
+        over names.
+
+    Raises
+    ------
+    UemError
+        If there are no images, or none where `dark` or `pump_off` says.
+    """
+    if path.is_file() or is_image(path):
+        return RawFiles((path,), _named(path.parent, dark, "dark"))
+    if not path.is_dir():
+        raise UemError(f"{path}: no such folder or file; check the name")
+    found = images_in(path) or capture_images(path)
+    inner = [
+        folder
+        for folder in sorted(path.iterdir(), key=natural_order)
+        if folder.is_dir() and not folder.name.startswith(".") and not is_image(folder)
+    ]
+    special = [
+        image
+        for folder in inner
+        if _DARK.search(folder.name) or _PUMP_OFF.search(folder.name)
+        for image in images_in(folder)
+    ]
+    scans = found or [image for folder in inner for image in images_in(folder)]
+    everything = list(dict.fromkeys([*scans, *special]))
+    darks = _named(path, dark, "dark") or _told(path, everything, _DARK)
+    without_pump = _named(path, pump_off, "pump-off") or tuple(
+        image for image in _told(path, everything, _PUMP_OFF) if image not in darks
+    )
+    aside = {file.resolve() for file in (*darks, *without_pump)}
+    frames = tuple(image for image in everything if image.resolve() not in aside)
+    if not frames:
+        raise UemError(f"{path}: holds no image files that can be read; name the raw folder")
+    folders = () if found else tuple(dict.fromkeys(file.parent for file in frames))
+    return RawFiles(frames, darks, without_pump, folders)
+
+
+def images_in(folder: Path) -> list[Path]:
+    """Return the images that lie in a folder, in the natural order of names."""
+    try:
+        found = [file for file in folder.iterdir() if is_image(file)]
+    except OSError as error:
+        raise UemError(
+            f"{folder}: cannot be listed ({error.strerror}); check its rights"
+        ) from error
+    return sorted(found, key=natural_order)
+
+
+def _told(path: Path, images: Sequence[Path], word: re.Pattern[str]) -> tuple[Path, ...]:
+    """Return the images whose own name or folder holds a word, unless most do."""
+    told = [
+        image
+        for image in images
+        if word.search(image.stem) or (image.parent != path and word.search(image.parent.name))
+    ]
+    return tuple(told) if 2 * len(told) < len(images) else ()
+
+
+def _named(folder: Path, given: str | None, what: str) -> tuple[Path, ...]:
+    """Return the images that a file, a folder or a pattern names."""
+    if given is None:
+        return ()
+    place = folder / given  # an absolute path stays as it is
+    if place.exists() and (place.is_file() or is_image(place)):
+        return (place,)
+    if place.is_dir():
+        found = images_in(place)
+    else:
+        parent, pattern = (
+            (place.parent, place.name) if Path(given).is_absolute() else (folder, given)
+        )
+        try:
+            found = sorted((f for f in parent.glob(pattern) if is_image(f)), key=natural_order)
+        except (ValueError, NotImplementedError, OSError):
+            found = []
+    if not found:
+        raise UemError(f"{given}: names no {what} images in {folder}; check the path")
+    return tuple(found)
