@@ -235,7 +235,7 @@ def test_an_error_for_people_is_passed_on_and_the_others_are_ended(tmp_path, act
 
 
 def test_the_end_of_the_log_is_told_of_a_process_that_broke_down(tmp_path, acting):
-    acting("exit(0)", "raise MemoryError('no room for 3 GiB')")
+    acting("import time; time.sleep(600)", "raise MemoryError('no room for 3 GiB')")
     with pytest.raises(RuntimeError, match=r"process 2 of 2.*exit code 1[^$]*no room for 3 GiB"):
         train_on(job(2), tmp_path / "shared", silent)
 

@@ -106,6 +106,8 @@ def _run(folder: Path, count: int, report: _Report) -> dict[str, Any]:
             ear.start()
         patience = None
         while any(process.poll() is None for process in processes):
+            if processes[0].poll() == 0:
+                break  # it has written the network; the others only wait to be ended
             if patience is None and any(process.poll() for process in processes):
                 patience = time.monotonic() + _LAST_WORDS
             if patience is not None and time.monotonic() > patience:
@@ -118,11 +120,11 @@ def _run(folder: Path, count: int, report: _Report) -> dict[str, Any]:
             ear.join()
         while not said.empty():
             hear()
+    if ending:
+        return ending
     if errors:
         raise UemError(errors[min(errors)])
-    if any(codes):
-        raise RuntimeError(_why(folder, codes))
-    return ending
+    raise RuntimeError(_why(folder, codes))
 
 
 def _start(folder: Path, rank: int, meeting: Path) -> subprocess.Popen[bytes]:

@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import threading
+import traceback
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,25 +19,26 @@ import torch
 from uemdask.errors import UemError
 from uemdask.network.checkpoint import save_model
 from uemdask.network.job import do_job, read_job
-from uemdask.network.ranks import joined
+from uemdask.network.ranks import join
 
 
 def main(folder: Path, rank: int, meeting: Path) -> int:
     """Take part in a training, and return the exit code."""
     said = _own_output()
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    parent = threading.Thread(target=_end_with_parent, daemon=True)
+    parent.start()
     try:
         job = read_job(folder)
         torch.set_num_threads(job.threads)
         device = job.devices[rank]
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        with joined(rank, len(job.devices), meeting=meeting, device=device):
-            result = do_job(job, device, lambda entry: _say(said, {"entry": entry}))
-        if rank == 0:
-            save_model(folder / "model.pt", result.model)
-            ending = {"history": result.history, "step": result.step}
-            _say(said, {"ending": ending})
+        join(rank, len(job.devices), meeting=meeting, device=device)
+        result = do_job(job, device, lambda entry: _say(said, {"entry": entry}))
+        if rank > 0:
+            parent.join()  # the first is still at work, and may take a lost connection amiss
+        save_model(folder / "model.pt", result.model)
+        _say(said, {"ending": {"history": result.history, "step": result.step}})
     except UemError as error:
         _say(said, {"error": str(error)})
         return 1
@@ -62,4 +64,10 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])))
+    code = 1
+    try:
+        code = main(Path(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]))
+    except Exception:
+        traceback.print_exc()
+    # Not the usual way out: threads of PyTorch that are still there can abort it.
+    os._exit(code)

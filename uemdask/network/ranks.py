@@ -7,8 +7,7 @@ gradient is that of the whole batch and all processes take the same step.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -88,18 +87,16 @@ class Ranks:
         return Share(begin, end, total) if begin < end else Share(0, 1, total, idle=True)
 
 
-_ALONE = Ranks()
-_here = _ALONE
+_here = Ranks()
 
 
 def ranks() -> Ranks:
-    """Return the processes that train with this one; it alone unless it has `joined` some."""
+    """Return the processes that train with this one; it alone unless it did `join` some."""
     return _here
 
 
-@contextmanager
-def joined(rank: int, size: int, *, meeting: Path, device: torch.device) -> Iterator[None]:
-    """Train together with other processes of this machine.
+def join(rank: int, size: int, *, meeting: Path, device: torch.device) -> None:
+    """Train together with other processes of this machine, until this one ends.
 
     Parameters
     ----------
@@ -111,21 +108,15 @@ def joined(rank: int, size: int, *, meeting: Path, device: torch.device) -> Iter
         Of this process; GPUs talk by NCCL, CPUs by Gloo.
     """
     global _here
-    store = distributed.FileStore(str(meeting), size)
     distributed.init_process_group(
         "nccl" if device.type == "cuda" else "gloo",
-        store=store,
+        store=distributed.FileStore(str(meeting), size),
         rank=rank,
         world_size=size,
         timeout=_PATIENCE,
         device_id=device if device.type == "cuda" else None,
     )
     _here = Ranks(rank, size)
-    try:
-        yield
-    finally:
-        _here = _ALONE
-        distributed.destroy_process_group()
 
 
 def total(part: torch.Tensor) -> torch.Tensor:
