@@ -79,4 +79,4 @@ def test_a_second_harmonic_that_coarse_steps_turn_round_is_taken_out(processed, 
         "aliased" if wanted == "auto" else "none"
     )
     found = error(run, harmonic)
-    assert found < 0.025 if wanted == "auto" else found > 0.03
+    assert found < 0.018 if wanted == "auto" else found > 0.02
