@@ -26,6 +26,7 @@ from uemdask.cube.contract import (
     validate,
     variables_of,
 )
+from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError, telling_of_room
 from uemdask.version import __version__
@@ -195,11 +196,11 @@ class Run:
         shape = tuple(part.stop - part.start for part in index)
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
-        if name in _FAST_VARIABLES:
-            # They have no empty chunks; looking for some would cost as much as the compression.
-            array = array.with_config({"write_empty_chunks": True})
         with telling_of_room(self.path):
-            array[index] = data
+            if name in _FAST_VARIABLES and can_write(array):
+                write_units(array, index, np.asarray(data))
+            else:
+                array[index] = data
 
     def put(self, name: str, data: Any, sizes: Mapping[str, int]) -> None:
         """Create a variable and write all of it."""

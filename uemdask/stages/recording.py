@@ -26,7 +26,7 @@ _SHARE = 0.01
 _LEAST_LIMIT = 200
 #: Edge in px of the blocks over which the contrast of a frame is taken, above most of its noise.
 _BLOCK = 8
-#: Pixels beyond which only some are looked at for saturation.
+#: Pixels beyond which only some are looked at for saturation, brightness and contrast.
 _MANY = 2**20
 
 
@@ -179,11 +179,12 @@ def fault_of(image: np.ndarray) -> str:
 
 
 def _statistics(frame: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of a frame over blocks."""
+    """Return mean and standard deviation of a frame over blocks; of large ones over some bands."""
+    height, width = frame.shape
+    if height >= _BLOCK:
+        bands = frame[: height // _BLOCK * _BLOCK].reshape(-1, _BLOCK, width)
+        frame = bands[:: max(1, frame.size // _MANY)].reshape(-1, width)
+    frame = np.nan_to_num(frame.astype(np.float32), posinf=0.0, neginf=0.0)
     height, width = (max(1, edge // _BLOCK) for edge in frame.shape)
-    if frame.dtype.kind == "f":
-        frame = np.nan_to_num(frame, posinf=0.0, neginf=0.0)
-    if frame.dtype not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
-        frame = frame.astype(np.float32)  # OpenCV knows no others
     blocks = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
     return float(blocks.mean()), float(blocks.std(dtype=np.float64))
