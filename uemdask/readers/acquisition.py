@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import FaultsError, UemError
+from uemdask.metadata import check_metadata, from_vendor
 from uemdask.readers.delays import DelayTable, find_delays
 from uemdask.readers.images import describe_image, is_image
 from uemdask.readers.info import ImageInfo
@@ -152,11 +153,15 @@ def inspect_raw(
         If something is missing, damaged or does not fit; all faults found are listed.
     """
     path = Path(path)
-    known = _read_metadata(path) | (metadata or {})
+    given = _read_metadata(path) | (metadata or {})
+    # Which images are special is not known of the acquisition, but how to read it.
+    special = {key: given.pop(key, None) for key in ("dark", "pump_off")}
+    where = f"{path}: metadata" if metadata else str(raw_folder(path) / _METADATA_NAME)
+    known, notes = check_metadata(given, where)
     files = raw_files(
         path,
-        dark=_text(dark, known.pop("dark", None)),
-        pump_off=_text(pump_off, known.pop("pump_off", None)),
+        dark=_text(dark, special["dark"]),
+        pump_off=_text(pump_off, special["pump_off"]),
     )
     infos = _look_at(path, files, dataset, every_file)
     info = infos[files.frames[0]]
@@ -165,8 +170,8 @@ def inspect_raw(
         return (infos.get(file) or describe_image(file, dataset)).vendor
 
     table = _delays(path, files, delays, tags)
-    images, notes = pair(path, files, info, table)
-    all_notes = [*table.notes, *notes]
+    images, pairing_notes = pair(path, files, info, table)
+    all_notes = [*table.notes, *pairing_notes, *notes]
     repeats = repeats_of(one_scan(path, images, scan))
     zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
     known["time_zero"] = f"{zero:g} ps"
@@ -189,7 +194,11 @@ def inspect_raw(
         pump_off=files.pump_off,
         dataset=dataset,
         source=table.source,
-        metadata={k: v for k, v in known.items() if k != "pixel_size"},
+        metadata={
+            key: value
+            for key, value in (from_vendor(info.vendor) | known).items()
+            if key != "pixel_size"
+        },
         vendor=info.vendor,
         notes=list(dict.fromkeys(all_notes)),
     )
