@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import settings
 
-from uemdask.execution import Cluster, Driver
+from uemdask.execution import Capacity, Cluster, Driver
 
 # Shared machines are slow at times; that is no fault of the code.
 settings.register_profile("uemdask", deadline=None)
@@ -60,8 +60,8 @@ class InProcess:
 def _drive(plan, before=lambda stage, region: None, **options):
     client = InProcess(before)
     # The driver keeps two tasks a slot in flight: one at a time, so that all is in order.
-    cluster = Cluster(client=client, dashboard="", slots=0.5, gpu=False, training_threads=1)
-    outcome = Driver(plan, cluster, **options).run()
+    cluster = Cluster(client=client, dashboard="", cpu=Capacity(slots=0.5))
+    outcome = Driver(plan, cluster, **{"back_off": 0.0} | options).run()
     return SimpleNamespace(outcome=outcome, tasks=client.tasks, stages=client.stages)
 
 

@@ -15,6 +15,7 @@ import torch
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
+from uemdask.execution.cluster import say_that_it_begins
 from uemdask.stages import STAGE_BY_NAME
 from uemdask.stages.train import Start, TrainParameters, train_model
 
@@ -43,6 +44,7 @@ def run_task(
         If the stage has been begun anew since; then this task is one of a driver that is gone.
     """
     begun = time.perf_counter()
+    say_that_it_begins()
     _prepare(1)
     run, found = Run(store), STAGE_BY_NAME[stage]
     if run.identity(stage) != made:
@@ -67,6 +69,7 @@ def train_task(
 ) -> dict[str, Any]:
     """Train one model on the labelled runs in `stores`; a checkpoint beside it is taken up."""
     begun = time.perf_counter()
+    say_that_it_begins()
     _prepare(threads)
     receipt = train_model(
         [Run(store) for store in stores],
