@@ -18,6 +18,7 @@ from uemdask.execution.cluster import (
     ExistingProfile,
     LocalProfile,
     allocation_script,
+    check_cluster,
     open_cluster,
     read_profile,
 )
@@ -44,6 +45,7 @@ __all__ = [
     "Silence",
     "allocation_script",
     "campaign_status",
+    "check_cluster",
     "merge_settings",
     "open_cluster",
     "plan_campaign",

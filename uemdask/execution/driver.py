@@ -31,6 +31,7 @@ from uemdask.execution.course import (
 from uemdask.execution.flights import Flight, Flights
 from uemdask.execution.ledger import Ledger, sole_driver
 from uemdask.execution.progress import Listener, Silence
+from uemdask.execution.requirements import check_requirements
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages import digest_of
 from uemdask.stages.train import TrainParameters, history_path, use_model
@@ -113,6 +114,7 @@ class Driver:
         self._plan = plan
         self._cluster = cluster
         self._listener: Listener = listener or Silence()
+        self._only = only
         self._outcome = Outcome()
         self._flights: Flights[_Active] = Flights(cluster)
         self._back_off = back_off
@@ -127,13 +129,15 @@ class Driver:
         Raises
         ------
         UemError
-            If another driver is at work on one of the runs, or the cluster gives no workers.
+            If another driver is at work on one of the runs, the cluster gives no workers, or
+            memory or disk are too small for certain.
         """
         with ExitStack() as stack:
             for active in self._runs:
                 stack.enter_context(sole_driver(active.planned.store))
+            warnings = check_requirements(self._plan, self._cluster, self._only)
             self._listener.cluster_is_up(self._cluster.dashboard, int(self._cluster.slots))
-            for hint in self._cluster.hints:
+            for hint in (*self._cluster.hints, *warnings):
                 self._listener.notice(hint)
             for active in self._runs:
                 self._advance(active)

@@ -121,7 +121,8 @@ class Flights(Generic[_Run]):
         """
         overseer = self.cluster.overseer
         if overseer is not None and (faults := overseer.faults()):
-            raise UemError("\n".join(faults))
+            hint = "'uemdask cluster check PROFILE' helps to find the cause"
+            raise UemError("\n".join([*faults.values(), hint]))
         self._judge_memory()
         try:
             yield self._land(self._ended.get(timeout=timeout))

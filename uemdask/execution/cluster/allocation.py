@@ -87,7 +87,7 @@ class Allocation:
         ]
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
-        self._faults: list[str] = []
+        self._faults: dict[str, str] = {}
         self._news: deque[str] = deque()
 
     def start(self) -> None:
@@ -108,9 +108,9 @@ class Allocation:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     node.process.wait(timeout=20)
 
-    def faults(self) -> list[str]:
-        """Return which nodes of the job have no workers and will have none."""
-        return list(self._faults)
+    def faults(self) -> dict[str, str]:
+        """Return by pool which node of the job has no workers and will have none."""
+        return dict(self._faults)
 
     def news(self) -> list[str]:
         """Return what happened since the last call, one sentence each."""
@@ -137,7 +137,9 @@ class Allocation:
                     self._news.append(f"{text}; they are started again")
                     self._launch(node)
                     continue
-                self._faults.append(f"{text} for the {_ATTEMPTS}rd time; {log} ends:\n{said}")
+                self._faults[node.pool.name] = (
+                    f"{text}, {_ATTEMPTS} times by now; {log} ends:\n{said}"
+                )
 
     def _log(self, node: _Node) -> Path:
         return self._logs / f"{node.pool.name}-{node.host}.log"

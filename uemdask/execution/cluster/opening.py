@@ -58,8 +58,8 @@ _TELL = ("distributed.nanny", "distributed.nanny.memory", "distributed.comm.tcp"
 class Overseer(Protocol):
     """Looks after workers that come and go."""
 
-    def faults(self) -> list[str]:
-        """Return why there can be no worker, one text for each pool."""
+    def faults(self) -> dict[str, str]:
+        """Return by pool why it can have no worker."""
 
     def news(self) -> list[str]:
         """Return what happened since the last call, one sentence each."""

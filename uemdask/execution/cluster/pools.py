@@ -96,9 +96,9 @@ class Pools:
 
     # ---- for the driver, from its own thread
 
-    def faults(self) -> list[str]:
-        """Return why pools cannot give a worker, one sentence and a log for each."""
-        return [pool.fault for pool in self._pools.values() if pool.fault]
+    def faults(self) -> dict[str, str]:
+        """Return by pool why it cannot give a worker, a sentence and the end of a log."""
+        return {name: pool.fault for name, pool in self._pools.items() if pool.fault}
 
     def news(self) -> list[str]:
         """Return what happened since the last call, one sentence each."""
@@ -264,9 +264,10 @@ class Pools:
         # What was wrong may pass, such as a limit on jobs; do not hammer the batch system.
         pool.rest_until = time.monotonic() + min(self._profile.poll * 2 ** (count - 1), 120.0)
         if count >= self._profile.start_attempts and not pool.jobs:
+            tries = "one try" if count == 1 else f"{count} tries"
             pool.fault = (
-                f"pool '{pool.profile.name}': no worker could be started in {count} tries. "
-                f"The last: {message}\n'uemdask cluster check PROFILE' looks for the cause"
+                f"pool '{pool.profile.name}': no worker could be started in {tries}. "
+                f"The last: {message}"
             )
         else:
             self._news.append(f"pool '{pool.profile.name}': {message}")

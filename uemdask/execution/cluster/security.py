@@ -30,13 +30,14 @@ def session_keys(folder: Path) -> Iterator[Security]:
             with open(descriptor, "w", encoding="ascii") as file:
                 file.write(getattr(made, f"tls_{kind}"))
             written[kind] = str(path)
-        yield security_from(
-            TlsFiles(
-                ca=written["ca_file"],
-                certificate=written["client_cert"],
-                key=written["client_key"],
-            )
+        files = TlsFiles.model_validate(
+            {
+                "ca": written["ca_file"],
+                "certificate": written["client_cert"],
+                "key": written["client_key"],
+            }
         )
+        yield security_from(files)
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
