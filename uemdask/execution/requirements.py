@@ -70,7 +70,8 @@ def check_requirements(plan: Plan, cluster: Cluster, only: Sequence[str] = ()) -
         If a task needs more memory than a worker has, or the results more disk than is free.
     """
     wanted = [(planned, sizes) for planned in plan.runs if (sizes := _sizes(planned))]
-    faults, warnings = [], []
+    faults: list[str] = []
+    warnings: list[str] = []
     for text, surely in _of_memory(wanted, cluster, only):
         (faults if surely else warnings).append(text)
     faults += _of_disk(wanted)

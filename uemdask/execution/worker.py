@@ -15,7 +15,7 @@ import torch
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
-from uemdask.execution.cluster import say_that_it_begins
+from uemdask.execution.cluster import name_of_worker, say_that_it_begins
 from uemdask.stages import STAGE_BY_NAME
 from uemdask.stages.train import Start, TrainParameters, train_model
 
@@ -55,7 +55,7 @@ def run_task(
     return {
         "receipt": receipt,
         "seconds": round(time.perf_counter() - begun, 3),
-        "worker": f"{socket.gethostname()}:{os.getpid()}",
+        "worker": _where(),
     }
 
 
@@ -78,7 +78,12 @@ def train_task(
         start=start,
         digest=digest,
     )
-    return receipt | {"seconds": round(time.perf_counter() - begun, 3)}
+    return receipt | {"seconds": round(time.perf_counter() - begun, 3), "worker": _where()}
+
+
+def _where() -> str:
+    """Return the name of this worker, such as ``gpu.0`` in the pool gpu, its host and process."""
+    return f"{name_of_worker()} on {socket.gethostname()}:{os.getpid()}"
 
 
 def _prepare(threads: int) -> None:

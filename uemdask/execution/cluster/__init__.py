@@ -2,7 +2,7 @@
 
 from uemdask.execution.cluster.allocation import allocation_script
 from uemdask.execution.cluster.check import check_cluster
-from uemdask.execution.cluster.losses import OverMemory, say_that_it_begins
+from uemdask.execution.cluster.losses import name_of_worker, say_that_it_begins
 from uemdask.execution.cluster.opening import Capacity, Cluster, open_cluster
 from uemdask.execution.cluster.profile import (
     BatchProfile,
@@ -19,9 +19,9 @@ __all__ = [
     "ClusterProfile",
     "ExistingProfile",
     "LocalProfile",
-    "OverMemory",
     "allocation_script",
     "check_cluster",
+    "name_of_worker",
     "open_cluster",
     "read_profile",
     "say_that_it_begins",

@@ -40,6 +40,14 @@ def say_that_it_begins() -> None:
     worker.log_event(_BEGINS, {"worker": worker.address, "key": worker.get_current_task()})
 
 
+def name_of_worker() -> str:
+    """Return the name of the Dask worker that this runs on; ``driver`` elsewhere."""
+    try:
+        return str(get_worker().name)
+    except ValueError:
+        return "driver"
+
+
 class Losses:
     """Listens to a scheduler for lost workers.
 
