@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections import Counter
 from pathlib import Path
 
 import psutil
 import pytest
 
-from uemdask.cube import Run
+from uemdask.execution import open_cluster, read_profile
 from uemdask.execution.ledger import ledger_path, read_lines
 
 
@@ -65,27 +66,34 @@ def test_a_worker_is_killed(slurm, work, receipts, undisturbed, until, finish):
     undisturbed(store)
 
 
-def test_training_outlives_the_walltime_of_its_job(slurm, work, finish):
-    # More than a minute of training, in jobs of a minute.
-    slow = {
-        "label": {"methods": ["dis"], "base": False},
-        "flow": {"views": 1},
-        "train": {
-            "exact_share": 0.0,
-            "adapt": {"steps": 1500, "finetune_steps": 0},
-            "training": {"crop": 48, "batch": 4, "checkpoint_every": 1.0},
-        },
-    }
-    here = work("run0", parameters=slow, walltime="00:01:00")
+def test_a_job_reaches_its_walltime(slurm, work, undisturbed, until, finish):
+    here = work("run0", walltime="00:01:00")
     before = len(slurm.ended())
-    said = finish(here.start(), limit=500)
+    process = here.start()
+    models = here.folder / "results" / "models"
+    until(lambda: list(models.glob("*.history.jsonl")) and worker_processes("gpu"))
+    # It hangs, so that it cannot retire in time, until Slurm ends its job.
+    worker_processes("gpu")[0].send_signal(signal.SIGSTOP)
+    said = finish(process)
+    assert "has ended (TIMEOUT" in said
     assert "Traceback" not in said
-    jobs = [job for job in slurm.ended()[before:] if job.name == "uemdask-gpu"]
-    assert len(jobs) >= 2
-    record = Run(here.store("run0")).stage("train")["results"]
-    assert record["seconds"] < 60  # the last job did a part of it only
-    history = here.folder / "results" / "models" / "run0.history.jsonl"
-    assert history.exists()
+    states = [job.state for job in slurm.ended()[before:] if job.name == "uemdask-gpu"]
+    assert states[0] == "TIMEOUT"
+    undisturbed(here.store("run0"))
+
+
+def test_workers_retire_before_the_walltime(slurm, work, until, monkeypatch):
+    here = work("run0", walltime="00:01:00")
+    monkeypatch.chdir(here.folder)
+    before = len(slurm.ended())
+    with open_cluster(read_profile(here.folder / "profile.yaml")) as cluster:
+        tasks = [
+            cluster.client.submit(time.sleep, 1, pure=False, resources={"CPU": 1})
+            for _ in range(100)
+        ]
+        until(lambda: len(slurm.ended()) > before, limit=90)
+        assert slurm.ended()[before].state == "COMPLETED"  # not TIMEOUT
+        cluster.client.cancel(tasks)
 
 
 def test_the_driver_is_killed(slurm, work, receipts, undisturbed, until, uemdask):

@@ -20,7 +20,6 @@ from distributed import Security
 
 from uemdask.errors import UemError
 from uemdask.execution.cluster.batch import SHEBANG, BatchSystem, asks_for_gpus, chunk_of
-from uemdask.execution.cluster.environment import exports
 from uemdask.execution.cluster.profile import BatchProfile, Pool
 
 #: How often the workers of a node are started, at most.
@@ -186,7 +185,7 @@ def allocation_script(profile: BatchProfile, command: Sequence[str]) -> str:
     lines += (_slurm_head if profile.kind == "slurm" else _pbs_head)(profile)
     if profile.kind == "pbs":
         lines.append('cd "$PBS_O_WORKDIR"')
-    lines += [*exports(), *profile.prologue, shlex.join(command)]
+    lines += [*profile.prologue, shlex.join(command)]
     return "\n".join(lines) + "\n"
 
 

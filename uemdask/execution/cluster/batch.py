@@ -23,12 +23,12 @@ from uemdask.execution.cluster.profile import BatchProfile, Pool, seconds_of
 SHEBANG = "#!/bin/bash -l"
 # The profile alone says how jobs look, not what another project left in ~/.config/dask.
 _CONFIG = "uemdask"
-_NOTHING_BY_DEFAULT: dict[str, Any] = {
-    "shebang": SHEBANG,
-    "worker-command": "distributed.cli.dask_worker",
-} | dict.fromkeys(
-    ("account", "env-extra", "extra", "header-skip", "job-extra", "job-mem", "project", "queue")
-)
+_NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
+    (
+        *("account", "env-extra", "extra", "header-skip", "interface", "job-extra", "job-mem"),
+        *("project", "queue"),
+    )
+) | {"shebang": SHEBANG, "worker-command": "distributed.cli.dask_worker"}
 #: Of the end of a log that is shown, lines.
 _TAIL = 15
 # How long a worker looks for its scheduler before it gives its job back, s.
@@ -87,7 +87,7 @@ class BatchSystem:
             "job_name": f"uemdask-{pool.name}",
             "job_extra_directives": [*profile.directives, *pool.directives],
             "job_directives_skip": profile.skip_directives,
-            "job_script_prologue": [*exports(), *profile.prologue],
+            "job_script_prologue": [*exports(pool.gpus > 0), *profile.prologue],
             "python": profile.python,
             "interface": profile.interface,
             "local_directory": f'"{profile.scratch}"',
@@ -232,8 +232,6 @@ def worker_arguments(pool: Pool, walltime: int | None) -> list[str]:
     task moves and does not count as one that kills workers. None: they stay.
     """
     arguments = ["--no-dashboard", "--resources", f"{pool.resource}=1"]
-    if pool.gpus:
-        arguments += ["--preload", "uemdask.execution.cluster.own_gpu"]
     if walltime is not None:
         margin = min(120, walltime // 5)
         arguments += [

@@ -38,10 +38,16 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def exports() -> list[str]:
-    """Return the lines of a job script that give its workers the same settings."""
+def exports(gpu: bool = False) -> list[str]:
+    """Return the lines of a job script that give its workers the same settings.
+
+    What tasks need is imported when a worker starts: where that fails, the job ends, and its log
+    says why.
+    """
+    preload = "uemdask.execution.cluster.own_gpu" if gpu else "uemdask.execution.worker"
     dask = {
         "DASK_DISTRIBUTED__WORKER__DAEMON": "False",
+        "DASK_DISTRIBUTED__WORKER__PRELOAD": f"'[\"{preload}\"]'",
         "DASK_DISTRIBUTED__ADMIN__TICK__LIMIT": "60s",
         "DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "60s",
     }
