@@ -1,6 +1,7 @@
 # make demo   simulate an acquisition, process it on this machine, write its report
 # make test   everything that must hold: lint, types, tests
-# Both make their own environment in .venv; they need Python 3.11 or later and make.
+# make test-cluster   the same work through a real Slurm on this machine, and faults; as root
+# All make their own environment in .venv; they need Python 3.11 or later and make.
 
 PYTHON ?= python3
 VENV := .venv
@@ -8,7 +9,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO ?= demo
 
-.PHONY: help demo test lint install clean
+.PHONY: help demo test test-cluster lint install clean
 
 help:
 	@sed -n 's/^# //p' $(MAKEFILE_LIST)
@@ -30,6 +31,9 @@ lint: $(INSTALLED)
 
 test: lint
 	$(BIN)/pytest
+
+test-cluster: $(INSTALLED)
+	$(BIN)/pytest tests/cluster
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,12 +1,21 @@
 """Settings of all tests, and the real driver without a cluster."""
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import zarr
 from hypothesis import settings
 
-from uemdask.execution import Cluster, Driver
+from uemdask.execution import Capacity, Cluster, Driver
+from uemdask.execution.ledger import ledger_path, read_lines
+
+#: Written by the network; equal to rounding of the training's arithmetic only.
+NETWORK = {"flow", "flow_sd", "valid", "speed", "angle", "roi_feature", "roi_feature_sd"}
 
 # Shared machines are slow at times; that is no fault of the code.
 settings.register_profile("uemdask", deadline=None)
@@ -60,8 +69,8 @@ class InProcess:
 def _drive(plan, before=lambda stage, region: None, **options):
     client = InProcess(before)
     # The driver keeps two tasks a slot in flight: one at a time, so that all is in order.
-    cluster = Cluster(client=client, dashboard="", slots=0.5, gpu=False, training_threads=1)
-    outcome = Driver(plan, cluster, **options).run()
+    cluster = Cluster(client=client, dashboard="", cpu=Capacity(slots=0.5))
+    outcome = Driver(plan, cluster, **{"back_off": 0.0} | options).run()
     return SimpleNamespace(outcome=outcome, tasks=client.tasks, stages=client.stages)
 
 
@@ -75,3 +84,54 @@ def drive():
 def in_process():
     """Return the stand-in for a Dask client that does every task in this process."""
     return InProcess
+
+
+def _command(*arguments: object, expect: int = 0, **options) -> subprocess.CompletedProcess[str]:
+    """Run the command as a user would, and check its exit code."""
+    done = subprocess.run(
+        [sys.executable, "-m", "uemdask_cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=400,
+        **options,
+    )
+    assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
+    return done
+
+
+@pytest.fixture(name="uemdask", scope="session")
+def _uemdask():
+    return _command
+
+
+def _receipts(store: Path) -> list[tuple[str, str, str]]:
+    """Give stage, phase and region of every receipt."""
+    return [
+        (line["stage"], line["phase"], line["region"])
+        for line in read_lines(ledger_path(store))
+        if "receipt" in line
+    ]
+
+
+def _same_arrays(one: Path, other: Path) -> None:
+    left, right = (zarr.open_group(str(path), mode="r") for path in (one, other))
+    assert set(left.array_keys()) == set(right.array_keys())
+    for name, array in left.arrays():
+        a, b = array[...], right[name][...]
+        if name in NETWORK and a.dtype.kind == "f":
+            scale = np.abs(a[np.isfinite(a)]).max(initial=0.0)
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5 * scale, err_msg=name)
+        else:
+            np.testing.assert_array_equal(a, b, err_msg=name)
+
+
+@pytest.fixture(scope="session")
+def receipts():
+    """Return a function that gives stage, phase and region of every receipt of a store."""
+    return _receipts
+
+
+@pytest.fixture(scope="session")
+def same_arrays():
+    """Return a function that compares two stores: bit for bit, or closely behind the network."""
+    return _same_arrays

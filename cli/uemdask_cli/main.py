@@ -42,6 +42,7 @@ _VERBS = {
     "report": "report",
     "evaluate": "evaluate",
     "export": "export",
+    "cluster": "cluster",
 }
 _SUMMARIES = {
     "demo": "simulate an acquisition, process it, open the way to the report",
@@ -53,6 +54,7 @@ _SUMMARIES = {
     "report": "a page with pictures of a run or a campaign",
     "evaluate": "errors of a run against a known truth",
     "export": "the results without the frames, to take home",
+    "cluster": "check a cluster profile; write the script of a job that does everything",
 }
 
 

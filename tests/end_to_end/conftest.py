@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -19,29 +17,11 @@ TINY = {
 }
 
 
-def command(*arguments: object, expect: int = 0, **options) -> subprocess.CompletedProcess[str]:
-    """Run the command as a user would, and check its exit code."""
-    done = subprocess.run(
-        [sys.executable, "-m", "uemdask_cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        **options,
-    )
-    assert done.returncode == expect, f"{done.stdout}\n{done.stderr}"
-    return done
-
-
 def write_raw(folder: Path, name: str = "plane", **overrides) -> Path:
     """Simulate a small acquisition: 96 px frames, 40 delays."""
     settings = {"shape": (96, 96), "frames": 40} | overrides
     write_acquisition(simulate(scenario(name, **settings)), folder)
     return folder
-
-
-@pytest.fixture(name="uemdask", scope="session")
-def _uemdask():
-    return command
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +38,7 @@ def raw(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def campaign(tmp_path_factory) -> Path:
+def campaign(tmp_path_factory, uemdask) -> Path:
     """Give a finished campaign of three runs, of which one has a truncated frame."""
     folder = tmp_path_factory.mktemp("campaign with ümlaut")
     for seed, name in enumerate(("first", "second", "broken")):
@@ -76,7 +56,7 @@ def campaign(tmp_path_factory) -> Path:
         "parameters:\n  train:\n" + "".join(f"    {k}: {v}\n" for k, v in TINY.items()),
         encoding="utf-8",
     )
-    done = command("run", file, expect=1)
+    done = uemdask("run", file, expect=1)
     assert "frame_0020.tif" in done.stderr
     assert "Traceback" not in done.stderr + done.stdout
     assert "distributed" not in done.stderr + done.stdout

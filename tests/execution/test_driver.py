@@ -7,7 +7,7 @@ import pytest
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import Cluster, Driver, campaign_status
+from uemdask.execution import Capacity, Cluster, Driver, campaign_status
 from uemdask.execution.ledger import ledger_path, read_lines
 
 
@@ -156,7 +156,7 @@ def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
     # One task meets the truncated frame while another is still writing to the same store.
     os.truncate(raw / "raw" / "frame_0020.tif", 1000)
     client = InThreads()
-    cluster = Cluster(client=client, dashboard="", slots=1, gpu=False, training_threads=1)
+    cluster = Cluster(client=client, dashboard="", cpu=Capacity(slots=1))
     outcome = Driver(plan(raw), cluster, only=ONLY).run()
     assert "frame_0020.tif" in outcome.failed["raw"]
     assert client.ended == ["time=16:30", "time=0:16"]

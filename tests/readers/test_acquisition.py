@@ -122,7 +122,7 @@ def test_the_nearest_word_on_pixel_size_wins(folder, given, known, wanted):
 @pytest.mark.parametrize("text", ["0nm", "-3nm", "1,2,3", "", "3 ps", "[]", "{a: 1}"])
 def test_a_pixel_size_that_is_none_is_refused(folder, text):
     (folder / "metadata.yaml").write_text(f"pixel_size: {text or '[]'}\n")
-    with pytest.raises(UemError, match="pixel.size"):
+    with pytest.raises(UemError, match="pixel_size"):
         inspect_raw(folder)
 
 

@@ -10,25 +10,42 @@ from uemdask.execution.campaign import (
     plan_runs,
     read_campaign,
 )
-from uemdask.execution.cluster import Cluster, ClusterProfile, open_cluster, read_profile
+from uemdask.execution.cluster import (
+    BatchProfile,
+    Capacity,
+    Cluster,
+    ClusterProfile,
+    ExistingProfile,
+    LocalProfile,
+    allocation_script,
+    check_cluster,
+    open_cluster,
+    read_profile,
+)
 from uemdask.execution.driver import Driver, Outcome
 from uemdask.execution.preview import Preview, preview
 from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.status import RunStatus, campaign_status, run_status
 
 __all__ = [
+    "BatchProfile",
     "Campaign",
+    "Capacity",
     "Cluster",
     "ClusterProfile",
     "Driver",
+    "ExistingProfile",
     "Listener",
+    "LocalProfile",
     "Outcome",
     "Plan",
     "PlannedRun",
     "Preview",
     "RunStatus",
     "Silence",
+    "allocation_script",
     "campaign_status",
+    "check_cluster",
     "merge_settings",
     "open_cluster",
     "plan_campaign",

@@ -6,18 +6,15 @@ ledger of its run. One bad run never stops the others.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import queue
+import time
 import traceback
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-from distributed import Future
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
@@ -30,19 +27,21 @@ from uemdask.execution.course import (
     is_trained,
     training_digest,
 )
-from uemdask.execution.ledger import Ledger, ledger_path
+from uemdask.execution.flights import Flight, Flights
+from uemdask.execution.ledger import Ledger, sole_driver
 from uemdask.execution.progress import Listener, Silence
+from uemdask.execution.requirements import check_requirements
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages import digest_of
 from uemdask.stages.ingest import discard_half
 from uemdask.stages.train import TrainParameters, history_path, use_model
 
-#: Tasks in flight per slot: one at work and one on its way.
-_WINDOW = 2
 #: Times a task may fail on a worker, for reasons that are not the user's, before its run fails.
 _ATTEMPTS = 3
-#: How often the training history is looked at, in s.
+#: How often the training history and the workers are looked at, in s.
 _POLL = 0.5
+#: How often is looked whether a task that rests is to be tried again, in s.
+_REST = 0.05
 
 
 @dataclass
@@ -63,22 +62,24 @@ class _Active:
     pending: deque[str] = field(default_factory=deque)
     flying: int = 0
     attempts: Counter[str] = field(default_factory=Counter)
+    rests_until: dict[str, float] = field(default_factory=dict)  # tasks that failed lately
     over: bool = False
 
     @property
     def idle(self) -> bool:
         return not (self.over or self.pending or self.flying)
 
+    def rests(self, task: str) -> bool:
+        return self.rests_until.get(task, 0.0) > time.monotonic()
 
-@dataclass
-class _Flight:
-    """A task on the cluster."""
-
-    runs: list[_Active]
-    region: str
-    work: PhaseWork | None  # None: training
-    model: Path | None = None
-    digest: str = ""
+    def next_task(self) -> str | None:
+        """Take the first task that does not rest."""
+        for _ in range(len(self.pending)):
+            task = self.pending.popleft()
+            if not self.rests(task):
+                return task
+            self.pending.append(task)
+        return None
 
 
 class Driver:
@@ -96,6 +97,8 @@ class Driver:
         Replace stores made from other raw data.
     listener : Listener
         Hears what happens.
+    back_off : float
+        How long a task rests that failed for no fault of the user's, s; twice as long each time.
     """
 
     def __init__(
@@ -106,14 +109,15 @@ class Driver:
         only: Sequence[str] = (),
         overwrite: bool = False,
         listener: Listener | None = None,
+        back_off: float = 2.0,
     ) -> None:
         self._plan = plan
         self._cluster = cluster
         self._listener: Listener = listener or Silence()
+        self._only = only
         self._outcome = Outcome()
-        self._ended: queue.SimpleQueue[Future] = queue.SimpleQueue()
-        self._flights: dict[str, tuple[Future, _Flight]] = {}
-        self._serial = 0
+        self._flights: Flights[_Active] = Flights(cluster)
+        self._back_off = back_off
         self._runs = [
             _Active(planned, course(planned, only=only, overwrite=overwrite))
             for planned in plan.runs
@@ -125,12 +129,16 @@ class Driver:
         Raises
         ------
         UemError
-            If another driver is at work on one of the runs.
+            If another driver is at work on one of the runs, the cluster gives no workers, or
+            memory or disk are too small for certain.
         """
         with ExitStack() as stack:
             for active in self._runs:
-                stack.enter_context(_sole_driver(active.planned.store))
-            self._listener.cluster_is_up(self._cluster.dashboard, self._cluster.slots)
+                stack.enter_context(sole_driver(active.planned.store))
+            warnings = check_requirements(self._plan, self._cluster, self._only)
+            self._listener.cluster_is_up(self._cluster.dashboard, int(self._cluster.slots))
+            for hint in (*self._cluster.hints, *warnings):
+                self._listener.notice(hint)
             for active in self._runs:
                 self._advance(active)
             # Also tasks of runs that failed are waited for: they may be writing still.
@@ -161,6 +169,7 @@ class Driver:
                 return
             active.pending.extend(active.work.missing)
             active.attempts.clear()
+            active.rests_until.clear()
             total = len(active.work.regions)
             if total:
                 self._listener.phase_begins(
@@ -205,84 +214,85 @@ class Driver:
     # ---- tasks
 
     def _fill_window(self) -> None:
-        room = _WINDOW * self._cluster.slots - len(self._flights)
         waiting = deque(active for active in self._runs if active.pending)
-        while room > 0 and waiting:
+        while waiting:
             active = waiting.popleft()
             work = active.work
             assert isinstance(work, PhaseWork)
+            if self._flights.room(work.phase.gpu) <= 0:
+                continue
+            region = active.next_task()
+            if region is None:
+                continue
             self._submit(
-                _Flight([active], active.pending.popleft(), work),
+                Flight([active], region, work.phase.gpu, work),
                 f"{work.stage.name}:{work.phase.name}",
-                work.phase.gpu,
                 run_task,
                 str(work.store),
                 work.made,
                 work.stage.name,
                 work.phase.name,
+                region,
+                work.parameters,
             )
-            room -= 1
             if active.pending:
                 waiting.append(active)
 
-    def _submit(self, flight: _Flight, label: str, gpu: bool, task: Any, *arguments: Any) -> None:
-        self._serial += 1
-        if flight.work is not None:
-            arguments = (*arguments, flight.region, flight.work.parameters)
-        future = self._cluster.client.submit(
-            task,
-            *arguments,
-            key=f"{label}-{id(self):x}-{self._serial}",
-            pure=False,
-            resources={"GPU": 1} if gpu and self._cluster.gpu else None,
-        )
-        self._flights[future.key] = (future, flight)
+    def _submit(self, flight: Flight[_Active], label: str, task: Any, *arguments: Any) -> None:
         for active in flight.runs:
             active.flying += 1
-        future.add_done_callback(self._ended.put)
+        self._flights.submit(flight, label, task, *arguments)
 
     def _wait(self) -> None:
         """Take in the tasks that ended, waiting a moment for the first."""
         self._report_training()
+        overseer = self._cluster.overseer
+        for news in overseer.news() if overseer is not None else ():
+            self._listener.notice(news)
         if not self._flights:
+            if any(active.rests_until for active in self._runs if not active.over):
+                time.sleep(_REST)
             return
-        try:
-            self._land(self._ended.get(timeout=_POLL))
-            while True:
-                self._land(self._ended.get_nowait())
-        except queue.Empty:
-            return
+        for landed in self._flights.landed(_POLL):
+            for active in landed.flight.runs:
+                active.flying -= 1
+            if landed.flight.work is None:
+                self._land_training(landed.flight, landed.result, landed.error)
+            else:
+                self._land(landed.flight, landed.flight.work, landed.result, landed.error)
 
-    def _land(self, future: Future) -> None:
-        _, flight = self._flights.pop(future.key)
-        for active in flight.runs:
-            active.flying -= 1
-        error = None if future.status == "finished" else _error_of(future)
-        if flight.work is None:
-            self._land_training(flight, future, error)
-            return
-        active, work = flight.runs[0], flight.work
+    def _land(
+        self, flight: Flight[_Active], work: PhaseWork, result: Any, error: Exception | None
+    ) -> None:
+        active = flight.runs[0]
         if active.over:
             self._discard(active)
             return
         if error is None:
-            work.note(flight.region, future.result())
+            work.note(flight.region, result)
             self._listener.task_done(active.planned.name, work.stage.name, work.phase.name)
-        elif isinstance(error, UemError):
-            self._fail(active, flight.region, error)
+        elif self._is_tried_again(active, flight.region, error):
+            active.pending.append(flight.region)
         else:
-            active.attempts[flight.region] += 1
-            if active.attempts[flight.region] < _ATTEMPTS:
-                active.pending.append(flight.region)
-            else:
-                self._fail(active, flight.region, error)
+            self._fail(active, flight.region, error)
         self._advance(active)
+
+    def _is_tried_again(self, active: _Active, task: str, error: Exception) -> bool:
+        """Count a failure, and let the task rest before it is tried again."""
+        active.attempts[task] += 1
+        if isinstance(error, UemError) or active.attempts[task] >= _ATTEMPTS:
+            return False
+        rest = self._back_off * 2 ** (active.attempts[task] - 1)
+        active.rests_until[task] = time.monotonic() + rest
+        return True
 
     # ---- training
 
     def _start_training(self) -> None:
         """Train, or take the given model, as soon as all runs that want it have come this far."""
         wanting = [a for a in self._runs if a.idle and isinstance(a.work, TrainingWanted)]
+        if any(active.rests("train") for active in wanting):
+            return
         if self._plan.start is None:
             for active in wanting:
                 self._take_model(active)
@@ -319,27 +329,23 @@ class Driver:
         alone = len(members) == len(self._runs) or self._plan.one_model == "all"
         self._listener.phase_begins(name, "train", "model", 1, 0)
         self._submit(
-            _Flight(members, "all", None, model, digest),
+            Flight(members, "all", True, None, model, digest),
             "train:model",
-            True,
             train_task,
             [str(run.path) for run in runs],
             str(model),
             parameters.model_dump(mode="json"),
             start,
             digest,
-            self._cluster.training_threads if alone else 1,
+            self._cluster.training_threads if alone or self._cluster.gpu else 1,
         )
 
-    def _land_training(self, flight: _Flight, future: Future, error: Exception | None) -> None:
+    def _land_training(self, flight: Flight[_Active], result: Any, error: Exception | None) -> None:
         assert flight.model is not None
         if error is None:
             self._listener.task_done(flight.model.stem, "train", "model")
-            self._trained(flight.runs, future.result() | {"training_digest": flight.digest})
-            return
-        first = flight.runs[0]
-        first.attempts["train"] += 1
-        if isinstance(error, UemError) or first.attempts["train"] >= _ATTEMPTS:
+            self._trained(flight.runs, result | {"training_digest": flight.digest})
+        elif not self._is_tried_again(flight.runs[0], "train", error):
             for active in flight.runs:
                 self._fail(active, "", error)
 
@@ -362,7 +368,7 @@ class Driver:
             self._advance(active)
 
     def _report_training(self) -> None:
-        for _, flight in self._flights.values():
+        for flight in self._flights:
             if flight.model is None:
                 continue
             path = history_path(flight.model)
@@ -382,11 +388,6 @@ def _first_missing(store: Path) -> str:
         return STAGES[0]
 
 
-def _error_of(future: Future) -> Exception:
-    error = future.exception() if future.status == "error" else None
-    return error if isinstance(error, Exception) else RuntimeError(f"task {future.status}")
-
-
 def _plain(error: BaseException, stage: str, region: str) -> str:
     if isinstance(error, UemError):
         return str(error)
@@ -394,20 +395,3 @@ def _plain(error: BaseException, stage: str, region: str) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{where}: {error.strerror}{f' ({error.filename})' if error.filename else ''}"
     return f"{where}: {type(error).__name__}: {error}"
-
-
-@contextmanager
-def _sole_driver(store: Path) -> Iterator[None]:
-    """Hold the run's ledger against a second driver; the system lets go of it if this one dies."""
-    path = ledger_path(store)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UemError(
-                f"{store}: another uemdask is at work on this run; wait for it or stop it"
-            ) from None
-        except OSError:
-            pass  # some cluster file systems know no locks; a second driver is then not seen
-        yield

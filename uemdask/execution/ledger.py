@@ -5,15 +5,17 @@ It is append-only, so that a driver that is killed loses at most the line it was
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from uemdask.errors import has_no_room
+from uemdask.errors import UemError, has_no_room
 
 
 class Ledger:
@@ -86,6 +88,29 @@ class Ledger:
 def ledger_path(store: Path) -> Path:
     """Return where the ledger of a store lies."""
     return store.with_name(store.name.removesuffix(".zarr") + ".ledger.jsonl")
+
+
+@contextmanager
+def sole_driver(store: Path) -> Iterator[None]:
+    """Hold the run's ledger against a second driver; the system lets go of it if this one dies.
+
+    Raises
+    ------
+    UemError
+        If another driver has it.
+    """
+    path = ledger_path(store)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UemError(
+                f"{store}: another uemdask is at work on this run; wait for it or stop it"
+            ) from None
+        except OSError:
+            pass  # some cluster file systems know no locks; a second driver is then not seen
+        yield
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from dask.system import CPU_COUNT
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
+from uemdask.execution.cluster import name_of_worker, say_that_it_begins
 from uemdask.stages import STAGE_BY_NAME
 from uemdask.stages.train import Start, TrainParameters, train_model
 
@@ -44,6 +45,7 @@ def run_task(
         If the stage has been begun anew since; then this task is one of a driver that is gone.
     """
     begun = time.perf_counter()
+    say_that_it_begins()
     _prepare(1)
     run, found = Run(store), STAGE_BY_NAME[stage]
     if run.identity(stage) != made:
@@ -54,7 +56,7 @@ def run_task(
     return {
         "receipt": receipt,
         "seconds": round(time.perf_counter() - begun, 3),
-        "worker": f"{socket.gethostname()}:{os.getpid()}",
+        "worker": _where(),
     }
 
 
@@ -71,6 +73,7 @@ def train_task(
     Without `threads`, all CPUs that this worker may use take part.
     """
     begun = time.perf_counter()
+    say_that_it_begins()
     _prepare(threads or own_cpus())
     receipt = train_model(
         [Run(store) for store in stores],
@@ -79,7 +82,12 @@ def train_task(
         start=start,
         digest=digest,
     )
-    return receipt | {"seconds": round(time.perf_counter() - begun, 3)}
+    return receipt | {"seconds": round(time.perf_counter() - begun, 3), "worker": _where()}
+
+
+def _where() -> str:
+    """Return the name of this worker, such as ``gpu.0`` in the pool gpu, its host and process."""
+    return f"{name_of_worker()} on {socket.gethostname()}:{os.getpid()}"
 
 
 def _prepare(threads: int) -> None:

@@ -1,0 +1,218 @@
+"""A real Slurm of three nodes on this machine, and small campaigns on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+import yaml
+
+from uemdask.simulate import scenario, simulate, write_acquisition
+
+_SCRIPT = Path(__file__).parents[2] / "deploy" / "one-machine-slurm.sh"
+_FOLDER = Path("/tmp/one-machine-slurm-of-tests")
+
+#: A training that takes seconds, from the base model, which knows waves already.
+PARAMETERS = {
+    "label": {"methods": ["dis", "phase"]},
+    "flow": {"views": 1},
+    "train": {
+        "exact_share": 0.0,
+        "adapt": {"steps": 8, "finetune_steps": 2},
+        "training": {"crop": 32, "batch": 2, "checkpoint_every": 0.5},
+    },
+}
+#: One core each, so that a training has as many threads as on a local cluster.
+POOLS = [
+    {"name": "cpu", "cores": 1, "memory": "2GiB", "maximum": 2, "directives": ["-C cpu"]},
+    {"name": "gpu", "cores": 1, "memory": "3GiB", "gpus": 1, "directives": ["-C gpu"]},
+]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that has ended, as Slurm wrote it down."""
+
+    number: str
+    name: str
+    state: str
+    nodes: str
+
+
+class Slurm:
+    """The Slurm that is up."""
+
+    def waiting_or_running(self, name: str = "") -> list[str]:
+        out = self._ask("squeue", "-h", "-o", "%A %j", "-t", "PD,R,CF")
+        jobs = [line.split(maxsplit=1) for line in out.splitlines()]
+        return [number for number, found in jobs if not name or found == name]
+
+    def running(self, name: str = "") -> list[str]:
+        out = self._ask("squeue", "-h", "-o", "%A %j", "-t", "R")
+        jobs = [line.split(maxsplit=1) for line in out.splitlines()]
+        return [number for number, found in jobs if not name or found == name]
+
+    def ended(self) -> list[Job]:
+        path = _FOLDER / "log" / "jobs.txt"
+        found = []
+        for line in path.read_text().splitlines() if path.exists() else ():
+            words = dict(word.split("=", 1) for word in line.split() if "=" in word)
+            found.append(Job(words["JobId"], words["Name"], words["JobState"], words["NodeList"]))
+        return found
+
+    def cancel(self, *jobs: str) -> None:
+        self._ask("scancel", *jobs)
+
+    def _ask(self, *command: str) -> str:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.fixture(scope="session", name="_slurm")
+def _started():
+    environment = os.environ | {"ONE_MACHINE_SLURM_DIR": str(_FOLDER)}
+    up = subprocess.run(
+        [_SCRIPT, "start"], env=environment, capture_output=True, text=True, timeout=120
+    )
+    if up.returncode:
+        pytest.exit(up.stderr.strip() or up.stdout.strip(), returncode=1)
+    os.environ["SLURM_CONF"] = str(_FOLDER / "etc" / "slurm.conf")
+    yield Slurm()
+    if "already" not in up.stdout:
+        subprocess.run([_SCRIPT, "stop"], env=environment, check=True, timeout=120)
+
+
+@pytest.fixture
+def slurm(_slurm):
+    """Give the Slurm, without jobs; and leave none."""
+    assert _slurm.waiting_or_running() == []
+    yield _slurm
+    left = _slurm.waiting_or_running()
+    if left:
+        _slurm.cancel(*left)
+        _until(lambda: not _slurm.waiting_or_running(), limit=60)
+
+
+@pytest.fixture(scope="session")
+def raw(tmp_path_factory) -> Path:
+    """Give six small raw acquisitions, and one with a truncated frame."""
+    folder = tmp_path_factory.mktemp("raw")
+    for seed in range(6):
+        waves = simulate(scenario("plane", shape=(64, 80), frames=40, seed=seed))
+        write_acquisition(waves, folder / f"run{seed}")
+    waves = simulate(scenario("plane", shape=(64, 80), frames=40, seed=9))
+    write_acquisition(waves, folder / "broken")
+    frame = folder / "broken" / "frame_0020.tif"
+    os.truncate(frame, frame.stat().st_size // 2)
+    return folder
+
+
+@dataclass
+class Work:
+    """A campaign in a folder of its own, and the profile of a cluster for it."""
+
+    folder: Path
+    runs: list[Path]
+    profile: dict = field(default_factory=dict)
+    parameters: dict = field(default_factory=lambda: PARAMETERS)
+
+    def __post_init__(self) -> None:
+        campaign = {
+            "output": "results",
+            "runs": [{"raw": str(run)} for run in self.runs],
+            "one_model": "each",
+            "parameters": self.parameters,
+        }
+        (self.folder / "campaign.yaml").write_text(yaml.safe_dump(campaign))
+        self.set_profile()
+
+    def set_profile(self, **changes) -> Path:
+        self.profile = self.profile | changes
+        path = self.folder / "profile.yaml"
+        path.write_text(yaml.safe_dump(self.profile))
+        return path
+
+    @property
+    def command(self) -> list[str]:
+        return ["run", "campaign.yaml", "--cluster", "profile.yaml"]
+
+    def store(self, name: str) -> Path:
+        return self.folder / "results" / f"{name}.zarr"
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start the campaign, to do something to it while it runs."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "uemdask_cli", *self.command],
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+
+def _finish(process: subprocess.Popen[str], limit: float = 300) -> str:
+    """Wait for a campaign, and return what it said."""
+    try:
+        said, _ = process.communicate(timeout=limit)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        said, _ = process.communicate()
+        raise AssertionError(f"still at work after {limit} s:\n{said}") from None
+    assert process.returncode == 0, said
+    return said
+
+
+def _until(ready, limit: float = 120) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + limit
+    while not ready():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def work(tmp_path, raw):
+    """Return a function that makes a campaign of some runs, with a profile for the Slurm."""
+
+    def make(*names: str, parameters: dict | None = None, **changes) -> Work:
+        profile = {
+            "kind": "slurm",
+            "interface": "lo",
+            "walltime": "00:10:00",
+            "idle": 10.0,
+            "poll": 1.0,
+            "dashboard_port": 0,
+            "pools": POOLS,
+        }
+        return Work(
+            tmp_path, [raw / name for name in names], profile | changes, parameters or PARAMETERS
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def local(tmp_path_factory, raw, uemdask) -> Path:
+    """Give the stores of the six runs as a local cluster makes them."""
+    folder = tmp_path_factory.mktemp("local")
+    here = Work(folder, [raw / f"run{n}" for n in range(6)], {"kind": "local", "workers": 2})
+    uemdask(*here.command, cwd=folder)
+    return folder / "results"
+
+
+@pytest.fixture(scope="session")
+def finish():
+    """Return a function that waits for a campaign and gives what it said."""
+    return _finish
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Return a function that waits for something to become true."""
+    return _until

@@ -1,0 +1,50 @@
+"""``uemdask cluster check`` says in plain words what is wrong with a profile."""
+
+from __future__ import annotations
+
+
+def test_what_it_finds(slurm, work, uemdask):
+    here = work("run0")
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    assert "#SBATCH -J uemdask-cpu" in done.stdout
+    assert "#SBATCH --gres=gpu:1" in done.stdout
+    assert "pool 'cpu': a worker came after" in done.stdout
+    # Slurm hands out a GPU that is none, and the check says so; nothing else is wrong.
+    assert len(done.stderr.splitlines()) == 1
+    assert "pool 'gpu': no GPU can be used: " in done.stderr
+    assert "CUDA_VISIBLE_DEVICES is '0'" in done.stderr
+    assert slurm.waiting_or_running() == []
+
+
+def test_a_wrong_python(slurm, work, uemdask):
+    here = work("run0", python="/usr/bin/python3")
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    for pool in ("cpu", "gpu"):
+        assert f"pool '{pool}': no worker could be started in one try" in done.stderr
+    assert "No module named 'distributed'" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_module_that_is_not_there(slurm, work, uemdask):
+    here = work("run0", prologue=["set -e", "no_such_module_command load python"])
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    assert "no_such_module_command: command not found" in done.stderr
+
+
+def test_a_network_interface_that_is_not_there(slurm, work, uemdask):
+    here = work("run0", interface="ib7")
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    assert "interface: 'ib7' is no network interface" in done.stderr
+    assert " lo" in done.stderr
+
+
+def test_a_scratch_folder_that_is_not_there(slurm, work, uemdask):
+    here = work("run0", scratch="/proc/nowhere")
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    assert "/proc/nowhere" in done.stderr
+
+
+def test_a_folder_that_cannot_be_made(slurm, work, uemdask):
+    here = work("run0", folder="/proc/nowhere")
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    assert "folder: /proc/nowhere cannot be made" in done.stderr

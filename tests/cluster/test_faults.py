@@ -1,0 +1,155 @@
+"""What happens to jobs on a real cluster: the result is that of an undisturbed run."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pytest
+
+from uemdask.execution import open_cluster, read_profile
+from uemdask.execution.ledger import ledger_path, read_lines
+
+
+@pytest.fixture
+def undisturbed(local, same_arrays, receipts):
+    """Return a function that compares a store to that of an undisturbed run, done once."""
+
+    def compare(store: Path) -> None:
+        repeated = [task for task, count in Counter(receipts(store)).items() if count > 1]
+        assert repeated == []
+        same_arrays(local / store.name, store)
+
+    return compare
+
+
+def worker_processes(pool: str) -> list[psutil.Process]:
+    """Give the processes that do the tasks of a pool: children of the nannies that Slurm runs."""
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "distributed.cli.dask_worker" in words and any(w.startswith(f"{pool}.") for w in words):
+            found += [c for c in process.children() if "spawn_main" in " ".join(c.cmdline())]
+    return found
+
+
+def test_one_job_is_cancelled_then_all(slurm, work, receipts, undisturbed, until, finish):
+    here = work("run0", "run1")
+    stores = [here.store("run0"), here.store("run1")]
+    process = here.start()
+    until(lambda: len(slurm.running("uemdask-cpu")) == 2 and receipts(stores[0]))
+    slurm.cancel(slurm.running("uemdask-cpu")[0])
+    before = len(receipts(stores[0]) + receipts(stores[1]))
+    until(lambda: len(receipts(stores[0]) + receipts(stores[1])) > before + 4)
+    slurm.cancel(*slurm.waiting_or_running())
+    said = finish(process)
+    assert "has ended (CANCELLED" in said
+    assert "Traceback" not in said
+    for store in stores:
+        undisturbed(store)
+
+
+def test_a_worker_is_killed(slurm, work, receipts, undisturbed, until, finish):
+    here = work("run0")
+    store = here.store("run0")
+    process = here.start()
+    until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
+    victims = worker_processes("cpu")
+    assert victims
+    victims[0].send_signal(signal.SIGKILL)
+    said = finish(process)
+    assert "Traceback" not in said
+    undisturbed(store)
+
+
+def test_a_job_reaches_its_walltime(slurm, work, undisturbed, until, finish):
+    here = work("run0", walltime="00:01:00")
+    before = len(slurm.ended())
+    process = here.start()
+    models = here.folder / "results" / "models"
+    until(lambda: list(models.glob("*.history.jsonl")) and worker_processes("gpu"))
+    # It hangs, so that it cannot retire in time, until Slurm ends its job.
+    worker_processes("gpu")[0].send_signal(signal.SIGSTOP)
+    said = finish(process)
+    assert "has ended (TIMEOUT" in said
+    assert "Traceback" not in said
+    states = [job.state for job in slurm.ended()[before:] if job.name == "uemdask-gpu"]
+    assert states[0] == "TIMEOUT"
+    undisturbed(here.store("run0"))
+
+
+def test_workers_retire_before_the_walltime(slurm, work, until, monkeypatch):
+    here = work("run0", walltime="00:01:00")
+    monkeypatch.chdir(here.folder)
+    before = len(slurm.ended())
+    with open_cluster(read_profile(here.folder / "profile.yaml")) as cluster:
+        tasks = [
+            cluster.client.submit(time.sleep, 1, pure=False, resources={"CPU": 1})
+            for _ in range(100)
+        ]
+        until(lambda: len(slurm.ended()) > before, limit=90)
+        assert slurm.ended()[before].state == "COMPLETED"  # not TIMEOUT
+        cluster.client.cancel(tasks)
+
+
+def test_the_driver_is_killed(slurm, work, receipts, undisturbed, until, uemdask):
+    here = work("run0")
+    store = here.store("run0")
+    process = here.start()
+    until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
+    orphans = slurm.running()
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    before = receipts(store)
+    uemdask(*here.command, cwd=here.folder)
+    assert receipts(store)[: len(before)] == before
+    undisturbed(store)
+    # Workers without a scheduler give their jobs back by themselves.
+    until(lambda: not set(orphans) & set(slurm.waiting_or_running()), limit=120)
+
+
+def test_a_python_that_has_no_dask_is_shown_after_a_few_tries(slurm, work, uemdask):
+    here = work("run0", python="/usr/bin/python3", start_attempts=2)
+    before = len(slurm.ended())
+    done = uemdask(*here.command, expect=2, cwd=here.folder)
+    assert "pool 'cpu': no worker could be started in 2 tries" in done.stderr
+    assert "No module named 'distributed'" in done.stderr
+    assert "uemdask cluster check" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert len(slurm.ended()) - before <= 2 * 2  # two tries of at most two jobs
+    assert slurm.waiting_or_running() == []
+
+
+def test_a_job_that_slurm_refuses_is_told_in_its_words(slurm, work, uemdask):
+    here = work("run0", queue="nowhere", start_attempts=2)
+    done = uemdask(*here.command, expect=2, cwd=here.folder)
+    assert "sbatch refused the job" in done.stderr
+    assert "invalid partition" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_memory_that_cannot_suffice_is_told_before_the_first_job(slurm, work, uemdask):
+    small = [{"name": "cpu", "cores": 2, "memory": "700MiB"}]
+    here = work("run0", pools=small)
+    before = len(slurm.ended())
+    done = uemdask(*here.command, expect=2, cwd=here.folder)
+    assert "a worker of pool 'cpu' has 350.00 MiB" in done.stderr
+    assert "raise 'memory'" in done.stderr
+    assert len(slurm.ended()) == before
+    assert not list(read_lines(ledger_path(here.store("run0"))))
+
+
+def test_a_second_driver_is_refused(slurm, work, receipts, until, uemdask):
+    here = work("run0")
+    process = here.start()
+    until(lambda: receipts(here.store("run0")))
+    done = uemdask(*here.command, expect=2, cwd=here.folder)
+    assert "another uemdask is at work" in done.stderr
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    until(lambda: slurm.waiting_or_running() == [], limit=30)  # Ctrl-C gives the jobs back

@@ -1,0 +1,71 @@
+"""A task that uses up its worker's memory ends in one plain sentence."""
+
+from __future__ import annotations
+
+import time
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from uemdask.errors import UemError
+from uemdask.execution import open_cluster, read_profile
+from uemdask.execution.cluster import say_that_it_begins
+from uemdask.execution.flights import Flight, Flights
+
+
+def hog(piece: int) -> None:
+    """Take memory piece by piece, until something happens."""
+    say_that_it_begins()
+    held = []
+    for _ in range(200):
+        held.append(np.ones(piece, np.uint8))
+        time.sleep(0.05)
+
+
+def too_much() -> None:
+    """Ask for more memory than there is address space."""
+    say_that_it_begins()
+    np.empty(1 << 60, np.uint8)
+
+
+@pytest.fixture
+def flights(slurm, work, monkeypatch):
+    """Give flights on a CPU worker of 700 MiB."""
+    here = work("run0", pools=[{"name": "cpu", "cores": 1, "memory": "700MiB"}])
+    monkeypatch.chdir(here.folder)
+    with open_cluster(read_profile(here.folder / "profile.yaml")) as cluster:
+        yield Flights(cluster)
+
+
+def land(flights: Flights, limit: float = 150):
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        for landed in flights.landed(0.5):
+            return landed
+    raise AssertionError("the task neither ended nor was given up")
+
+
+def test_a_worker_over_its_memory(flights, capfd):
+    work = SimpleNamespace(stage=SimpleNamespace(name="label"))
+    flights.submit(Flight([], "pair=0:8", False, work), "label:pairs", hog, 40 * 2**20)
+    error = land(flights).error
+    assert isinstance(error, UemError)
+    assert str(error).startswith(
+        "stage label, region pair=0:8: needs more memory than a worker of pool 'cpu' has "
+        "(limit 700.00 MiB); it was stopped 2 times"
+    )
+    assert "raise 'memory'" in str(error)
+    assert "KilledWorker" not in str(error)
+    out, err = capfd.readouterr()
+    assert "Traceback" not in out + err
+    assert "Killed" not in out + err
+
+
+def test_numpy_without_memory(flights):
+    work = SimpleNamespace(stage=SimpleNamespace(name="spectrum"))
+    flights.submit(Flight([], "y=0:256", False, work), "spectrum:map", too_much)
+    error = land(flights).error
+    assert isinstance(error, UemError)
+    assert "stage spectrum, region y=0:256: ran out of memory" in str(error)
+    assert "Unable to allocate" in str(error)

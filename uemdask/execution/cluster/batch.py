@@ -1,0 +1,256 @@
+"""Batch systems: the job of a pool as text, and what has become of jobs that were submitted."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dask
+from dask.utils import parse_bytes
+from dask_jobqueue.core import Job
+from dask_jobqueue.pbs import PBSJob
+from dask_jobqueue.slurm import SLURMJob
+from distributed import Security
+
+from uemdask.execution.cluster.environment import exports
+from uemdask.execution.cluster.profile import BatchProfile, Pool, seconds_of
+
+#: Modules and conda are set up by the profile of a login shell.
+SHEBANG = "#!/bin/bash -l"
+# The profile alone says how jobs look, not what another project left in ~/.config/dask.
+_CONFIG = "uemdask"
+_NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
+    (
+        *("account", "env-extra", "extra", "header-skip", "interface", "job-extra", "job-mem"),
+        *("project", "queue"),
+    )
+) | {"shebang": SHEBANG, "worker-command": "distributed.cli.dask_worker"}
+#: Of the end of a log that is shown, lines.
+_TAIL = 15
+# How long a worker looks for its scheduler before it gives its job back, s.
+_DEATH_TIMEOUT = 60
+# What asks for GPUs in a line of a job script.
+_ASKS_FOR_GPUS = re.compile(r"(--gpus|--gres|-G)\b")
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What the batch system says of a job.
+
+    Attributes
+    ----------
+    waits : bool
+        Whether it has not begun yet.
+    reason : str
+        Why it waits, in the words of the batch system.
+    """
+
+    waits: bool = False
+    reason: str = ""
+
+
+class BatchSystem:
+    """The commands of a batch system, and its words."""
+
+    name = ""
+    job_class: type[Job]
+    submit = ""
+
+    def __init__(self, profile: BatchProfile) -> None:
+        self.profile = profile
+
+    # ---- the job script
+
+    def job(
+        self,
+        pool: Pool,
+        *,
+        name: str,
+        scheduler: str,
+        security: Security | None = None,
+        logs: Path,
+        lifetime: bool = True,
+    ) -> Job:
+        """Return the job of a pool: its script, and how to submit and cancel it."""
+        profile = self.profile
+        options: dict[str, Any] = {
+            "cores": pool.processes,  # one thread each; the other cores are the kernels'
+            "processes": pool.processes,
+            "memory": pool.memory,
+            "queue": pool.queue or profile.queue,
+            "account": pool.account or profile.account,
+            "walltime": profile.walltime_of(pool),
+            "job_name": f"uemdask-{pool.name}",
+            "job_extra_directives": [*profile.directives, *pool.directives],
+            "job_directives_skip": profile.skip_directives,
+            "job_script_prologue": [*exports(pool.gpus > 0), *profile.prologue],
+            "python": profile.python,
+            "interface": profile.interface,
+            "local_directory": f'"{profile.scratch}"',
+            "log_directory": str(logs),
+            "death_timeout": _DEATH_TIMEOUT,
+            "security": security,
+            "protocol": "tls://" if security else "tcp://",
+            "config_name": _CONFIG,
+            "worker_extra_args": worker_arguments(
+                pool, seconds_of(profile.walltime_of(pool)) if lifetime else None
+            ),
+        }
+        with dask.config.set({f"jobqueue.{_CONFIG}": _NOTHING_BY_DEFAULT}):
+            return self.job_class(scheduler, name=name, **options | self._options(pool))
+
+    def _options(self, pool: Pool) -> dict[str, Any]:
+        raise NotImplementedError
+
+    # ---- jobs that were submitted
+
+    async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
+        """Return the state of those jobs that wait or run; None if the system does not answer."""
+        raise NotImplementedError
+
+    async def end_of(self, job: str) -> str:
+        """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
+        raise NotImplementedError
+
+    def tail_of_log(self, job: str, logs: Path) -> tuple[Path | None, list[str]]:
+        """Return the log of a job and its last lines."""
+        number = re.escape(job)
+        files = [
+            path
+            for path in logs.glob(f"*{job}*")
+            if re.search(rf"(?<!\d){number}(?!\d)", path.name) and path.stat().st_size
+        ]
+        # Errors go to a file of their own; a job that said nothing there may have said it here.
+        files.sort(key=lambda path: (".e" not in path.name.lower(), path.name))
+        for path in files:
+            text = path.read_text(encoding="utf-8", errors="replace")
+            lines = [line.rstrip() for line in text.splitlines() if line.strip()]
+            if lines:
+                return path, lines[-_TAIL:]
+        return None, []
+
+
+class Slurm(BatchSystem):
+    """Slurm: ``sbatch``, ``squeue``, ``scancel``."""
+
+    name = "Slurm"
+    job_class = SLURMJob
+    submit = "sbatch"
+
+    def _options(self, pool: Pool) -> dict[str, Any]:
+        directives = [*self.profile.directives, *pool.directives]
+        if pool.gpus and not asks_for_gpus(directives):
+            directives.append(f"--gres=gpu:{pool.gpus}")
+        return {"job_cpu": pool.cores, "job_extra_directives": directives}
+
+    async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
+        """Return the state of those jobs that wait or run; None if it does not answer."""
+        states = "PENDING,RUNNING,CONFIGURING,SUSPENDED,REQUEUED,STOPPED,RESIZING"
+        code, out, _ = await _call("squeue", "--me", "-h", "-o", "%A|%T|%r", "-t", states)
+        if code:
+            return None
+        found = {}
+        for line in out.splitlines():
+            job, state, reason = line.split("|", 2)
+            if job in jobs:
+                found[job] = JobState(waits=state == "PENDING", reason=reason)
+        return found
+
+    async def end_of(self, job: str) -> str:
+        """Return how a job ended; empty where it is forgotten."""
+        code, out, _ = await _call("scontrol", "show", "job", "-o", job)
+        if code:
+            return ""
+        words = dict(word.split("=", 1) for word in out.split() if "=" in word)
+        state = words.get("JobState", "")
+        if words.get("ExitCode", "0:0") != "0:0":
+            state += f", exit code {words['ExitCode']}"
+        return state
+
+
+class Pbs(BatchSystem):
+    """PBS Professional and OpenPBS: ``qsub``, ``qstat``, ``qdel``."""
+
+    name = "PBS"
+    job_class = PBSJob
+    submit = "qsub"
+
+    def _options(self, pool: Pool) -> dict[str, Any]:
+        return {"resource_spec": f"select=1:{chunk_of(pool)}"}
+
+    async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
+        """Return the state of those jobs that wait or run; None if it does not answer."""
+        if not jobs:
+            return {}
+        code, out, err = await _call("qstat", "-f", *sorted(jobs))
+        # Jobs that have ended make it fail, and so does a server that is away.
+        if code and not out and not re.search("unknown job|has finished", err, re.IGNORECASE):
+            return None
+        found = {}
+        for part in re.split(r"^Job Id:", out, flags=re.MULTILINE)[1:]:
+            number = re.match(r"\s*(\d+)", part)
+            state = re.search(r"job_state = (\w)", part)
+            if number and state and state[1] not in "CFX":
+                comment = re.search(r"comment = (.+)", part)
+                found[number[1]] = JobState(state[1] in "QHW", comment[1] if comment else "")
+        return found
+
+    async def end_of(self, job: str) -> str:
+        """Return how a job ended; empty where it is forgotten."""
+        _, out, _ = await _call("qstat", "-x", "-f", job)
+        found = re.search(r"Exit_status = (-?\d+)", out)
+        return f"exit status {found[1]}" if found else ""
+
+
+def batch_system(profile: BatchProfile) -> BatchSystem:
+    """Return the batch system of a profile."""
+    return {"slurm": Slurm, "pbs": Pbs}[profile.kind](profile)
+
+
+def asks_for_gpus(directives: Iterable[str]) -> bool:
+    """Return whether lines for Slurm say already how many GPUs a job has."""
+    return any(_ASKS_FOR_GPUS.search(line) for line in directives)
+
+
+def chunk_of(pool: Pool) -> str:
+    """Return what PBS is to give on each node of a pool, as in ``select=1:...``."""
+    if pool.select:
+        return pool.select
+    mebibytes = -(-int(parse_bytes(pool.memory)) // 2**20)
+    gpus = f":ngpus={pool.gpus}" if pool.gpus else ""
+    return f"ncpus={pool.cores}{gpus}:mem={mebibytes}mb"
+
+
+def worker_arguments(pool: Pool, walltime: int | None) -> list[str]:
+    """Return what a pool's workers are started with, beside what dask-jobqueue gives.
+
+    `walltime` in s: they retire shortly before, not all in the same moment, so that a running
+    task moves and does not count as one that kills workers. None: they stay.
+    """
+    arguments = ["--no-dashboard", "--resources", f"{pool.resource}=1"]
+    if walltime is not None:
+        margin = min(120, walltime // 5)
+        arguments += [
+            *("--lifetime", f"{walltime - margin}s"),
+            *("--lifetime-stagger", f"{margin // 2}s"),
+        ]
+    return arguments
+
+
+async def _call(*command: str) -> tuple[int, str, str]:
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+    except FileNotFoundError:
+        return 127, "", f"{command[0]}: command not found"
+    out, err = await process.communicate()
+    code = process.returncode if process.returncode is not None else 1
+    return code, out.decode(errors="replace"), err.decode(errors="replace")

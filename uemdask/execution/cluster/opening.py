@@ -1,0 +1,380 @@
+"""A cluster that is up: on this machine, by a batch system, or one that runs already."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import dask
+from distributed import Client, LocalCluster, Security
+from distributed.utils import get_ip, get_ip_interface
+
+from uemdask.errors import UemError
+from uemdask.execution.cluster.allocation import Allocation
+from uemdask.execution.cluster.batch import batch_system
+from uemdask.execution.cluster.environment import SETTINGS
+from uemdask.execution.cluster.losses import Losses
+from uemdask.execution.cluster.pools import Pools
+from uemdask.execution.cluster.profile import (
+    BatchProfile,
+    ClusterProfile,
+    ExistingProfile,
+    LocalProfile,
+)
+from uemdask.execution.cluster.security import security_from, session_keys
+
+# How long to wait for the first worker, in s.
+_PATIENCE = 60
+
+
+class _ToldElsewhere(logging.Filter):
+    """Drops what Dask says of workers that end; the driver tells it, and what to do."""
+
+    _SAID = (
+        "still alive after",
+        "exceeded",
+        "is slow to",
+        "Restarting worker",
+        "TLS handshake failed",  # of a worker that ended as it came
+    )
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not any(words in str(record.msg) for words in self._SAID)
+
+
+_TOLD_ELSEWHERE = _ToldElsewhere()
+_TELL = ("distributed.nanny", "distributed.nanny.memory", "distributed.comm.tcp")
+
+
+class Overseer(Protocol):
+    """Looks after workers that come and go."""
+
+    def faults(self) -> dict[str, str]:
+        """Return by pool why it can have no worker."""
+
+    def news(self) -> list[str]:
+        """Return what happened since the last call, one sentence each."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Room for one kind of task.
+
+    Attributes
+    ----------
+    slots : float
+        Tasks that run at a time, at most.
+    resources : mapping of str to int, optional
+        Dask resources that such a task asks for.
+    memory : int
+        Of a worker process, bytes; 0 where there is no limit.
+    place : str
+        Where that is, in messages.
+    """
+
+    slots: float
+    resources: Mapping[str, int] | None = None
+    memory: int = 0
+    place: str = "this machine"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that is up.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        To submit tasks with.
+    dashboard : str
+        Address of the dashboard.
+    cpu : Capacity
+        Room for tasks.
+    gpu : Capacity, optional
+        Room for training and inference, where that is elsewhere.
+    training_threads : int or None
+        CPU threads for a training task that runs while nothing else does; None: all CPUs that
+        belong to its worker.
+    hints : tuple of str
+        What to tell the user at the start.
+    overseer : Overseer, optional
+        Looks after workers that come and go.
+    losses : Losses, optional
+        Hears of lost workers.
+    """
+
+    client: Client
+    dashboard: str
+    cpu: Capacity
+    gpu: Capacity | None = None
+    training_threads: int | None = None
+    hints: tuple[str, ...] = ()
+    overseer: Overseer | None = None
+    losses: Losses | None = None
+
+    def capacity(self, gpu: bool) -> Capacity:
+        """Return the room for GPU tasks or for the others."""
+        return self.gpu if gpu and self.gpu else self.cpu
+
+    @property
+    def slots(self) -> float:
+        """Tasks of any kind that run at a time, at most."""
+        return self.cpu.slots + (self.gpu.slots if self.gpu else 0)
+
+
+@contextmanager
+def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
+    """Start or join the cluster of a profile; what was started is stopped at the end.
+
+    Raises
+    ------
+    UemError
+        If it cannot be started or joined.
+    """
+    for name in _TELL:
+        logging.getLogger(name).addFilter(_TOLD_ELSEWHERE)
+    with dask.config.set(SETTINGS), ExitStack() as stack:
+        if isinstance(profile, ExistingProfile):
+            yield _surveyed(stack.enter_context(_join(profile)), stack)
+        elif isinstance(profile, LocalProfile):
+            yield _local(profile, stack)
+        else:
+            yield _batch(profile, stack)
+
+
+def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
+    local = stack.enter_context(
+        LocalCluster(
+            n_workers=profile.workers,
+            threads_per_worker=1,
+            memory_limit=profile.memory,
+            host="127.0.0.1",
+            # Loopback is open to everyone on a login node, and a scheduler runs what it is
+            # told: only who has this session's certificate may talk to it.
+            security=True,
+            dashboard_address=_dashboard(profile.dashboard_port),
+        )
+    )
+    client = stack.enter_context(Client(local, set_as_default=False))
+    hints = _tunnel(client) if "SSH_CONNECTION" in os.environ else ()
+    return _surveyed(client, stack, training_threads=profile.workers, hints=hints)
+
+
+def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
+    folder = make_folder(profile)
+    security = stack.enter_context(session_keys(folder)) if profile.tls else None
+    local = stack.enter_context(
+        LocalCluster(
+            n_workers=0,
+            threads_per_worker=1,
+            host=host_of(profile.interface),
+            protocol="tls://" if security else "tcp://",
+            security=security,
+            dashboard_address=_dashboard(profile.dashboard_port),
+        )
+    )
+    client = stack.enter_context(Client(local, set_as_default=False))
+    system = batch_system(profile)
+    keeper: Pools | Allocation
+    if profile.launch == "allocation":
+        keeper = Allocation(profile, system, local.scheduler_address, security, folder / "logs")
+        keeper.start()
+        stack.callback(keeper.close)
+    else:
+        keeper = Pools(local.scheduler, profile, system, security, folder / "logs")
+        local.sync(keeper.start)
+        stack.callback(local.sync, keeper.close)
+    hints = _tunnel(client)
+    if not profile.tls:
+        hints += (
+            "the profile says 'tls: false': whoever reaches this host can run programs in your "
+            "name",
+        )
+    return _pooled(profile, client, hints, keeper, _losses(client, stack))
+
+
+def _losses(client: Client, stack: ExitStack) -> Losses:
+    losses = Losses(client)
+    stack.callback(losses.close)
+    return losses
+
+
+def _pooled(
+    profile: BatchProfile,
+    client: Client,
+    hints: tuple[str, ...],
+    overseer: Overseer,
+    losses: Losses,
+) -> Cluster:
+    def room(gpu: bool) -> Capacity:
+        pools = profile.pools_for(gpu)
+        jobs = {p.name: p.nodes if profile.launch == "allocation" else p.maximum for p in pools}
+        return Capacity(
+            slots=sum(jobs[pool.name] * pool.processes for pool in pools),
+            resources={pools[0].resource: 1},
+            memory=min(pool.worker_memory for pool in pools),
+            place=" and ".join(f"pool '{pool.name}'" for pool in pools),
+        )
+
+    has_both = len({pool.resource for pool in profile.pools}) == 2
+    training = profile.pools_for(True)[0]
+    # Where a training runs alone in a job, the cores of the job's other processes are idle.
+    cores = training.cores // training.gpus if training.gpus else training.cores
+    return Cluster(
+        client=client,
+        dashboard=client.dashboard_link,
+        cpu=room(False),
+        gpu=room(True) if has_both else None,
+        training_threads=cores,
+        hints=hints,
+        overseer=overseer,
+        losses=losses,
+    )
+
+
+def make_folder(profile: BatchProfile) -> Path:
+    """Make the folder of a batch profile for logs and keys, and return its absolute path.
+
+    Raises
+    ------
+    UemError
+        If it cannot be made.
+    """
+    folder = profile.folder.expanduser().absolute()
+    try:
+        (folder / "logs").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UemError(
+            f"folder: {folder} cannot be made ({error.strerror}); name one that you may write to "
+            f"and that the compute nodes see"
+        ) from None
+    return folder
+
+
+def host_of(interface: str | None) -> str:
+    """Return the address of this host on a network interface.
+
+    Raises
+    ------
+    UemError
+        If there is no such interface.
+    """
+    if interface is None:
+        return str(get_ip())
+    try:
+        return str(get_ip_interface(interface))
+    except ValueError:
+        known = ", ".join(name for _, name in socket.if_nameindex())
+        raise UemError(
+            f"interface: {interface!r} is no network interface with an address on this host; "
+            f"it has {known}"
+        ) from None
+
+
+def _dashboard(port: int) -> str:
+    return f"127.0.0.1:{_free_port(port)}"
+
+
+def _tunnel(client: Client) -> tuple[str, ...]:
+    """Return how the dashboard is seen from elsewhere; it listens on this host's loopback alone."""
+    port = urlsplit(client.dashboard_link).port
+    if port is None:  # no dashboard
+        return ()
+    host = socket.gethostname()
+    login = os.environ.get("SLURM_SUBMIT_HOST") or os.environ.get("PBS_O_HOST")
+    jump = f"-J {getpass.getuser()}@{login} " if login and login != host else ""
+    return (
+        f"to see the dashboard from your own machine: "
+        f"ssh -N -L {port}:127.0.0.1:{port} {jump}{getpass.getuser()}@{host}",
+    )
+
+
+def _join(profile: ExistingProfile) -> Client:
+    place = profile.address or profile.scheduler_file
+    if profile.scheduler_file and not Path(profile.scheduler_file).exists():
+        raise UemError(f"{place}: there is no such scheduler file; start the scheduler first")
+    if profile.scheduler_file:
+        try:
+            json.loads(Path(profile.scheduler_file).read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise UemError(
+                f"{place}: is not the file of a Dask scheduler ({error}); name the one that "
+                f"'dask scheduler --scheduler-file' wrote"
+            ) from None
+    security: Security | None = security_from(profile.tls) if profile.tls else None
+    try:
+        return Client(
+            address=profile.address,
+            scheduler_file=profile.scheduler_file,
+            security=security,
+            set_as_default=False,
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise UemError(f"{place}: no Dask scheduler answers ({error}); is it running?") from None
+
+
+def _surveyed(
+    client: Client,
+    stack: ExitStack,
+    training_threads: int | None = None,
+    hints: tuple[str, ...] = (),
+) -> Cluster:
+    """Describe a cluster by the workers that are there."""
+    try:
+        client.wait_for_workers(1, timeout=_PATIENCE)
+    except TimeoutError:
+        raise UemError(
+            f"{client.scheduler.address}: no worker came within {_PATIENCE} s; start workers there"
+        ) from None
+    workers = client.run_on_scheduler(_survey_workers)
+
+    def room(resource: str) -> Capacity | None:
+        able = [(threads, memory) for threads, has, memory in workers if resource in has]
+        if not able:
+            return None
+        limits = [memory for _, memory in able if memory]
+        return Capacity(
+            slots=sum(threads for threads, _ in able),
+            resources={resource: 1},
+            memory=min(limits, default=0),
+            place=f"the workers with the resource {resource}",
+        )
+
+    limits = [memory for _, _, memory in workers if memory]
+    anywhere = Capacity(
+        slots=sum(threads for threads, _, _ in workers), memory=min(limits, default=0)
+    )
+    return Cluster(
+        client=client,
+        dashboard=client.dashboard_link,
+        cpu=room("CPU") or anywhere,
+        gpu=room("GPU"),
+        training_threads=training_threads,
+        hints=hints,
+        losses=_losses(client, stack),
+    )
+
+
+def _survey_workers(dask_scheduler: object) -> list[tuple[int, list[str], int]]:
+    states = dask_scheduler.workers.values()  # type: ignore[attr-defined]
+    return [(s.nthreads, list(s.resources), int(s.memory_limit or 0)) for s in states]
+
+
+def _free_port(wanted: int) -> int:
+    """Return `wanted`, or 0 (any free port) where something listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted

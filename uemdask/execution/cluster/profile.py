@@ -1,0 +1,304 @@
+"""Cluster profiles: what a YAML file says of a machine, a scheduler or a batch system."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dask.utils import parse_bytes
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.readers.yaml_text import read_yaml
+
+
+def _size(text: str) -> str:
+    try:
+        parse_bytes(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no size; give one with its unit, such as 2GiB") from None
+    return text
+
+
+def _size_or_auto(text: str) -> str:
+    return text if text == "auto" else _size(text)
+
+
+def _walltime(text: str) -> str:
+    if not re.fullmatch(r"\d+:\d{2}:\d{2}", text):
+        raise ValueError(f"{text!r} is no time; write hours, minutes and seconds as '02:00:00'")
+    return text
+
+
+def _one_line(text: str) -> str:
+    # A line break would start another line of the job script.
+    if "\n" in text or "\r" in text:
+        raise ValueError("goes over several lines; write one line for each entry of the list")
+    return text
+
+
+Size = Annotated[str, AfterValidator(_size)]
+Line = Annotated[str, AfterValidator(_one_line)]
+Walltime = Annotated[str, AfterValidator(_walltime)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LocalProfile(_Strict):
+    """The machine that uemdask runs on.
+
+    Attributes
+    ----------
+    workers : int
+        Worker processes, one thread each; default: one a core.
+    memory : str
+        Of each worker, such as ``"2GiB"``; default: its share of the machine.
+    dashboard_port : int
+        On loopback; another free port is taken where it is in use.
+    """
+
+    kind: Literal["local"] = "local"
+    workers: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1)
+    memory: Annotated[str, AfterValidator(_size_or_auto)] = "auto"
+    dashboard_port: int = Field(default=8787, ge=0, le=65535)
+
+
+class TlsFiles(_Strict):
+    """Files of a scheduler that talks TLS, as given to ``dask scheduler``."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+class ExistingProfile(_Strict):
+    """A Dask scheduler that runs already.
+
+    Attributes
+    ----------
+    address, scheduler_file : str
+        Where it is; one of the two.
+    tls : TlsFiles
+        What this side shows to it, where its address begins with ``tls://``.
+    """
+
+    kind: Literal["existing"]
+    address: str | None = None
+    scheduler_file: str | None = None
+    tls: TlsFiles | None = None
+
+    @model_validator(mode="after")
+    def _has_a_place(self) -> ExistingProfile:
+        if bool(self.address) == bool(self.scheduler_file):
+            raise ValueError("kind 'existing' needs 'address' or 'scheduler_file', one of the two")
+        return self
+
+
+class Pool(_Strict):
+    """One kind of worker job.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``cpu``; in the names of its jobs and logs.
+    cores : int
+        CPU cores of one job.
+    memory : str
+        Of one job; its worker processes share it equally.
+    gpus : int
+        GPUs of one job. A pool that has some takes training and inference, one worker process a
+        GPU; any other takes the rest.
+    processes : int
+        Worker processes of one job; default: one a GPU, or one a core.
+    minimum, maximum : int
+        Jobs at a time; with a minimum of 0 there are none while there is nothing to do.
+    nodes : int
+        With ``launch: allocation``, nodes of the one batch job that this pool has.
+    queue, account, walltime
+        As in the profile, for this pool alone.
+    directives : list of str
+        More lines for the head of the job script, without ``#SBATCH`` or ``#PBS``.
+    select : str
+        PBS: the whole ``-l select=...`` of one node, without ``select=1:``.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*$")]
+    cores: int = Field(ge=1)
+    memory: Size
+    gpus: int = Field(default=0, ge=0)
+    processes: int = Field(default=0, ge=0)
+    minimum: int = Field(default=0, ge=0)
+    maximum: int = Field(default=1, ge=1)
+    nodes: int = Field(default=1, ge=1)
+    queue: Line | None = None
+    account: Line | None = None
+    walltime: Walltime | None = None
+    directives: list[Line] = Field(default_factory=list)
+    select: Line | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_process_a_gpu_or_core(cls, found: Any) -> Any:
+        if isinstance(found, dict) and found.get("processes") is None:
+            found = found | {"processes": found.get("gpus") or found.get("cores") or 0}
+        return found
+
+    @model_validator(mode="after")
+    def _fits(self) -> Pool:
+        if not 1 <= self.processes <= self.cores:
+            raise ValueError(
+                f"{self.processes} processes on {self.cores} cores; give each process a core"
+            )
+        if self.gpus and self.processes != self.gpus:
+            raise ValueError(
+                f"{self.processes} processes for {self.gpus} GPUs; each GPU has one process, so "
+                f"leave 'processes' out"
+            )
+        if self.minimum > self.maximum:
+            raise ValueError(f"minimum {self.minimum} is over maximum {self.maximum}; lower it")
+        return self
+
+    @property
+    def worker_memory(self) -> int:
+        """Memory of one worker process, bytes."""
+        return int(parse_bytes(self.memory)) // self.processes
+
+    @property
+    def resource(self) -> str:
+        """The Dask resource of which each worker process has one."""
+        return "GPU" if self.gpus else "CPU"
+
+
+class BatchProfile(_Strict):
+    """A batch system, and the kinds of worker job that are submitted to it.
+
+    Attributes
+    ----------
+    kind : {"slurm", "pbs"}
+        The batch system.
+    launch : {"jobs", "allocation"}
+        Submit a job for each group of workers, as many as there is work for; or do everything
+        inside one batch job, which the user submits.
+    pools : list of Pool
+        Kinds of worker job. Of several that take the same tasks, the first is filled first.
+    account, queue, walltime
+        For all pools that do not say otherwise.
+    directives : list of str
+        More lines for the head of every job script.
+    skip_directives : list of str
+        Lines of the head that contain one of these are left out.
+    prologue : list of str
+        Lines of shell before the worker starts, such as ``module load python``.
+    python : str
+        Python of the workers; default: the one that runs this.
+    interface : str
+        Network interface between scheduler and workers; default: that of the host's name.
+    scratch : str
+        Folder of the workers for temporary files, on the compute nodes.
+    folder : Path
+        For job logs and keys; the compute nodes must see it. Relative to where uemdask is run.
+    tls : bool
+        Encrypt, and admit only who has this session's certificate.
+    dashboard_port : int
+        On loopback; another free port is taken where it is in use.
+    start_attempts : int
+        Jobs of a pool that may end one after the other before a worker has come.
+    idle : float
+        Time without work after which a job is given back, s.
+    poll : float
+        How often the batch system is asked for the jobs, s.
+    side_by_side : bool
+        With ``launch: allocation``: all pools run on each of the nodes, not on nodes of their own.
+    launcher : str
+        With ``launch: allocation``: the command that runs another one on a node of the job, with
+        ``{host}`` and ``{cores}``; default: ``srun`` or ``pbs_tmrsh``.
+    """
+
+    kind: Literal["slurm", "pbs"]
+    launch: Literal["jobs", "allocation"] = "jobs"
+    pools: list[Pool] = Field(min_length=1)
+    account: Line | None = None
+    queue: Line | None = None
+    walltime: Walltime = "01:00:00"
+    directives: list[Line] = Field(default_factory=list)
+    skip_directives: list[Line] = Field(default_factory=list)
+    prologue: list[Line] = Field(default_factory=list)
+    python: Line = sys.executable
+    interface: Line | None = None
+    scratch: Line = "${TMPDIR:-/tmp}"
+    folder: Path = Path("uemdask-jobs")
+    tls: bool = True
+    dashboard_port: int = Field(default=8787, ge=0, le=65535)
+    start_attempts: int = Field(default=3, ge=1)
+    idle: float = Field(default=60.0, ge=0)
+    poll: float = Field(default=15.0, gt=0)
+    side_by_side: bool = False
+    launcher: Line | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> BatchProfile:
+        names = Counter(pool.name for pool in self.pools)
+        twice = [name for name, count in names.items() if count > 1]
+        if twice:
+            raise ValueError(f"two pools are named {twice[0]!r}; give each its own name")
+        if self.side_by_side and len({pool.nodes for pool in self.pools}) > 1:
+            raise ValueError("side_by_side: the pools share all nodes; give each the same 'nodes'")
+        return self
+
+    def pools_for(self, gpu: bool) -> list[Pool]:
+        """Return the pools that take GPU tasks or the others, the first ones filled first."""
+        return [pool for pool in self.pools if bool(pool.gpus) == gpu] or self.pools
+
+    def walltime_of(self, pool: Pool) -> str:
+        """Return the walltime of a pool's jobs."""
+        return pool.walltime or self.walltime
+
+
+ClusterProfile = LocalProfile | ExistingProfile | BatchProfile
+
+_KINDS: dict[str, type[LocalProfile] | type[ExistingProfile] | type[BatchProfile]] = {
+    "local": LocalProfile,
+    "existing": ExistingProfile,
+    "slurm": BatchProfile,
+    "pbs": BatchProfile,
+}
+
+
+def read_profile(path: Path | None) -> ClusterProfile:
+    """Read a cluster profile; the local machine where there is none.
+
+    Raises
+    ------
+    UemError, FaultsError
+        If the file is not YAML, or not a profile; all faults are listed.
+    """
+    if path is None:
+        return LocalProfile()
+    found = read_yaml(path) or {}
+    if not isinstance(found, dict):
+        raise UemError(f"{path}: holds no 'key: value' lines; see docs/cluster.md for a profile")
+    kind = found.get("kind", "local")
+    if kind not in _KINDS:
+        raise UemError(f"{path}: kind {kind!r} was found; write one of {', '.join(_KINDS)}")
+    try:
+        return _KINDS[kind].model_validate(found)
+    except ValidationError as error:
+        raise FaultsError(str(path), faults_in(error)) from None
+
+
+def seconds_of(walltime: str) -> int:
+    """Return a walltime in s.
+
+    Examples
+    --------
+    >>> seconds_of("01:30:00")
+    5400
+    """
+    hours, minutes, seconds = (int(part) for part in walltime.split(":"))
+    return (hours * 60 + minutes) * 60 + seconds

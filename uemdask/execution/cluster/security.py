@@ -1,0 +1,51 @@
+"""Keys of one session: who has them may talk to its scheduler, which runs what it is told."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from distributed import Security
+
+from uemdask.execution.cluster.profile import TlsFiles
+
+
+@contextmanager
+def session_keys(folder: Path) -> Iterator[Security]:
+    """Make a certificate for this session, in files of a folder that only the user can read.
+
+    They are removed at the end. Where the driver is killed they stay, and open nothing any more.
+    """
+    made = Security.temporary()
+    place = Path(tempfile.mkdtemp(prefix="keys-", dir=folder))  # for the user alone
+    try:
+        written = {}
+        for kind in ("ca_file", "client_cert", "client_key"):
+            path = place / f"{kind}.pem"
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with open(descriptor, "w", encoding="ascii") as file:
+                file.write(getattr(made, f"tls_{kind}"))
+            written[kind] = str(path)
+        files = TlsFiles.model_validate(
+            {
+                "ca": written["ca_file"],
+                "certificate": written["client_cert"],
+                "key": written["client_key"],
+            }
+        )
+        yield security_from(files)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def security_from(files: TlsFiles) -> Security:
+    """Return what Dask needs to know of certificate files, the same for all roles."""
+    roles = {}
+    for role in ("scheduler", "worker", "client"):
+        roles[f"tls_{role}_cert"] = str(files.certificate)
+        roles[f"tls_{role}_key"] = str(files.key)
+    return Security(require_encryption=True, tls_ca_file=str(files.ca), **roles)

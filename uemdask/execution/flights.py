@@ -1,0 +1,189 @@
+"""Tasks on the cluster: a bounded window of them, and what it means when one does not come back."""
+
+from __future__ import annotations
+
+import queue
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from dask.utils import format_bytes
+from distributed import Future
+from distributed.scheduler import KilledWorker
+
+from uemdask.errors import UemError
+from uemdask.execution.cluster import Capacity, Cluster
+from uemdask.execution.course import PhaseWork
+
+#: Tasks in flight per slot: one at work and one on its way.
+_WINDOW = 2
+#: Times a task may use up its worker's memory; another one may have left it little before.
+_MEMORY_ATTEMPTS = 2
+#: Workers lost at one task, by which it is taken to be the cause.
+_CRASHES = 3
+
+_Run = TypeVar("_Run")
+
+
+@dataclass
+class Flight(Generic[_Run]):
+    """A task on the cluster.
+
+    Attributes
+    ----------
+    runs : list
+        Whose task it is.
+    region : str
+        Its region's key.
+    gpu : bool
+        Whether it is for a GPU worker.
+    work : PhaseWork, optional
+        The phase; None for a training.
+    model, digest
+        Of a training.
+    """
+
+    runs: list[_Run]
+    region: str
+    gpu: bool
+    work: PhaseWork | None = None
+    model: Path | None = None
+    digest: str = ""
+    over_memory: int = 0
+    verdict: UemError | None = None
+
+    @property
+    def name(self) -> str:
+        """Say what it is, for messages."""
+        if self.work is None:
+            return "stage train"
+        return f"stage {self.work.stage.name}, region {self.region}"
+
+
+@dataclass
+class Landed(Generic[_Run]):
+    """A task that ended: its result, or the error that ended it."""
+
+    flight: Flight[_Run]
+    result: Any = None
+    error: Exception | None = None
+
+
+@dataclass
+class Flights(Generic[_Run]):
+    """The tasks that are on a cluster.
+
+    Attributes
+    ----------
+    cluster : Cluster
+        Where they run.
+    """
+
+    cluster: Cluster
+    _flying: dict[str, tuple[Future, Flight[_Run]]] = field(default_factory=dict)
+    _ended: queue.SimpleQueue[Future] = field(default_factory=queue.SimpleQueue)
+    _serial: int = 0
+
+    def __len__(self) -> int:
+        return len(self._flying)
+
+    def __iter__(self) -> Iterator[Flight[_Run]]:
+        return (flight for _, flight in self._flying.values())
+
+    def room(self, gpu: bool) -> float:
+        """Return how many more tasks of a kind the window takes."""
+        capacity = self.cluster.capacity(gpu)
+        taken = sum(self.cluster.capacity(flight.gpu) is capacity for flight in self)
+        return _WINDOW * capacity.slots - taken
+
+    def submit(self, flight: Flight[_Run], label: str, task: Any, *arguments: Any) -> None:
+        """Send a task to a worker that has what it needs."""
+        self._serial += 1
+        resources = self.cluster.capacity(flight.gpu).resources
+        future = self.cluster.client.submit(
+            task,
+            *arguments,
+            key=f"{label}-{id(self):x}-{self._serial}",
+            pure=False,
+            resources=dict(resources) if resources else None,
+        )
+        self._flying[future.key] = (future, flight)
+        future.add_done_callback(self._ended.put)
+
+    def landed(self, timeout: float) -> Iterator[Landed[_Run]]:
+        """Yield the tasks that ended, waiting at most `timeout` s for the first.
+
+        Raises
+        ------
+        UemError
+            If a kind of worker that is needed cannot be had.
+        """
+        overseer = self.cluster.overseer
+        if overseer is not None and (faults := overseer.faults()):
+            hint = "'uemdask cluster check PROFILE' helps to find the cause"
+            raise UemError("\n".join([*faults.values(), hint]))
+        self._judge_memory()
+        try:
+            yield self._land(self._ended.get(timeout=timeout))
+            while True:
+                yield self._land(self._ended.get_nowait())
+        except queue.Empty:
+            return
+
+    def _land(self, future: Future) -> Landed[_Run]:
+        _, flight = self._flying.pop(future.key)
+        if flight.verdict is not None:
+            return Landed(flight, error=flight.verdict)
+        if future.status == "finished":
+            return Landed(flight, result=future.result())
+        error = future.exception() if future.status == "error" else None
+        if not isinstance(error, Exception):
+            error = RuntimeError(f"task {future.status}")
+        return Landed(flight, error=self._in_plain_words(flight, future.key, error))
+
+    def _judge_memory(self) -> None:
+        """Give up tasks that used up the memory of their workers again and again."""
+        losses = self.cluster.losses
+        for loss in losses.over_memory() if losses is not None else ():
+            if loss.key not in self._flying:
+                continue
+            future, flight = self._flying[loss.key]
+            flight.over_memory += 1
+            if flight.over_memory >= _MEMORY_ATTEMPTS and flight.verdict is None:
+                capacity = self.cluster.capacity(flight.gpu)
+                flight.verdict = UemError(
+                    f"{flight.name}: needs more memory than a worker of {capacity.place} has "
+                    f"({_limit(capacity)}); it was stopped {flight.over_memory} times, the last "
+                    f"time at {format_bytes(loss.used)}; {_REMEDY}"
+                )
+                future.cancel()
+
+    def _in_plain_words(self, flight: Flight[_Run], key: str, error: Exception) -> Exception:
+        capacity = self.cluster.capacity(flight.gpu)
+        if isinstance(error, MemoryError):
+            said = f" ({error})" if str(error) else ""
+            return UemError(
+                f"{flight.name}: ran out of memory on a worker of {capacity.place} "
+                f"({_limit(capacity)}){said}; {_REMEDY}"
+            )
+        losses = self.cluster.losses
+        if isinstance(error, KilledWorker):
+            crashes = losses.crashes(key) if losses is not None else _CRASHES
+            if crashes >= _CRASHES:
+                return UemError(
+                    f"{flight.name}: {crashes} workers of {capacity.place} died while they were "
+                    f"at it, most likely for want of memory on their nodes; {_REMEDY}, and look "
+                    f"into the logs of the workers"
+                )
+        return error
+
+
+_REMEDY = (
+    "give each worker more: raise 'memory' or lower 'processes' (or 'workers') in the cluster "
+    "profile"
+)
+
+
+def _limit(capacity: Capacity) -> str:
+    return f"limit {format_bytes(capacity.memory)}" if capacity.memory else "no limit set"
