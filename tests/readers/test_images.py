@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from written_files import WRITERS, check_stack
+from written_files import WRITERS, check_stack, write_imagej, write_ome
 
 from uemdask.errors import UemError
 from uemdask.readers import describe_image, is_image, read_image, read_images
@@ -55,11 +55,12 @@ def test_names_with_spaces_and_umlauts(tmp_path, stack, name):
     check_stack(folder / f"Übersicht {name}", stack)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", [*WRITERS, "imagej.tif", "a.ome.tif"])
 def test_a_stack_is_never_in_memory(tmp_path, name):
     big = np.zeros((24, 512, 512), np.float32)
     big[:, 0, 0] = np.arange(24)
-    WRITERS[name](tmp_path / name, big)
+    writers = {**WRITERS, "imagej.tif": write_imagej, "a.ome.tif": write_ome}
+    writers[name](tmp_path / name, big)
     _read_all_of_one(tmp_path / name)  # imports count for nothing
     frame = big[0].nbytes
     with _peak() as peak:

@@ -73,6 +73,7 @@ def test_the_extended_header_of_fei(tmp_path, stack):
     assert info.vendor["extended"][0]["Application"] == "EPU"
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # leaves it open
 def test_rosettasciio_reads_the_same_pixels(tmp_path, stack):
     # It leaves the rows as they are stored, from the bottom up.
     rsciio = pytest.importorskip("rsciio.mrc")

@@ -52,10 +52,50 @@ def test_stacks_of_every_make(tmp_path, stack, options):
     check_stack(path, stack)
 
 
-def test_an_imagej_hyperstack_is_a_series_of_frames(tmp_path, frame):
+@pytest.mark.parametrize("axes", ["TYX", "ZYX", "CYX", "TZCYX"])
+def test_an_imagej_hyperstack_along_one_axis_is_a_series(tmp_path, stack, axes):
+    shape = [len(stack) if axis == axes[0] else 1 for axis in axes[:-2]]
+    values = stack.reshape(*shape, *stack.shape[1:])
+    tifffile.imwrite(tmp_path / "a.tif", values, imagej=True, metadata={"axes": axes})
+    check_stack(tmp_path / "a.tif", stack)
+
+
+@pytest.mark.parametrize("axes", ["TZYX", "TCYX", "ZCYX"])
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_a_hyperstack_along_two_axes_is_refused(tmp_path, frame, axes, kind):
     hyper = np.stack([frame(i) for i in range(6)]).reshape(3, 2, *frame(0).shape)
-    tifffile.imwrite(tmp_path / "a.tif", hyper, imagej=True, metadata={"axes": "TZYX"})
-    check_stack(tmp_path / "a.tif", hyper.reshape(6, *hyper.shape[2:]))
+    options = {"photometric": "minisblack", kind: True}
+    tifffile.imwrite(tmp_path / "a.tif", hyper, metadata={"axes": axes}, **options)
+    with pytest.raises(UemError) as error:
+        describe_image(tmp_path / "a.tif")
+    assert str(error.value) == (
+        f"{tmp_path / 'a.tif'}: holds images along more than one axis, shape (3, 2, 24, 32) "
+        f"({axes}); save one series, an image for each delay"
+    )
+
+
+@pytest.mark.parametrize("name", ["a.btf", "a.tif", "a.ome.tif", "a.TIFF"])
+def test_bigtiff_by_any_name(tmp_path, stack, name):
+    tifffile.imwrite(tmp_path / name, stack, photometric="minisblack", bigtiff=True)
+    assert (tmp_path / name).read_bytes()[2] == 43
+    check_stack(tmp_path / name, stack)
+
+
+def test_one_of_several_series_is_named(tmp_path, stack):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(stack, photometric="minisblack", metadata={"axes": "TYX"})
+        file.write(stack[:2, :9], photometric="minisblack", metadata={"axes": "TYX"})
+    with pytest.raises(UemError, match=r"2 images or stacks; name one with --dataset: 0 .*; 1 "):
+        describe_image(tmp_path / "a.tif")
+    check_stack(tmp_path / "a.tif", stack, dataset="0")
+    check_stack(tmp_path / "a.tif", stack[:2, :9], dataset="1")
+
+
+def test_a_preview_is_not_taken_for_an_image(tmp_path, frame):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        file.write(frame(1), metadata=None)
+        file.write(frame(1)[::4, ::4], metadata=None, subfiletype=1)
+    check_stack(tmp_path / "a.tif", frame(1)[np.newaxis])
 
 
 def test_pages_written_one_by_one(tmp_path, stack):
@@ -80,6 +120,49 @@ def test_the_pixel_size_in_tiff_s_own_unit(tmp_path, frame):
         tmp_path / "a.tif", frame(0), resolution=(4e6, 2e6), resolutionunit="CENTIMETER"
     )
     assert describe_image(tmp_path / "a.tif").pixel_size == pytest.approx((5, 2.5))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "nm"),
+    [
+        ({"PhysicalSizeX": 3.0, "PhysicalSizeY": 2.5, "PhysicalSizeXUnit": "nm"}, None),
+        ({"PhysicalSizeX": 0.003, "PhysicalSizeY": 0.0025}, (2.5, 3.0)),  # µm
+        (
+            {
+                "PhysicalSizeX": 3.0,
+                "PhysicalSizeXUnit": "nm",
+                "PhysicalSizeY": 25.0,
+                "PhysicalSizeYUnit": "Å",
+            },
+            (2.5, 3.0),
+        ),
+    ],
+)
+def test_the_pixel_size_of_ome(tmp_path, stack, metadata, nm):
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        stack,
+        ome=True,
+        photometric="minisblack",
+        metadata={"axes": "TYX", **metadata},
+    )
+    info = check_stack(tmp_path / "a.ome.tif", stack)
+    # Without a unit of y, µm is meant, whatever x has.
+    assert info.pixel_size == pytest.approx(nm or (2500.0, 3.0))
+    assert "PhysicalSizeX" in info.vendor["OME"]
+
+
+def test_the_pixel_size_of_digital_micrograph(tmp_path, frame):
+    tags = [
+        (65003, "s", 0, "nm", False),
+        (65004, "s", 0, "µm".encode("latin-1"), False),
+        (65009, "d", 1, 3.0, False),
+        (65010, "d", 1, 0.0025, False),
+    ]
+    tifffile.imwrite(tmp_path / "a.tif", frame(0), extratags=tags)
+    info = describe_image(tmp_path / "a.tif")
+    assert info.pixel_size == pytest.approx((2.5, 3.0))
+    assert info.vendor["private"]["65009"] == 3.0
 
 
 @pytest.mark.parametrize(
@@ -150,12 +233,6 @@ def test_a_missing_file_is_named(tmp_path):
         read_image(tmp_path / "a.tif", 0, (8, 8), "uint16")
 
 
-def test_a_foreign_ending_lists_what_can_be_read(tmp_path):
-    (tmp_path / "a.jpg").write_text("x")
-    with pytest.raises(UemError, match=r"'\.jpg' cannot be read; convert to one of \.tif"):
-        describe_image(tmp_path / "a.jpg")
-
-
 def test_what_only_looks_like_tiff_is_named(tmp_path):
     (tmp_path / "a.tif").write_text("no image")
     with pytest.raises(UemError, match=r"a\.tif: cannot be opened as TIFF"):
@@ -214,3 +291,16 @@ def test_damaged_bytes_give_a_result_or_an_error_for_people(tmp_path_factory, fr
         pass
     finally:
         logging.disable(logging.NOTSET)
+
+
+# ---- a real recording
+
+
+def test_a_real_recording(real_data):
+    path = real_data("cardiac_wave_cosmas", "isoV.tif")
+    info = describe_image(path)
+    assert (info.frames, info.shape, info.dtype) == (1000, (32, 32), "uint16")
+    assert info.no_pixel_size == "its resolution has no unit"
+    with tifffile.TiffFile(path) as file:
+        theirs = file.asarray()
+    check_stack(path, theirs)

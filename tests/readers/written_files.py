@@ -41,6 +41,15 @@ def write_tiff(path: Path, stack: np.ndarray) -> None:
     tifffile.imwrite(path, stack, photometric="minisblack")
 
 
+def write_imagej(path: Path, stack: np.ndarray) -> None:
+    """Write one directory and the frames behind it, as ImageJ does."""
+    tifffile.imwrite(path, stack, imagej=True, metadata={"axes": "TYX"})
+
+
+def write_ome(path: Path, stack: np.ndarray) -> None:
+    tifffile.imwrite(path, stack, ome=True, photometric="minisblack", metadata={"axes": "TYX"})
+
+
 def write_mrc(path: Path, stack: np.ndarray, nm: tuple[float, float] = (2.5, 3.0)) -> None:
     """Write frames, given as displayed, with a pixel size in nm along y, x."""
     with warnings.catch_warnings():

@@ -13,7 +13,7 @@ import numpy as np
 
 from uemdask.errors import UemError
 from uemdask.readers.choice import Candidate, choose, frames_of
-from uemdask.readers.hdf5 import check_written, open_hdf5, tags_of, text_of
+from uemdask.readers.hdf5 import check_readable, open_hdf5, tags_of, text_of
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of, step_of
 
@@ -73,7 +73,7 @@ def _choose(path: Path, file: h5py.File, dataset: str | None) -> _Signal:
         raise UemError(f"{path}: is neither Velox's nor NCEM's kind of EMD; check the file")
     candidates = [Candidate(s.data.name, s.shape, s.data.dtype, _what(s), s.label) for s in signals]
     signal = signals[choose(path, candidates, dataset)]
-    check_written(path, signal.data)
+    check_readable(path, signal.data)
     return signal
 
 

@@ -15,6 +15,7 @@ from uemdask.readers.choice import Candidate, choose, frames_of
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of, step_of
 
+_CACHE_BYTES = 32 * 2**20
 # Values and texts of a header; longer ones are data.
 _TAG_VALUES = 256
 _TAG_TEXT = 100_000
@@ -25,8 +26,8 @@ def open_hdf5(path: Path) -> h5py.File:
     """Open a file for reading, with the codecs of hdf5plugin where that is installed."""
     if importlib.util.find_spec("hdf5plugin") is not None:
         importlib.import_module("hdf5plugin")
-    # Files on a share are often written by another machine, and may not be lockable.
-    return h5py.File(path, "r", locking=False)
+    # Files on a share may not be lockable. The cache is for chunks of several frames.
+    return h5py.File(path, "r", locking=False, rdcc_nbytes=_CACHE_BYTES)
 
 
 def describe(path: Path, dataset: str | None) -> ImageInfo:
@@ -69,18 +70,26 @@ def find(path: Path, file: h5py.File, dataset: str | None) -> h5py.Dataset:
     names = list(found)
     candidates = [Candidate(name, found[name].shape, found[name].dtype) for name in names]
     data = found[names[choose(path, candidates, dataset)]]
-    check_written(path, data)
+    check_readable(path, data)
     return data
 
 
-def check_written(path: Path, data: h5py.Dataset) -> None:
+def check_readable(path: Path, data: h5py.Dataset) -> None:
     """Refuse a dataset whose values are missing: HDF5 would make up zeros for them.
 
     Raises
     ------
     UemError
-        If it was never written, or parts of it lie in files that are missing.
+        If it was never written, parts of it lie in files that are missing, or it is compressed
+        in a way that nothing installed can undo.
     """
+    plan = data.id.get_create_plist()
+    for code, _, _, name in map(plan.get_filter, range(plan.get_nfilters())):
+        if not h5py.h5z.filter_avail(code):
+            raise UemError(
+                f"{path}: {data.name} is compressed with {text_of(name) or code}, which h5py alone "
+                f"does not know; run pip install 'uemdask[formats]'"
+            )
     if data.is_virtual:
         sources = {source.file_name for source in data.virtual_sources()}
         missing = sorted(s for s in sources if s != "." and not (path.parent / s).is_file())
@@ -133,7 +142,7 @@ def _default(file: h5py.File) -> dict[str, h5py.Dataset]:
     group: Any = file
     while isinstance(group, h5py.Group):
         signal = _signal(group)
-        if signal is not None:
+        if signal is not None and signal.ndim >= 2:
             return {signal.name: signal}
         group = group.get(text_of(group.attrs.get("default"))) if "default" in group.attrs else None
     return {}

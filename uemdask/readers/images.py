@@ -109,6 +109,11 @@ def describe_image(path: Path, dataset: str | None = None) -> ImageInfo:
     name, reader = _reader_of(path)
     try:
         info = reader.describe(path, dataset)
+        if not isinstance(info, ImageInfo):
+            raise UemError(
+                f"{path}: the reader of its format gives no ImageInfo but {type(info).__name__}; "
+                f"repair or uninstall it"
+            )
         kind = np.dtype(info.dtype).kind
     except UemError:
         raise
@@ -116,6 +121,8 @@ def describe_image(path: Path, dataset: str | None = None) -> ImageInfo:
         raise UemError(
             f"{path}: cannot be opened as {name} ({_reason(error)}); copy it again"
         ) from error
+    if min(info.frames, *info.shape) < 1:
+        raise UemError(f"{path}: holds {info.frames} frames of {info.shape} px; check the file")
     if kind not in "uif":
         raise UemError(
             f"{path}: holds {info.dtype} values; only integer or real grey images can be used"
@@ -173,6 +180,8 @@ def _frames(
         for image in reader.read(path, indices, dataset):
             yield np.asarray(image)
             done += 1
+        if done < len(indices):
+            raise EOFError("the file has no more frames")
     except UemError:
         raise
     except Exception as error:  # readers and their codecs raise many kinds

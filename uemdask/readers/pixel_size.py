@@ -59,6 +59,8 @@ def pixel_size_of(steps: Sequence[Any], units: Sequence[str | None]) -> PixelSiz
             scale = parse_length(f"1{name}")
         except UemError:
             return None, f"its axes are in {name}, which is no length"
+        if math.isnan(float(step)):
+            return None, "its axes have no even step"
         size = abs(float(step)) * scale
         if not (math.isfinite(size) and size > 0):
             return None, f"it states a pixel size of {float(step):g} {name}"
