@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from uemdask.errors import UemError
 from uemdask.readers.delays import capture_images
 
 
@@ -48,7 +49,5 @@ def test_only_images_are_taken(tmp_path):
 
 
 def test_a_missing_folder_is_said_plainly(tmp_path):
-    from uemdask.errors import UemError
-
     with pytest.raises(UemError, match="none: cannot be listed"):
         capture_images(tmp_path / "none")

@@ -59,7 +59,7 @@ def test_heads_are_understood(table, head):
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "cp1252"])
 def test_separators_and_line_ends_of_all_systems(table, separator, ending, encoding):
     lines = ["# by the stage", "file,delay_ps", "a.tif, -2", "", "ü b.tif,3"]
     found = table(ending.join(lines).replace(",", separator) + ending, encoding)

@@ -13,6 +13,7 @@ from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
 from uemdask.readers.delays.delay_table import DelayTable, known_scans
 from uemdask.readers.delays.names import NamedDelay, delays_in_name
+from uemdask.readers.delays.text import read_text
 from uemdask.units import parse_delay
 
 _COLUMNS = ("step", "delay", "scan", "scan step", "file name", "time")
@@ -52,7 +53,7 @@ def read_log(path: Path) -> DelayTable:
         If rows are damaged; all of them are listed. A last row that is cut off is left out and
         told in the notes.
     """
-    head, lines = _split(_text(path))
+    head, lines = _split(read_text(path, "a log", replace=True))
     columns = _columns(head)
     rows, faults, notes = _rows(lines, columns)
     if not rows and not faults:
@@ -75,17 +76,6 @@ def read_log(path: Path) -> DelayTable:
     return DelayTable(
         tuple(delays), files if any(files) else None, scans, str(path), tuple(notes), facts
     )
-
-
-def _text(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UemError(f"{path}: cannot be read ({error.strerror})") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")  # a Windows program's paths
 
 
 def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:

@@ -45,7 +45,7 @@ def find_delays(
     """
     images = list(images)
     table = _given(given) if given is not None else _found(path, images, tags)
-    table = with_images(table, images)
+    table = _matched(table, images)
     notes = [*table.notes, *_disagreements(path, images, table, given)]
     return replace(table, notes=tuple(dict.fromkeys(notes)))
 
@@ -80,16 +80,11 @@ def _log(path: Path, images: Sequence[Path]) -> tuple[DelayTable | None, list[st
     """Return the log of the images, and notes on logs that name none of them."""
     tables, not_used = [], []
     for file in _logs(path):
-        table = with_images(read_log(file), images)
-        names = {image.name for image in images}
-        found = [name in names for name in table.files or ()]
-        if len(images) > 1 and table.files is not None and not any(found):
+        table = _matched(read_log(file), images)
+        if len(images) > 1 and table.files is not None and not any(_found_in(table, images)):
             not_used.append(f"{file.name} names none of the images and is not used")
-            continue
-        # The program writes a row before it takes the image: a stop leaves one row too many.
-        if len(images) > 1 and len(found) > 1 and all(found[:-1]) and not found[-1]:
-            table = _without_last(table)
-        tables.append(table)
+        else:
+            tables.append(table)
     if len(tables) > 1:
         sources = " and ".join(Path(table.source).name for table in tables)
         raise UemError(
@@ -99,15 +94,27 @@ def _log(path: Path, images: Sequence[Path]) -> tuple[DelayTable | None, list[st
     return (tables[0] if tables else None), not_used
 
 
-def _without_last(table: DelayTable) -> DelayTable:
-    files = table.files or ()
+def _matched(table: DelayTable, images: Sequence[Path]) -> DelayTable:
+    """Return the table with the images that its rows mean, a row too many of a log left out."""
+    table = with_images(table, images)
+    found = _found_in(table, images)
+    # The program writes a row before it takes the image: a stop leaves one row too many.
+    stopped = len(found) > 1 and all(found[:-1]) and not found[-1]
+    if table.files is None or not stopped or not _is_log(Path(table.source)):
+        return table
     return replace(
         table,
         delays=table.delays[:-1],
-        files=files[:-1],
+        files=table.files[:-1],
         scans=table.scans[:-1] if table.scans is not None else None,
-        notes=(*table.notes, f"the last row names {files[-1]}, which was not saved"),
+        notes=(*table.notes, f"the last row names {table.files[-1]}, which was not saved"),
     )
+
+
+def _found_in(table: DelayTable, images: Sequence[Path]) -> list[bool]:
+    """Return of each row whether its image is there."""
+    known = {image.name for image in images} | {image.as_posix() for image in images}
+    return [file in known for file in table.files or ()]
 
 
 def _table(path: Path) -> DelayTable | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
 from uemdask.readers.delays.delay_table import DelayTable, known_scans
+from uemdask.readers.delays.text import read_text
 from uemdask.units import parse_delay
 
 # Words in the head of a column, the surest first.
@@ -81,10 +82,7 @@ def read_table(path: Path) -> DelayTable:
 
 
 def _read_cells(path: Path) -> list[list[str]]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UemError(f"{path}: cannot be read as a table of delays ({error})") from error
+    text = read_text(path, "a table of delays")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if not lines:
         raise UemError(f"{path}: holds no rows; write the columns file,delay_ps")
