@@ -99,13 +99,13 @@ def test_a_task_that_fails_for_no_fault_of_the_user_is_tried_again(raw, plan, dr
     failures = {"time=0:16": 2}
 
     def flaky(stage, region):
-        if stage == "align" and failures.get(region, 0):
+        if stage == "ingest" and failures.get(region, 0):
             failures[region] -= 1
             raise OSError(5, "Input/output error")
 
     done = drive(plan(raw), flaky, only=ONLY)
     assert done.outcome.done == ["raw"]
-    assert done.tasks.count(("align", "time=0:16")) == 3
+    assert done.tasks.count(("ingest", "time=0:16")) == 3
 
 
 def test_a_task_that_always_fails_ends_its_run_with_stage_and_region(raw, plan, drive):
