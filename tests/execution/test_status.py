@@ -36,8 +36,8 @@ def test_a_stage_at_work_shows_its_share(raw, plan, drive):
         drive(plan(raw), kill)
     (status,) = campaign_status(plan(raw))
     assert status.cell("ingest") == "done"
-    assert status.shares["align"] == pytest.approx(2 / 3)  # reference, and one of two slabs
-    assert status.cell("align") == "67%"
+    assert status.shares["align"] == pytest.approx(2 / 7)  # bad pixels, and one of two slabs
+    assert status.cell("align") == "29%"
     assert status.cell("spectrum") == "-"
     assert "to do: align, spectrum" in preview(plan(raw)).text
 
