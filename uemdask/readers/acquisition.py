@@ -190,7 +190,7 @@ def inspect_raw(
         dataset=dataset,
         source=table.source,
         metadata={k: v for k, v in known.items() if k != "pixel_size"},
-        vendor=info.vendor,
+        vendor=info.vendor | ({"delays": dict(table.facts)} if table.facts else {}),
         notes=list(dict.fromkeys(all_notes)),
     )
 
