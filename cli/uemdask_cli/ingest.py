@@ -43,6 +43,7 @@ from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 )
 @click.option("--dark", help="Images without the beam: a file, a folder or a pattern.")
 @click.option("--pump-off", help="Images without the pump, to be set aside; likewise.")
+@click.option("--dataset", help="Which of several arrays in the files, see docs/formats.md.")
 @click.option("--overwrite", is_flag=True, help="Replace a run that is there already.")
 @click.option("--dry-run", is_flag=True, help="Print what would be ingested, and stop.")
 def ingest(
@@ -54,6 +55,7 @@ def ingest(
     scans: str,
     dark: str | None,
     pump_off: str | None,
+    dataset: str | None,
     overwrite: bool,
     dry_run: bool,
 ) -> int:
@@ -65,6 +67,7 @@ def ingest(
         time_zero=time_zero,
         dark=_absolute(dark),
         pump_off=_absolute(pump_off),
+        dataset=dataset,
     )
     found = raw_of(parameters, every_file=True)
     wanted = {store: parameters}

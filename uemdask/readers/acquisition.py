@@ -199,7 +199,7 @@ def inspect_raw(
             for key, value in (from_vendor(info.vendor) | known).items()
             if key != "pixel_size"
         },
-        vendor=info.vendor,
+        vendor=info.vendor | ({"delays": dict(table.facts)} if table.facts else {}),
         notes=list(dict.fromkeys(all_notes)),
     )
 
