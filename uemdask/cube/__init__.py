@@ -4,7 +4,7 @@ from uemdask.cube.contract import STAGES, VARIABLES, faults_of, validate
 from uemdask.cube.creation import create_run
 from uemdask.cube.export import export_run
 from uemdask.cube.store import Run, missing_stages, open_run
-from uemdask.cube.summary import describe_run
+from uemdask.cube.summary import describe_run, onset_sentence
 
 __all__ = [
     "STAGES",
@@ -15,6 +15,7 @@ __all__ = [
     "export_run",
     "faults_of",
     "missing_stages",
+    "onset_sentence",
     "open_run",
     "validate",
 ]

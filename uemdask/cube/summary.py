@@ -46,6 +46,7 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     lines += _metadata(dict(run.group.attrs))
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
+    lines += _alignment(run)
     for name in run.stage("feature").get("results", {}).get("empty_rois", []):
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
     lines.append("")
@@ -82,3 +83,45 @@ def _leaves(tags: Any) -> int:
     if isinstance(tags, Mapping):
         return sum(map(_leaves, tags.values()))
     return 1
+
+
+def _alignment(run: Run) -> list[str]:
+    """Say what the alignment found: how far the sample drifted, when it began to change."""
+    results = run.stage("align").get("results", {})
+    if not run.is_done("align"):
+        return []
+    lines = []
+    if results.get("registered"):
+        drift = run.read("drift")
+        reach = float(np.hypot(*np.ptp(drift, axis=0)))
+        error = run.read("drift_sd") if "drift_sd" in run else np.empty((0, 2))
+        known = error[np.isfinite(error).all(axis=1)]
+        sure = ""
+        if known.size:
+            sure = f", standard error {np.sqrt(np.mean(np.sum(known**2, axis=1))):.2f} px"
+        lines.append(f"drift     over {reach:.1f} px{sure}")
+    if results.get("breathing_ghz"):
+        lines.append(
+            f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "
+            f"that is not taken for gain"
+        )
+    text = onset_sentence(results)
+    return [*lines, f"change    {text}"] if text else lines
+
+
+def onset_sentence(results: Mapping[str, Any]) -> str:
+    """Say when the first change of the sample was seen; empty where it was not looked for.
+
+    Parameters
+    ----------
+    results : mapping
+        Of the align stage.
+    """
+    if "time_zero_ps" not in results:
+        return ""
+    if results["time_zero_ps"] is None:
+        return f"no onset of change: {results['time_zero_reason']}"
+    return (
+        f"first seen to begin at {results['time_zero_ps']:.1f} ± {results['time_zero_sd_ps']:.1f} "
+        f"ps; time zero is there or before"
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.readers import read_drift_table
 from uemdask.readers.yaml_text import parse_yaml, read_yaml
 from uemdask.regions import parse_rois
 from uemdask.regions.roi import RELEVANT_MASK
@@ -220,7 +222,8 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
             raw = path if entry.raw is not None else None
             store = path if raw is None else output / f"{entry.name or stem}.zarr"
             parameters = _parameters(campaign, entry, raw, folder)
-            faults += (f for f in _faults_of_regions(parameters) if f not in faults)
+            found_here = [*_faults_of_regions(parameters), *_faults_of_tables(parameters)]
+            faults += (f for f in found_here if f not in faults)
             runs.append(PlannedRun(name=entry.name or stem, store=store, parameters=parameters))
     faults += [
         f"{run.name!r}: a name becomes a file name; write it without '/'"
@@ -353,6 +356,22 @@ def _faults_of_regions(parameters: StageParameters) -> list[str]:
     ]
 
 
+def _faults_of_tables(parameters: StageParameters) -> list[str]:
+    """Return what is wrong with a drift table, apart from its fit to a run."""
+    table = parameters.align.drift_table
+    if table is None:
+        return []
+    if not Path(table).is_file():
+        return [f"align.drift_table: {table} is not there; check the path"]
+    try:
+        read_drift_table(Path(table))
+    except FaultsError as error:
+        return [f"{table}: {fault}" for fault in error.faults]
+    except UemError as error:
+        return [str(error)]
+    return []
+
+
 def _parameters(
     campaign: Campaign, entry: RunEntry, raw: Path | None, folder: Path
 ) -> StageParameters:
@@ -361,6 +380,14 @@ def _parameters(
     parameters["feature"]["masks"] = {
         name: _from_folder(folder, file) for name, file in masks.items()
     }
+    table = parameters["align"]["drift_table"]
+    if table is not None:
+        table = _from_folder(folder, table)
+        parameters["align"]["drift_table"] = table
+        if Path(table).is_file():
+            # A table that was edited gives another drift.
+            digest = hashlib.sha256(Path(table).read_bytes()).hexdigest()[:16]
+            parameters["align"]["drift_digest"] = digest
     if raw is not None:
         defaults = campaign.defaults
         delays = entry.delays or defaults.delays

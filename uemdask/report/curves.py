@@ -219,8 +219,16 @@ def motion_curves(
     return figure
 
 
-def alignment_figure(drift: np.ndarray, gain: np.ndarray, used: np.ndarray) -> Figure:
-    """Draw drift and brightness of each frame.
+def alignment_figure(
+    drift: np.ndarray,
+    gain: np.ndarray,
+    used: np.ndarray,
+    *,
+    error: np.ndarray | None = None,
+    delay: np.ndarray | None = None,
+    onset: tuple[float, float] | None = None,
+) -> Figure:
+    """Draw drift and brightness of each frame, and the way of the sample.
 
     Parameters
     ----------
@@ -229,14 +237,40 @@ def alignment_figure(drift: np.ndarray, gain: np.ndarray, used: np.ndarray) -> F
     gain : (time,) float
     used : (time,) bool
         Frames that are used; the others are marked.
+    error : (time, 2) float, optional
+        Standard error of the drift, px; drawn as a band of two of them.
+    delay : (time,) float, optional
+        In ps, to mark time zero and the first change.
+    onset : (float, float), optional
+        First change and its standard error, ps.
     """
     figure = new_figure(11.4, 2.6)
-    first, second = figure.subplots(1, 2)
+    first, way, second = figure.subplots(1, 3, width_ratios=(5, 2.6, 5))
     frame = np.arange(len(gain))
-    first.plot(frame, drift[:, 0], color=COLOURS[0], label="x, to the right")
-    first.plot(frame, drift[:, 1], color=COLOURS[4], label="y, downwards")
+    for component, colour, label in (
+        (0, COLOURS[0], "x, to the right"),
+        (1, COLOURS[4], "y, downwards"),
+    ):
+        first.plot(frame, drift[:, component], color=colour, label=label)
+        if error is not None:
+            spread = 2 * np.nan_to_num(error[:, component])
+            first.fill_between(
+                frame,
+                drift[:, component] - spread,
+                drift[:, component] + spread,
+                color=colour,
+                alpha=0.25,
+                lw=0,
+            )
     first.legend(loc="best")
     first.set(ylabel="drift / px", title="Sample drift")
+    way.plot(drift[:, 0], drift[:, 1], color=INK, lw=0.8)
+    points = way.scatter(drift[:, 0], drift[:, 1], c=frame, s=6, cmap="viridis", zorder=3)
+    figure.colorbar(points, ax=way, label="frame")
+    way.set(xlabel="x / px", ylabel="y / px", title="Way of the sample")
+    way.set_aspect("equal", adjustable="datalim")
+    way.invert_yaxis()
+    way.grid(True)
     second.plot(frame, gain, color=COLOURS[0])
     second.set(ylabel="gain", title="Brightness against the reference")
     for axes in (first, second):
@@ -244,6 +278,11 @@ def alignment_figure(drift: np.ndarray, gain: np.ndarray, used: np.ndarray) -> F
         axes.grid(True)
         for bad in np.flatnonzero(~used):
             axes.axvspan(bad - 0.5, bad + 0.5, color=COLOURS[4], alpha=0.2, lw=0)
+        if delay is not None and delay[0] < 0 < delay[-1]:
+            axes.axvline(float(np.interp(0.0, delay, frame)), color=INK, lw=0.8, alpha=0.6, ls=":")
+        if delay is not None and onset is not None:
+            begin, end = np.interp([onset[0] - onset[1], onset[0] + onset[1]], delay, frame)
+            axes.axvspan(float(begin), float(end), color=INK, alpha=0.15, lw=0)
     return figure
 
 

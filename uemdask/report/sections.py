@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+from uemdask.cube import onset_sentence
 from uemdask.report import curves, maps
 from uemdask.report.arrows import arrow_grid
 from uemdask.report.downsampling import grid_of, read_small
@@ -266,8 +267,28 @@ def _alignment(found: Findings) -> Section | None:
     if "align" not in found.done:
         return None
     run = found.run
-    figure = curves.alignment_figure(run.read("drift"), run.read("gain"), run.read("frame_ok"))
-    caption = "Drift and brightness of each frame against the reference."
+    results = found.results["align"]
+    time = results.get("time_zero_ps")
+    figure = curves.alignment_figure(
+        run.read("drift"),
+        run.read("gain"),
+        run.read("frame_ok"),
+        error=run.read("drift_sd") if "drift_sd" in run else None,
+        delay=run.read("time"),
+        onset=None if time is None else (float(time), float(results["time_zero_sd_ps"])),
+    )
+    caption = (
+        "Drift and brightness of each frame against the reference; the band is twice the standard "
+        "error of the drift. Dotted: time zero."
+    )
+    onset = onset_sentence(results)
+    if onset:
+        caption += f" Change of the sample: {onset}" + (" (grey)." if time is not None else ".")
+    if results.get("breathing_ghz"):
+        caption += (
+            f" The whole field breathes at {results['breathing_ghz']:.3g} GHz; that is left in the "
+            "frames and not taken for gain."
+        )
     if found.flagged:
         caption += " Shaded: flagged frames, which are left out."
     return Section(

@@ -1,0 +1,84 @@
+"""The user's drift table: columns, units, and every fault at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from uemdask.errors import FaultsError, UemError
+from uemdask.readers import match_drift, read_drift_table
+
+DELAYS = np.array([-5.0, 0.0, 5.0])
+FILES = ["a_001.tif", "a_002.tif", "a_003.tif"]
+
+
+def drift_of(tmp_path, text, **options):
+    path = tmp_path / "drift.csv"
+    path.write_text(text, encoding="utf-8")
+    run = {
+        "files": FILES,
+        "delays": DELAYS,
+        "wanted": np.ones(3, bool),
+        "pixel_size": (2.0, 4.0),
+    } | options
+    return match_drift(read_drift_table(path), **run)
+
+
+WANTED = [[0.0, 0.0], [1.5, -2.0], [3.0, 1.0]]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "frame,x,y\n2,3,1\n0,0,0\n1,1.5,-2\n",
+        "slice\tdX\tdY\n1\t0\t0\n2\t1,5\t-2\n3\t3\t1\n",
+        "# made by hand\nfile;x (px);y (px)\na_001;0;0\nold/a_002.tif;1.5;-2\na_003.tif;3;1\n",
+        "delay_fs,y_px,x_px\n-5000,0,0\n0,-2,1.5\n5000,1,3\n",
+        "frame,x_nm,y_nm\n0,0,0\n1,6,-4\n2,12,2\n",
+        "frame,x (Å),y (Å),quality\n0,0,0,9\n1,60,-40,9\n2,120,20,9\n",
+        "frame,file,x,y\n7,a_001.tif,0,0\n8,a_002.tif,1.5,-2\n9,a_003.tif,3,1\n",
+    ],
+)
+def test_tables_as_people_and_programs_write_them(tmp_path, text):
+    np.testing.assert_allclose(drift_of(tmp_path, text), WANTED)
+
+
+def test_frames_that_are_not_used_need_no_row(tmp_path):
+    found = drift_of(tmp_path, "frame,x,y\n0,0,0\n2,3,1\n", wanted=np.array([True, False, True]))
+    assert np.isnan(found[1]).all()
+
+
+def test_all_faults_of_the_rows_at_once(tmp_path):
+    with pytest.raises(FaultsError) as error:
+        drift_of(tmp_path, "frame,x,y\n0,0,0\n0,1,1\n1,wide,2\n2,nan\n")
+    assert len(error.value.faults) == 4
+    assert "row 3: frame 0.0 is in row 2 too" in str(error.value)
+
+
+def test_rows_and_frames_must_match(tmp_path):
+    with pytest.raises(FaultsError) as error:
+        drift_of(tmp_path, "frame,x,y\n0,0,0\n1,0,0\n3,0,0\n0.5,0,0\n")
+    assert len(error.value.faults) == 3
+    assert "1 frames have no row (from 0: 2)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("head", "says"),
+    [
+        ("x,y", "no one column of frames"),
+        ("frame,x", "no column of y"),
+        ("frame,x,y,dx", "2 columns of x"),
+        ("frame,x_nm,y", "x is in nm and y in px"),
+        ("frame,x_ps,y_ps", "'x_ps' is in 'ps'"),
+    ],
+)
+def test_faults_of_the_head(tmp_path, head, says):
+    with pytest.raises(FaultsError, match=says):
+        drift_of(tmp_path, f"{head}\n0,0,0,0\n")
+
+
+def test_a_file_that_is_none(tmp_path):
+    with pytest.raises(UemError, match="cannot be read"):
+        read_drift_table(tmp_path / "none.csv")
+    with pytest.raises(UemError, match="holds no rows"):
+        drift_of(tmp_path, "frame,x,y\n")
