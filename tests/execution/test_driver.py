@@ -2,7 +2,9 @@
 
 import os
 import threading
+import time
 
+import numpy as np
 import pytest
 
 from uemdask.cube import Run
@@ -118,6 +120,21 @@ def test_a_task_that_always_fails_ends_its_run_with_stage_and_region(raw, plan, 
     assert message == "stage align, region time=16:30: ZeroDivisionError: of the third kind"
     assert done.tasks.count(("align", "time=16:30")) == 3
     assert Run(raw / "results" / "raw.zarr").is_done("ingest")  # what was done is kept
+
+
+def test_a_task_rests_before_it_is_tried_again_twice_as_long_each_time(raw, plan, drive):
+    begun = []
+
+    def flaky(stage, region):
+        if stage == "align" and region == "time=16:30":
+            begun.append(time.monotonic())
+            if len(begun) < 3:
+                raise OSError(5, "Input/output error")
+
+    assert drive(plan(raw), flaky, only=ONLY, back_off=0.2).outcome.done == ["raw"]
+    first, second = np.diff(begun)
+    assert first >= 0.2
+    assert second >= 0.4
 
 
 def test_a_fault_of_the_user_is_not_tried_again(raw, plan, drive):
