@@ -48,8 +48,9 @@ _WAVE_BITS = 8  # 0.2 %: its noise is ten times that and more
 _REFLECTED_SHARE = 0.01
 # A wave that travels less has no direction to keep; standing and breathing ones are below 0.12.
 _LEAST_TRAVEL = 0.5
-# Of a single pixel, which ripples: half the power of the wave may come back.
-_TRAVELS_HERE = 0.35
+# Of a single pixel, which ripples: half the power of the wave may come back, and the index over the
+# whole series is low where the wavelength changes. Standing waves are below 0.12.
+_TRAVELS_HERE = {"none": 0.0, "aliased": 0.15, "all": 0.35}
 # Longer waves lose more at the edges of the field than they gain.
 _LONGEST_OF_FIELD = 1 / 2
 # A second harmonic has a third of the wave's amplitude or less: of a share below this, which also
@@ -119,10 +120,8 @@ def travels_over_all(run: Run, region: Region) -> np.ndarray:
     There a standing wave looks like one that travels, and only the map made before still knows.
     Elsewhere True: single frames tell better.
     """
-    travel = run.read("travel_index", region)
-    if run.stage("spectrum")["results"]["directional"] == "none":
-        return np.ones(travel.shape, bool)
-    return travel >= _TRAVELS_HERE
+    how = run.stage("spectrum")["results"]["directional"]
+    return np.asarray(run.read("travel_index", region) >= _TRAVELS_HERE[how])
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:

@@ -230,7 +230,7 @@ def _earlier(checkpoint: Path) -> dict[str, Any]:
 
 def _groups(runs: list[Run], parameters: TrainParameters) -> list[tuple[list[Series], float]]:
     """Return what is learned from, and the shares of it: labelled runs and their twins."""
-    twins = _twins(runs, parameters.training.seed * _SEED_STEP + _LEARN_SEED)
+    twins = _twins(runs, parameters.training.seed * _SEED_STEP + _LEARN_SEED, even=True)
     real = _load(runs, parameters.memory * 2**30)
     share = parameters.exact_share
     return [(real, 1 - share), (twins, share)] if twins and share else [(real, 1.0)]
@@ -272,12 +272,12 @@ def _held_out(runs: list[Run], training: TrainingConfig) -> Crops | None:
     return SeriesSource(twins).draw(rng, _HELD_OUT_CROPS, crop=128, length=1)
 
 
-def _twins(runs: list[Run], seed: int) -> list[Series]:
+def _twins(runs: list[Run], seed: int, *, even: bool = False) -> list[Series]:
     """Return simulated twins of some runs; none for those that cannot be simulated."""
     twins = []
     for number, run in enumerate(_spread(runs, _TWINS)):
         try:
-            twins.append(twin_series(run, seed=seed + number))
+            twins.append(twin_series(run, seed=seed + number, even=even))
         except UemError:
             continue
     return twins

@@ -21,7 +21,7 @@ _MOST_DELAYS = 200
 _MOST_MODULATION = 0.3
 
 
-def twin_series(run: Run, *, seed: int) -> Series:
+def twin_series(run: Run, *, seed: int, even: bool = False) -> Series:
     """Simulate a run's twin and take it to the wave as the stages would.
 
     Parameters
@@ -30,6 +30,9 @@ def twin_series(run: Run, *, seed: int) -> Series:
         With the stage ``label`` done.
     seed : int
         Another seed gives another background and noise.
+    even : bool
+        Let the wave be equally strong from early on, instead of growing and fading as the run's
+        does: to learn from, because then all delays have something to teach.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def twin_series(run: Run, *, seed: int) -> Series:
     """
     parameters = SpectrumParameters.model_validate(run.stage("spectrum")["parameters"])
     return simulated_series(
-        simulate(_scenario(run, seed)),
+        simulate(_scenario(run, seed, even=even)),
         centre=band_of(run).centre,
         smoothing=parameters.smoothing,
         window=parameters.window,
@@ -53,7 +56,7 @@ def twin_series(run: Run, *, seed: int) -> Series:
     )
 
 
-def _scenario(run: Run, seed: int) -> Scenario:
+def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
     results = run.stage("spectrum")["results"]
     pixel = float(np.sqrt(np.prod(run.pixel_size)))
     length = results["wavelength_px"]
@@ -68,7 +71,10 @@ def _scenario(run: Run, seed: int) -> Scenario:
     # The stages smooth what is simulated once more.
     smoothing = SpectrumParameters.model_validate(run.stage("spectrum")["parameters"]).smoothing
     modulation = wave.amplitude * np.exp((2 * np.pi * smoothing / length) ** 2 / 2)
+    begin, record = max(0.0, float(delays[0])), float(delays[-1] - max(0.0, delays[0]))
     growth = tuple((float(delay), float(share)) for delay, share in wave.growth)
+    if even:
+        growth = (begin + 0.02 * record, 0.0), (begin + 0.15 * record, 1.0)
     rings = wave.origin is not None
     reflected = results["directional"] == "all" and not rings
     return scenario(
@@ -86,7 +92,7 @@ def _scenario(run: Run, seed: int) -> Scenario:
         angle=wave.angle,
         modulation=min(float(modulation), _MOST_MODULATION),
         strength=growth,
-        strength_decay=growth[-1][0] - growth[0][0],
+        strength_decay=2 * record,
         echo=_echo(results["opposed_share"]) if reflected else 0.0,
         counts=_counts(run),
         drift_total=0.0,
