@@ -162,14 +162,13 @@ class Driver:
             active.pending.extend(active.work.missing)
             active.attempts.clear()
             total = len(active.work.regions)
-            if total:
-                self._listener.phase_begins(
-                    active.planned.name,
-                    active.work.stage.name,
-                    active.work.phase.name,
-                    total,
-                    total - len(active.pending),
-                )
+            self._listener.phase_begins(
+                active.planned.name,
+                active.work.stage.name,
+                active.work.phase.name,
+                total,
+                total - len(active.pending),
+            )
 
     def _fail(self, active: _Active, region: str, error: BaseException) -> None:
         if active.over:
@@ -194,7 +193,7 @@ class Driver:
             trace="".join(traceback.format_exception(error)),
         )
         self._outcome.failed[name] = message
-        self._listener.run_failed(name, message)
+        self._listener.run_failed(name, stage, message)
 
     def _discard(self, active: _Active) -> None:
         """Leave no half store behind, once no task of a run that failed is writing to it."""
@@ -266,8 +265,9 @@ class Driver:
             self._discard(active)
             return
         if error is None:
-            work.note(flight.region, future.result())
-            self._listener.task_done(active.planned.name, work.stage.name, work.phase.name)
+            result = future.result()
+            work.note(flight.region, result)
+            self._listener.task_done(active.planned.name, work.stage.name, work.phase.name, result)
         elif isinstance(error, UemError):
             self._fail(active, flight.region, error)
         else:
@@ -334,8 +334,9 @@ class Driver:
     def _land_training(self, flight: _Flight, future: Future, error: Exception | None) -> None:
         assert flight.model is not None
         if error is None:
-            self._listener.task_done(flight.model.stem, "train", "model")
-            self._trained(flight.runs, future.result() | {"training_digest": flight.digest})
+            result = future.result()
+            self._listener.task_done(flight.model.stem, "train", "model", result)
+            self._trained(flight.runs, result | {"training_digest": flight.digest})
             return
         first = flight.runs[0]
         first.attempts["train"] += 1
