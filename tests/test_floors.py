@@ -29,7 +29,7 @@ _FLOORS = (
     ("evaluate",),
     ("accessor", "nexus", "signals", "stages"),
     ("execution",),
-    ("report",),
+    ("monitor", "report"),
     ("__init__",),
     ("uemdask_cli",),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -45,13 +45,15 @@ class PlainLines(Silence):
 
     def phase_begins(self, run: str, stage: str, phase: str, total: int, done: int) -> None:
         """Announce a phase of a run."""
+        if not total:
+            return
         counts = self._totals.setdefault(f"{stage} {phase}", [0, 0])
         counts[0] += done
         counts[1] += total
         earlier = f", {done} of them done before" if done else ""
         self._say(f"{run}: {stage} {phase}, {total} tasks{earlier}")
 
-    def task_done(self, run: str, stage: str, phase: str) -> None:
+    def task_done(self, run: str, stage: str, phase: str, result: Mapping[str, Any]) -> None:
         """Report a stage now and then."""
         counts = self._totals[f"{stage} {phase}"]
         counts[0] += 1
@@ -71,7 +73,7 @@ class PlainLines(Silence):
                 f"loss {history.get('loss', float('nan')):.3g}"
             )
 
-    def run_failed(self, run: str, message: str) -> None:
+    def run_failed(self, run: str, stage: str, message: str) -> None:
         """Say why a run failed."""
         self._say(f"{run}: failed: {message}")
 
@@ -99,6 +101,8 @@ class Bars(Silence):
 
     def phase_begins(self, run: str, stage: str, phase: str, total: int, done: int) -> None:
         """Lengthen the stage's bar."""
+        if not total:
+            return
         name = f"{stage} {phase}"
         if name not in self._bars:
             self._bars[name] = self._progress.add_task(name, total=0)
@@ -106,7 +110,7 @@ class Bars(Silence):
         self._totals[name] += total
         self._progress.update(self._bars[name], total=self._totals[name], advance=done)
 
-    def task_done(self, run: str, stage: str, phase: str) -> None:
+    def task_done(self, run: str, stage: str, phase: str, result: Mapping[str, Any]) -> None:
         """Move the stage's bar."""
         self._progress.advance(self._bars[f"{stage} {phase}"])
 
@@ -119,7 +123,7 @@ class Bars(Silence):
             text = f"train {history['phase']} step {history['step']} loss {history['loss']:.3g}"
             self._progress.update(self._bars["train model"], description=text)
 
-    def run_failed(self, run: str, message: str) -> None:
+    def run_failed(self, run: str, stage: str, message: str) -> None:
         """Say why a run failed."""
         self._progress.console.print(f"{run}: failed: {message}", markup=False, highlight=False)
 

@@ -9,6 +9,7 @@ import click
 
 from uemdask.evaluate import evaluate_run
 from uemdask.execution import Driver, open_cluster, plan_runs, read_profile
+from uemdask.monitor import monitored
 from uemdask.report import write_report
 from uemdask.simulate import scenario, simulate, write_acquisition
 from uemdask_cli.console import listener
@@ -28,9 +29,12 @@ def demo(folder: Path) -> int:
         click.echo("Simulating a plane wave on a thin crystal: 120 frames of 256 x 256 px ...")
         write_acquisition(simulate(scenario("plane")), raw)
     plan = plan_runs([raw], output=store.parent)
-    with listener() as hears, open_cluster(read_profile(None)) as cluster:
-        click.echo(f"Dashboard while this runs: {cluster.dashboard}")
-        outcome = Driver(plan, cluster, listener=hears).run()
+    with (
+        listener() as hears,
+        open_cluster(read_profile(None)) as cluster,
+        monitored(plan, cluster, hears) as told,
+    ):
+        outcome = Driver(plan, cluster, listener=told).run()
     if outcome.failed:
         click.echo(f"uemdask: {next(iter(outcome.failed.values()))}", err=True)
         return BAD_INPUT

@@ -18,6 +18,7 @@ from uemdask.execution import (
     read_campaign,
     read_profile,
 )
+from uemdask.monitor import monitored
 from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 
@@ -57,8 +58,12 @@ def run(
         expected = preview(plan, only=only)
         click.echo(expected.text)
         return _exit_code(len(plan.runs), len(expected.faults))
-    with listener() as hears, open_cluster(read_profile(cluster)) as workers:
-        outcome = Driver(plan, workers, only=only, overwrite=overwrite, listener=hears).run()
+    with (
+        listener() as hears,
+        open_cluster(read_profile(cluster)) as workers,
+        monitored(plan, workers, hears, only=only) as told,
+    ):
+        outcome = Driver(plan, workers, only=only, overwrite=overwrite, listener=told).run()
     folders = sorted({str(run.store.parent) for run in plan.runs})
     click.echo(
         f"{len(outcome.done)} of {len(plan.runs)} runs done; results in {', '.join(folders)}"

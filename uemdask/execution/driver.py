@@ -171,14 +171,13 @@ class Driver:
             active.attempts.clear()
             active.rests_until.clear()
             total = len(active.work.regions)
-            if total:
-                self._listener.phase_begins(
-                    active.planned.name,
-                    active.work.stage.name,
-                    active.work.phase.name,
-                    total,
-                    total - len(active.pending),
-                )
+            self._listener.phase_begins(
+                active.planned.name,
+                active.work.stage.name,
+                active.work.phase.name,
+                total,
+                total - len(active.pending),
+            )
 
     def _fail(self, active: _Active, region: str, error: BaseException) -> None:
         if active.over:
@@ -203,7 +202,7 @@ class Driver:
             trace="".join(traceback.format_exception(error)),
         )
         self._outcome.failed[name] = message
-        self._listener.run_failed(name, message)
+        self._listener.run_failed(name, stage, message)
 
     def _discard(self, active: _Active) -> None:
         """Leave no half store behind, once no task of a run that failed is writing to it."""
@@ -270,7 +269,7 @@ class Driver:
             return
         if error is None:
             work.note(flight.region, result)
-            self._listener.task_done(active.planned.name, work.stage.name, work.phase.name)
+            self._listener.task_done(active.planned.name, work.stage.name, work.phase.name, result)
         elif self._is_tried_again(active, flight.region, error):
             active.pending.append(flight.region)
         else:
@@ -343,7 +342,7 @@ class Driver:
     def _land_training(self, flight: Flight[_Active], result: Any, error: Exception | None) -> None:
         assert flight.model is not None
         if error is None:
-            self._listener.task_done(flight.model.stem, "train", "model")
+            self._listener.task_done(flight.model.stem, "train", "model", result)
             self._trained(flight.runs, result | {"training_digest": flight.digest})
         elif not self._is_tried_again(flight.runs[0], "train", error):
             for active in flight.runs:

@@ -17,6 +17,7 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.execution.cluster import name_of_worker, say_that_it_begins
+from uemdask.execution.traffic import Traffic
 from uemdask.stages import STAGE_BY_NAME
 from uemdask.stages.train import Start, TrainParameters, train_model
 
@@ -34,7 +35,7 @@ _TOLD_ELSEWHERE = _ToldElsewhere()
 def run_task(
     store: str, made: str, stage: str, phase: str, region: str, parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    """Do one region task and return its receipt, seconds and worker.
+    """Do one region task and return its receipt, seconds, bytes moved where known, and worker.
 
     Everything it needs is read from the store; everything it makes is written there. Doing it
     twice gives the same bytes.
@@ -44,18 +45,20 @@ def run_task(
     UemError
         If the stage has been begun anew since; then this task is one of a driver that is gone.
     """
-    begun = time.perf_counter()
+    begun, traffic = time.perf_counter(), Traffic()
     say_that_it_begins()
     _prepare(1)
     run, found = Run(store), STAGE_BY_NAME[stage]
     if run.identity(stage) != made:
         raise UemError(f"{store}: stage '{stage}' was begun anew; this task is out of date")
-    receipt = found.phase(phase).work(
-        run, Region.from_key(region), found.parameters.model_validate(parameters)
-    )
+    with traffic:
+        receipt = found.phase(phase).work(
+            run, Region.from_key(region), found.parameters.model_validate(parameters)
+        )
     return {
         "receipt": receipt,
         "seconds": round(time.perf_counter() - begun, 3),
+        **traffic.result,
         "worker": _where(),
     }
 

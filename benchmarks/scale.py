@@ -1,0 +1,150 @@
+"""How many runs and workers one driver serves: stages that sleep, everything else real.
+
+    python benchmarks/scale.py [--runs 1000] [--workers 64] [--seconds 1] [--tasks 4]
+
+Each run is a small stack on disk and gets a real store and a real ledger; a task sleeps instead of
+computing, so that two cores can play a cluster. Each step is a process of its own, and its line
+says how long it took and how much memory the driver had at most.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from distributed import Client, LocalCluster
+
+from uemdask.cube import Run
+from uemdask.cube.layout import Region
+from uemdask.execution import Cluster, Driver, Plan, preview, read_campaign
+from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.network import BASE_MODEL
+from uemdask.stages import STAGE_BY_NAME, Phase
+
+FRAMES, EDGE = 32, 32
+STEPS = ("read", "preview", "work", "resume")
+
+
+def make_campaign(folder: Path, runs: int) -> Path:
+    """Write small stacks and their campaign file."""
+    (folder / "raw").mkdir(parents=True)
+    frames = np.random.default_rng(0).poisson(100, (FRAMES, EDGE, EDGE)).astype(np.uint16)
+    for number in range(runs):
+        np.save(folder / "raw" / f"run_{number:04d}.npy", frames)
+    file = folder / "campaign.yaml"
+    file.write_text(
+        f"runs: [{{raw: raw/*.npy}}]\nmodel: {BASE_MODEL}\n"
+        f"defaults: {{pixel_size: 3nm, delays: '-40:{5 * FRAMES - 45}:5 ps'}}\n"
+    )
+    return file
+
+
+def let_stages_sleep(seconds: float, tasks: int) -> None:
+    """Replace what the stages compute by sleep, in this process."""
+
+    def regions(run: Run, parameters: Any) -> list[Region]:
+        return [Region((("time", i, i + 1),)) for i in range(tasks)]
+
+    def sleep(run: Run, region: Region, parameters: Any) -> dict[str, Any]:
+        time.sleep(seconds)
+        return {}
+
+    def all_frames_count(run: Run, parameters: Any, receipts: Mapping[str, Any]) -> dict[str, Any]:
+        run.write("frame_ok", np.ones(FRAMES, bool))
+        return {}
+
+    for name, stage in list(STAGE_BY_NAME.items()):
+        if name in ("pairs", "train"):
+            continue
+        phase = Phase("sleep", regions, sleep)
+        if name == "ingest":
+            phase = replace(phase, finish=all_frames_count)
+        nothing = lambda run, parameters: None  # noqa: E731
+        STAGE_BY_NAME[name] = replace(stage, phases=(phase,), check=nothing)
+
+
+def work(plan: Plan, workers: int, seconds: float, tasks: int) -> dict[str, float]:
+    """Take all runs through all stages, and return how busy the workers were."""
+    let_stages_sleep(seconds, tasks)
+    processes = 4 if workers % 4 == 0 else 1
+    with (
+        LocalCluster(
+            n_workers=processes,
+            threads_per_worker=workers // processes,
+            memory_limit=0,
+            dashboard_address="127.0.0.1:0",
+        ) as cluster,
+        Client(cluster, set_as_default=False) as client,
+    ):
+        client.wait_for_workers(processes)
+        client.run(let_stages_sleep, seconds, tasks)
+        up = Cluster(client, client.dashboard_link, workers, False, 1)
+        begun = time.time()
+        outcome = Driver(plan, up).run()
+        wall = time.time() - begun
+    if outcome.failed:
+        raise SystemExit(f"failed: {dict(list(outcome.failed.items())[:3])}")
+    lines = [
+        line
+        for run in plan.runs
+        for line in read_lines(ledger_path(run.store))
+        if line.get("seconds") is not None
+    ]
+    done = sum(line["seconds"] for line in lines)
+    return {"tasks": len(lines), "wall s": wall, "busy share": done / (workers * wall)}
+
+
+def step(name: str, file: Path, options: argparse.Namespace) -> None:
+    """Do one step in this process and print its numbers as JSON."""
+    begun = time.perf_counter()
+    plan = read_campaign(file)
+    found: dict[str, float] = {"runs": len(plan.runs)}
+    if name == "preview":
+        found["at fault"] = len(preview(plan).faults)
+    elif name in ("work", "resume"):
+        found |= work(plan, options.workers, options.seconds, options.tasks)
+    found["s"] = time.perf_counter() - begun
+    found["driver MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps(found))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--workers", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=1.0, help="that a task sleeps")
+    parser.add_argument("--tasks", type=int, default=4, help="of each stage of a run")
+    parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
+    parser.add_argument("--campaign", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        step(options.step, options.campaign, options)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = make_campaign(Path(folder) / "campaign", options.runs)
+        for name in STEPS:
+            command = [sys.executable, __file__, *sys.argv[1:], "--step", name]
+            done = subprocess.run(  # noqa: S603 - our own file
+                [*command, "--campaign", str(file)],
+                stdout=subprocess.PIPE,
+                text=True,
+                check=True,
+                env=os.environ,
+            )
+            numbers = json.loads(done.stdout.splitlines()[-1])
+            print(f"{name:8s}", *(f"{key} {value:.4g}" for key, value in numbers.items()), sep="  ")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""The board: what the driver told, counted, and what follows for the time left."""
+
+import json
+import os
+
+import pytest
+
+from uemdask.cube import STAGES
+from uemdask.execution import plan_campaign
+from uemdask.monitor.board import MOST_RUNS, Board
+from uemdask.monitor.curve import Curve
+from uemdask.monitor.state import CampaignState
+
+
+class Clock:
+    """A clock that goes when told to."""
+
+    now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+def make(folder, runs=3, only=(), model="base", **more):
+    for number in range(runs):
+        (folder / f"raw{number}").mkdir(exist_ok=True)
+    found = {"runs": [{"raw": f"raw{number}"} for number in range(runs)], "model": model} | more
+    clock = Clock()
+    board = Board(plan_campaign(found, name="ge", folder=folder), only, clock=clock)
+    board.cluster_is_up("http://127.0.0.1:8787/status", 4)
+    return board, clock
+
+
+def by_name(state):
+    return {run.run: run for run in state.runs}
+
+
+def test_before_the_first_task_nothing_is_made_up(tmp_path):
+    state = make(tmp_path)[0].state()
+    assert state.rates is None
+    assert state.seconds_left is None
+    assert state.not_counted == [s for s in STAGES if s != "pairs"]
+    assert state.totals.waiting == 3
+    assert all(set(run.stages.values()) == {0.0} for run in state.runs)
+
+
+def test_runs_are_where_their_tasks_are(tmp_path):
+    board, _ = make(tmp_path)
+    board.phase_begins("raw0", "ingest", "frames", 4, 0)
+    board.phase_begins("raw1", "align", "register", 4, 2)
+    board.phase_begins("raw2", "ingest", "frames", 4, 0)
+    board.task_done("raw0", "ingest", "frames", {"seconds": 2.0, "bytes": 500})
+    board.run_failed("raw2", "ingest", "frame_0001.tif: truncated")
+    state = board.state()
+    runs = by_name(state)
+    assert runs["raw0"].stages["ingest"] == 0.25
+    # The first of two phases is done, and half of the second.
+    assert (runs["raw1"].stages["ingest"], runs["raw1"].stages["align"]) == (1.0, 0.75)
+    assert (runs["raw2"].state, runs["raw2"].failed_stage) == ("failed", "ingest")
+    ingest = state.stages[0]
+    assert (ingest.runs_done, ingest.runs_at_work, ingest.runs_failed) == (1, 1, 1)
+    assert (ingest.tasks_done, ingest.tasks_known, ingest.seconds_per_task) == (1, 8, 2.0)
+    assert (state.totals.at_work, state.totals.failed) == (2, 1)
+
+
+def test_time_left_is_that_of_the_tasks_to_come(tmp_path):
+    board, clock = make(tmp_path, only=("ingest",))
+    board.phase_begins("raw0", "ingest", "frames", 4, 0)
+    board.phase_begins("raw1", "ingest", "frames", 8, 0)
+    for _ in range(2):
+        clock.now += 1.0
+        board.task_done("raw0", "ingest", "frames", {"seconds": 2.0})
+    state = board.state()
+    # Open are 2 and 8 tasks, and the third run will have about 6: 16 tasks of 2 s on 4 slots.
+    assert (state.seconds_left, state.not_counted) == (8.0, [])
+    assert state.rates.tasks_per_second == 1.0
+    assert state.rates.bytes_per_second is None
+    for run in ("raw0", "raw1", "raw2"):
+        board.run_done(run)
+    assert board.state().seconds_left == 0.0
+    assert board.state().totals.done == 3
+
+
+def test_rates_forget_what_was_long_ago(tmp_path):
+    board, clock = make(tmp_path)
+    board.phase_begins("raw0", "ingest", "frames", 99, 0)
+    for _ in range(60):
+        board.task_done("raw0", "ingest", "frames", {"seconds": 1.0, "bytes": 1000})
+    clock.now += 30
+    assert board.state().rates.tasks_per_second == 2.0
+    assert board.state().rates.bytes_per_second == 2000
+    clock.now += 31
+    assert board.state().rates.tasks_per_second == 0.0
+
+
+def test_a_training_tells_its_own_time(tmp_path):
+    board, _ = make(tmp_path, only=("train",))
+    board.phase_begins("ge", "train", "model", 1, 0)
+    board.training("ge", {"phase": "start", "device": "CPU: no GPU", "threads": 2, "processes": 1})
+    assert board.state().not_counted == ["train"]
+    for step in (10, 20, 20):
+        entry = {"step": step, "phase": "pretrain", "loss": 1 / step, "images_per_second": 5.0}
+        board.training("ge", entry | {"seconds_left": 60.0, "device": "CPU: no GPU"})
+    state = board.state()
+    (training,) = state.trainings
+    assert (training.step, training.threads, training.done) == (20, 2, False)
+    assert training.curve == [(10, 0.1), (20, 0.05)]
+    assert state.seconds_left == 60.0
+    board.task_done("ge", "train", "model", {"seconds": 70.0})
+    assert board.state().trainings[0].done
+
+
+def test_a_given_model_takes_no_time(tmp_path):
+    (tmp_path / "m.pt").touch()
+    board, _ = make(tmp_path, model="m.pt")
+    assert "train" not in board.state().not_counted
+
+
+def test_a_driver_that_was_stopped_works_no_more(tmp_path):
+    board, _ = make(tmp_path)
+    board.phase_begins("raw0", "ingest", "frames", 4, 0)
+    board.ends("stopped")
+    state = board.state()
+    assert (state.driver.state, state.driver.alive) == ("stopped", False)
+    assert state.driver.pid == os.getpid()
+    assert by_name(state)["raw0"].state == "waiting"
+
+
+def test_the_state_stays_small(tmp_path):
+    (tmp_path / "raw").mkdir()
+    campaign = {"runs": [{"raw": "raw", "name": f"{i}"} for i in range(MOST_RUNS + 5)]}
+    board = Board(plan_campaign(campaign, name="many", folder=tmp_path))
+    board.run_failed(str(MOST_RUNS + 4), "ingest", "x" * 100_000)
+    state = board.state()
+    assert (len(state.runs), state.runs_left_out) == (MOST_RUNS, 5)
+    assert state.totals.runs == MOST_RUNS + 5
+    assert state.runs[0].failed.endswith("…")  # what failed is told first
+    assert len(state.model_dump_json()) < 2**20
+
+
+def test_json_comes_back_as_it_was(tmp_path):
+    board, _ = make(tmp_path)
+    state = board.state()
+    assert CampaignState.model_validate_json(state.model_dump_json()) == state
+    assert json.loads(state.model_dump_json())["version"] == "uemdask.campaign/1"
+
+
+@pytest.mark.parametrize("length", [0, 1, 2, 299, 300, 301, 5000])
+def test_a_curve_keeps_its_ends(length):
+    curve = Curve()
+    for step in range(length):
+        curve.add(step, 1.0 + step)
+    assert len(curve.points) <= 300
+    if length:
+        assert (curve.points[0][0], curve.points[-1][0]) == (0, length - 1)
+    steps = [step for step, _ in curve.points]
+    assert steps == sorted(set(steps))
+
+
+def test_a_loss_that_is_no_number_is_not_drawn():
+    curve = Curve()
+    curve.add(1, float("nan"))
+    assert curve.points == []

@@ -1,0 +1,16 @@
+"""Monitoring: how far a campaign is, on the Dask dashboard, as JSON and in another shell."""
+
+from uemdask.monitor.from_disk import campaign_state
+from uemdask.monitor.publishing import monitored
+from uemdask.monitor.scheduler_page import duration, size
+from uemdask.monitor.state import SCHEMA, CampaignState, RunState
+
+__all__ = [
+    "SCHEMA",
+    "CampaignState",
+    "RunState",
+    "campaign_state",
+    "duration",
+    "monitored",
+    "size",
+]

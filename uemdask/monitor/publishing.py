@@ -1,0 +1,163 @@
+"""Where the state of a campaign goes: a file beside the results, and the Dask scheduler."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import cloudpickle
+from distributed import Client
+
+from uemdask.execution.cluster import Cluster
+from uemdask.execution.progress import Both, Listener
+from uemdask.monitor import scheduler_page
+from uemdask.monitor.board import Board
+from uemdask.monitor.state import CampaignState
+
+_LOG = logging.getLogger(__name__)
+#: The scheduler is told at most this often, s.
+_EVERY = 1.0
+#: The file is written at most this often, s: parallel file systems do not like small writes.
+FILE_EVERY = 4.0
+#: Telling takes at most this share of the driver's time.
+_SHARE = 0.05
+
+
+def progress_path(plan: Plan) -> Path:
+    """Return the file in which a driver says how far it is."""
+    return plan.output / f"{plan.name}.progress.json"
+
+
+@contextmanager
+def monitored(
+    plan: Plan, cluster: Cluster, listener: Listener, *, only: Sequence[str] = ()
+) -> Iterator[Listener]:
+    """Show a campaign on the scheduler's dashboard and in a file while a driver is at work.
+
+    Parameters
+    ----------
+    plan : Plan
+        The campaign.
+    cluster : Cluster
+        Where its tasks run.
+    listener : Listener
+        Hears everything too, and the address of the page.
+    only : sequence of str
+        As for the driver.
+
+    Yields
+    ------
+    Listener
+        To be given to the driver.
+    """
+    board = Board(plan, only)
+    key = _key(plan)
+    shown = _show(cluster.client)
+    if shown:
+        listener.notice(f"campaign page: {page_address(cluster.dashboard, key)}")
+    else:
+        listener.notice("no campaign page: the scheduler takes none; 'uemdask status' shows all")
+    publisher = _Publisher(board, progress_path(plan), cluster.client if shown else None, key)
+    publisher.start()
+    try:
+        yield Both(listener, board)
+    except BaseException:
+        board.ends("stopped")
+        raise
+    else:
+        board.ends("ended")
+    finally:
+        publisher.end()
+
+
+def page_address(dashboard: str, key: str) -> str:
+    """Return where the page of a campaign is, beside the dashboard.
+
+    Examples
+    --------
+    >>> page_address("http://127.0.0.1:8787/status", "ab12")
+    'http://127.0.0.1:8787/uemdask?campaign=ab12'
+    """
+    return f"{dashboard.rpartition('/')[0]}/uemdask?campaign={key}"
+
+
+def _key(plan: Plan) -> str:
+    """Return a short name of the campaign that no other one on the scheduler has."""
+    text = f"{plan.output.absolute()}\n{plan.name}"
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _show(client: Client) -> bool:
+    """Add the pages to the scheduler, which need not know uemdask."""
+    here = Path(__file__).parent
+    report = here.parent / "report"
+    files = {name: (here / name).read_text(encoding="utf-8") for name in ("page.html", "page.js")}
+    files["page.css"] = "\n".join(
+        path.read_text(encoding="utf-8") for path in (report / "style.css", here / "page.css")
+    )
+    cloudpickle.register_pickle_by_value(scheduler_page)
+    try:
+        client.run_on_scheduler(scheduler_page.install, files)
+    except Exception as error:
+        # A campaign must not fail because it cannot be watched.
+        _LOG.debug("no campaign page", exc_info=error)
+        return False
+    finally:
+        cloudpickle.unregister_pickle_by_value(scheduler_page)
+    return True
+
+
+class _Publisher(threading.Thread):
+    """Tells the board's state again and again; the driver never waits for it."""
+
+    def __init__(self, board: Board, path: Path, client: Client | None, key: str) -> None:
+        super().__init__(name="uemdask-publisher", daemon=True)
+        self._board, self._path, self._client, self._key = board, path, client, key
+        self._over = threading.Event()
+        self._written = 0.0
+
+    def run(self) -> None:
+        """Tell it until the end."""
+        pause = _EVERY
+        while not self._over.wait(pause):
+            begun = time.monotonic()
+            self._tell()
+            pause = max(_EVERY, (time.monotonic() - begun) / _SHARE)
+
+    def end(self) -> None:
+        """Tell it for the last time."""
+        self._over.set()
+        self.join()
+        self._written = 0.0
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._board.is_up:
+            return  # another driver may have the runs
+        try:
+            state = self._board.state()
+            if time.monotonic() - self._written >= FILE_EVERY:
+                write_progress(self._path, state)
+                self._written = time.monotonic()
+            if self._client is not None:
+                send = getattr(self._client.scheduler, scheduler_page.NAME)
+                self._client.sync(
+                    send, key=self._key, state=state.model_dump_json(), callback_timeout=30
+                )
+        except Exception as error:
+            # Disk full, scheduler gone: the driver will meet it and say so.
+            _LOG.debug("state of the campaign not told", exc_info=error)
+
+
+def write_progress(path: Path, state: CampaignState) -> None:
+    """Write the file, so that whoever reads finds it whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft.write_text(state.model_dump_json(), encoding="utf-8")
+    os.replace(draft, path)

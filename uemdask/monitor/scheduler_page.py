@@ -1,0 +1,286 @@
+"""What runs on the Dask scheduler: it keeps the newest state of each campaign, and shows it.
+
+A scheduler that somebody else started may know nothing of uemdask, so this module travels to it
+by value. It imports nothing but what every scheduler has: Dask, tornado and jinja2. It runs no
+analysis and trusts nothing that it is told: texts are escaped, sizes are bounded.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import OrderedDict
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from tornado.web import Application, HTTPError, RequestHandler
+
+#: Campaigns that are kept; the one that was silent for longest goes first.
+MOST_CAMPAIGNS = 8
+#: Largest state that is taken, bytes.
+LARGEST = 8 * 2**20
+#: A driver that was silent for longer is taken to be gone, s.
+SILENCE = 15.0
+#: Runs on a page.
+PAGE_RUNS = 50
+#: Failures that are shown above the table of runs.
+SHOWN_FAILURES = 10
+#: Name of the operation and of the place where the board hangs on the scheduler.
+NAME = "uemdask_campaign"
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; "
+        "img-src 'self'; base-uri 'none'; form-action 'none'"
+    ),
+}
+_STATES = ("failed", "at work", "waiting", "done")
+
+
+class Campaigns:
+    """The newest state of each campaign, and when it came."""
+
+    def __init__(self) -> None:
+        self.states: OrderedDict[str, tuple[dict[str, Any], float]] = OrderedDict()
+
+    def take(self, key: str, state: str) -> None:
+        """Take in a state, JSON, under the key of its campaign."""
+        if len(state) > LARGEST:
+            raise ValueError(f"the state of a campaign is {len(state)} bytes long")
+        found = json.loads(state)
+        self.states.pop(key, None)
+        self.states[key] = (found, time.monotonic())
+        while len(self.states) > MOST_CAMPAIGNS:
+            self.states.popitem(last=False)
+
+    def give(self, key: str | None) -> tuple[str, dict[str, Any]] | None:
+        """Return a campaign, the one heard last by default; its driver's age is that of now."""
+        if key is None and self.states:
+            key = next(reversed(self.states))
+        if key not in self.states:
+            return None
+        state, came = self.states[key]
+        driver = dict(state["driver"])
+        driver["age"] = round(time.monotonic() - came, 1)
+        driver["alive"] = driver["state"] == "at work" and driver["age"] < SILENCE
+        return key, state | {"driver": driver}
+
+
+def install(files: dict[str, str], dask_scheduler: Any = None) -> None:
+    """Add the pages to a scheduler that runs, in place of those of an earlier call."""
+    board = Campaigns()
+    earlier = getattr(dask_scheduler, NAME, None)
+    if earlier is not None:
+        board.states = earlier.states
+    setattr(dask_scheduler, NAME, board)
+
+    async def take(key: str, state: str) -> None:
+        board.take(key, state)
+
+    dask_scheduler.handlers[NAME] = take
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters.update(duration=duration, size=size, count=count, share=share)
+    kwargs = {"board": board, "page": environment.from_string(files["page.html"]), "files": files}
+    # A scheduler may have its pages under a prefix.
+    routes = [
+        (rf"(?:/.*)?/uemdask{end}", handler, kwargs)
+        for end, handler in (
+            (r"/?", CampaignPage),
+            (r"/campaign\.json", CampaignJson),
+            (r"/(page\.css|page\.js)", PageFile),
+        )
+    ]
+    pages = Application(routes)
+    pages.settings[NAME] = True
+    others = dask_scheduler.http_application.applications
+    others[:] = [other for other in others if not other.settings.get(NAME)]
+    dask_scheduler.http_application.add_application(pages)
+    _link(dask_scheduler)
+
+
+def _link(scheduler: Any) -> None:
+    """Put the page among the links at the head of the dashboard's own pages."""
+    try:
+        from distributed.dashboard.scheduler import template_variables
+    except ImportError:  # no Bokeh, no dashboard; the page is there all the same
+        return
+    pages = template_variables(scheduler)["pages"]
+    if "uemdask" not in pages:
+        pages.insert(0, "uemdask")
+
+
+class _Handler(RequestHandler):
+    """What the pages have in common."""
+
+    def initialize(self, board: Campaigns, page: jinja2.Template, files: dict[str, str]) -> None:
+        self.board, self.page, self.files = board, page, files
+
+    def set_default_headers(self) -> None:
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+
+    def campaign(self) -> tuple[str, dict[str, Any]] | None:
+        found = self.board.give(self.get_query_argument("campaign", None))
+        if found is None and self.board.states:
+            raise HTTPError(404)
+        return found
+
+
+class CampaignJson(_Handler):
+    """The state as JSON."""
+
+    def get(self) -> None:
+        """Answer with the state of a campaign."""
+        found = self.campaign()
+        if found is None:
+            raise HTTPError(404)
+        self.set_header("Content-Type", "application/json; charset=utf-8")
+        self.write(json.dumps(found[1]))
+
+
+class PageFile(_Handler):
+    """Style sheet and script."""
+
+    def get(self, name: str) -> None:
+        """Answer with one of the files that came with the page."""
+        kind = "text/css" if name.endswith(".css") else "text/javascript"
+        self.set_header("Content-Type", f"{kind}; charset=utf-8")
+        self.set_header("Cache-Control", "max-age=60")
+        self.write(self.files[name])
+
+
+class CampaignPage(_Handler):
+    """The state as a page."""
+
+    def get(self) -> None:
+        """Answer with the page of a campaign."""
+        found = self.campaign()
+        # Links are relative, so that they hold behind any proxy.
+        here = "" if self.request.path.endswith("/") else "uemdask/"
+        if found is None:
+            self.write(self.page.render(state=None, here=here))
+            return
+        key, state = found
+        wanted = self.get_query_argument("show", "")
+        number = self.get_query_argument("page", "1")
+        self.write(
+            self.page.render(
+                state=state,
+                here=here,
+                key=key,
+                others=[
+                    (urlencode({"campaign": other}), found["campaign"])
+                    for other, (found, _) in self.board.states.items()
+                    if other != key
+                ],
+                table=table(state, wanted, int(number) if number.isdecimal() else 1, key),
+                failures=[run for run in state["runs"] if run["failed"]][:SHOWN_FAILURES],
+                curves=[curve(training) for training in state["trainings"]],
+            )
+        )
+
+
+def table(state: dict[str, Any], wanted: str, number: int, key: str) -> dict[str, Any]:
+    """Return the runs of one page of the table, those that need attention first."""
+    runs = sorted(state["runs"], key=lambda run: _STATES.index(run["state"]))
+    wanted = wanted if wanted in _STATES else ""
+    chosen = [run for run in runs if not wanted or run["state"] == wanted]
+    pages = max(1, math.ceil(len(chosen) / PAGE_RUNS))
+    number = min(max(number, 1), pages)
+    first = (number - 1) * PAGE_RUNS
+
+    def address(**query: str | int) -> str:
+        return "?" + urlencode({"campaign": key} | {k: v for k, v in query.items() if v})
+
+    counts = state["totals"]
+    filters = [("", "all", counts["runs"])]
+    filters += [(name, name, counts[name.replace(" ", "_")]) for name in _STATES]
+    return {
+        "rows": chosen[first : first + PAGE_RUNS],
+        "stages": [stage["stage"] for stage in state["stages"]],
+        "first": first + 1,
+        "last": min(first + PAGE_RUNS, len(chosen)),
+        "total": len(chosen),
+        "number": number,
+        "pages": pages,
+        "before": address(show=wanted, page=number - 1) if number > 1 else "",
+        "after": address(show=wanted, page=number + 1) if number < pages else "",
+        "filters": [
+            (address(show=name), text, found, name == wanted) for name, text, found in filters
+        ],
+    }
+
+
+def curve(training: dict[str, Any], width: int = 560, height: int = 200) -> dict[str, Any]:
+    """Return a training with its curve as points of a drawing, losses on a logarithmic scale."""
+    points = [(step, loss) for step, loss in training["curve"] if loss > 0]
+    drawn: dict[str, Any] = {"training": training, "points": "", "ticks": [], "steps": []}
+    drawn |= {"width": width, "height": height}
+    if len(points) < 2:
+        return drawn
+    left, right, top, bottom = 58, width - 12, 10, height - 26
+    steps = [step for step, _ in points]
+    logs = [math.log10(loss) for _, loss in points]
+    low, high = min(logs), max(logs)
+    middle, half = (low + high) / 2, max((high - low) / 2, 0.02)
+    low, high = middle - half, middle + half
+    span = max(steps[-1] - steps[0], 1)
+
+    def x(step: float) -> float:
+        return round(left + (right - left) * (step - steps[0]) / span, 1)
+
+    def y(value: float) -> float:
+        return round(bottom - (bottom - top) * (value - low) / (high - low), 1)
+
+    drawn["points"] = " ".join(
+        f"{x(step)},{y(value)}" for step, value in zip(steps, logs, strict=True)
+    )
+    drawn["end"] = (x(steps[-1]), y(logs[-1]))
+    drawn["ticks"] = [(y(value), f"{10**value:.2g}") for value in (low, (low + high) / 2, high)]
+    drawn["steps"] = [
+        (x(step), f"{step:.0f}") for step in (steps[0], steps[0] + span // 2, steps[-1])
+    ]
+    drawn |= {"left": left, "right": right, "bottom": bottom}
+    return drawn
+
+
+def duration(seconds: float | None) -> str:
+    """Say a time in words of a person."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{seconds:.2g} s"
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 100 * 60:
+        return f"{seconds / 60:.0f} min"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def size(count: float | None) -> str:
+    """Say a number of bytes."""
+    if count is None:
+        return "–"
+    unit = "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if count < 999.5 or unit == "TB":
+            break
+        count /= 1000
+    return f"{count:.3g} {unit}"
+
+
+def count(number: float) -> str:
+    """Say a number, with thin spaces between thousands."""
+    return f"{number:,.0f}".replace(",", "\u202f") if number >= 100 else f"{number:.3g}"
+
+
+def share(value: float) -> str:
+    """Say a share that is all only when it is all."""
+    return f"{min(math.floor(value * 100), 99) if value < 1 else 100} %"
