@@ -120,6 +120,7 @@ class Work:
     runs: list[Path]
     profile: dict = field(default_factory=dict)
     parameters: dict = field(default_factory=lambda: PARAMETERS)
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         campaign = {
@@ -146,7 +147,7 @@ class Work:
 
     def start(self) -> subprocess.Popen[str]:
         """Start the campaign, to do something to it while it runs."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "uemdask_cli", *self.command],
             cwd=self.folder,
             stdout=subprocess.PIPE,
@@ -154,6 +155,8 @@ class Work:
             text=True,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
 
 
 def _finish(process: subprocess.Popen[str], limit: float = 300) -> str:
@@ -168,7 +171,7 @@ def _finish(process: subprocess.Popen[str], limit: float = 300) -> str:
     return said
 
 
-def _until(ready, limit: float = 120) -> None:
+def _until(ready, limit: float = 200) -> None:
     """Wait for something to become true."""
     end = time.monotonic() + limit
     while not ready():
@@ -180,6 +183,8 @@ def _until(ready, limit: float = 120) -> None:
 def work(tmp_path, raw):
     """Return a function that makes a campaign of some runs, with a profile for the Slurm."""
 
+    made: list[Work] = []
+
     def make(*names: str, parameters: dict | None = None, **changes) -> Work:
         profile = {
             "kind": "slurm",
@@ -190,11 +195,15 @@ def work(tmp_path, raw):
             "dashboard_port": 0,
             "pools": POOLS,
         }
-        return Work(
-            tmp_path, [raw / name for name in names], profile | changes, parameters or PARAMETERS
-        )
+        runs = [raw / name for name in names]
+        made.append(Work(tmp_path, runs, profile | changes, parameters or PARAMETERS))
+        return made[-1]
 
-    return make
+    yield make
+    for process in (process for here in made for process in here.started):
+        if process.poll() is None:  # the test failed before its end
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 @pytest.fixture(scope="session")

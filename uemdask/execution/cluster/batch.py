@@ -229,14 +229,15 @@ def worker_arguments(pool: Pool, walltime: int | None) -> list[str]:
     """Return what a pool's workers are started with, beside what dask-jobqueue gives.
 
     `walltime` in s: they retire shortly before, not all in the same moment, so that a running
-    task moves and does not count as one that kills workers. None: they stay.
+    task moves and does not count as one that kills workers. Their time begins when all is
+    imported, which takes a while. None: they stay.
     """
     arguments = ["--no-dashboard", "--resources", f"{pool.resource}=1"]
     if walltime is not None:
-        margin = min(120, walltime // 5)
+        margin = min(180, walltime // 3)
         arguments += [
             *("--lifetime", f"{walltime - margin}s"),
-            *("--lifetime-stagger", f"{margin // 2}s"),
+            *("--lifetime-stagger", f"{margin // 3}s"),
         ]
     return arguments
 
