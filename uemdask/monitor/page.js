@@ -10,6 +10,7 @@ async function renew() {
     for (const part of ["header", "main"]) {
       document.querySelector(part).replaceWith(next.querySelector(part));
     }
+    document.querySelector("main").removeAttribute("data-first");
     document.title = next.title;
     silence.hidden = true;
   } catch {

@@ -14,6 +14,7 @@ from pathlib import Path
 import cloudpickle
 from distributed import Client
 
+from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.progress import Both, Listener
 from uemdask.monitor import scheduler_page

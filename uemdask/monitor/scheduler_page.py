@@ -26,7 +26,7 @@ SILENCE = 15.0
 #: Runs on a page.
 PAGE_RUNS = 50
 #: Failures that are shown above the table of runs.
-SHOWN_FAILURES = 10
+SHOWN_FAILURES = 5
 #: Name of the operation and of the place where the board hangs on the scheduler.
 NAME = "uemdask_campaign"
 

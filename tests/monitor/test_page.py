@@ -1,0 +1,253 @@
+"""The campaign page on a scheduler that runs in a process of its own and has no uemdask."""
+
+import json
+import re
+import time
+import urllib.error
+from html.parser import HTMLParser
+
+import pytest
+
+from uemdask.cube import STAGES
+from uemdask.execution import plan_campaign
+from uemdask.execution.progress import Silence
+from uemdask.monitor import CampaignState, monitored, scheduler_page
+from uemdask.monitor.publishing import _show
+
+NASTY = "<script>alert('1')</script> & \"x\"><img src=x onerror=alert(2)>"
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.text, self.attributes = [], [], "", set()
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attributes}
+        self.addresses += [value for name, value in attributes if name in ("href", "src")]
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def send(client, key, state):
+    client.sync(getattr(client.scheduler, scheduler_page.NAME), key=key, state=state)
+
+
+@pytest.fixture
+def root(cluster):
+    return cluster.dashboard.rpartition("/")[0]
+
+
+@pytest.fixture
+def show(foreign):
+    """Return a function that sends the state of a board to the scheduler."""
+    assert _show(foreign)
+
+    def show(board, key="k"):
+        board.cluster_is_up("", 4)
+        send(foreign, key, board.state().model_dump_json())
+
+    return show
+
+
+class Hears(Silence):
+    def __init__(self):
+        self.notices = []
+
+    def notice(self, text):
+        self.notices.append(text)
+
+
+def test_a_driver_is_followed_on_page_and_json(cluster, get, tmp_path):
+    (tmp_path / "raw").mkdir()
+    plan = plan_campaign({"runs": [{"raw": "raw"}]}, name="raw", folder=tmp_path)
+    hears = Hears()
+    with monitored(plan, cluster, hears) as told:
+        (notice,) = hears.notices
+        address = notice.removeprefix("campaign page: ")
+        assert address.startswith("http://127.0.0.1:")
+        told.cluster_is_up(cluster.dashboard, 4)
+        told.phase_begins("raw", "ingest", "frames", 2, 0)
+        told.task_done("raw", "ingest", "frames", {"seconds": 0.5, "bytes": 10})
+        deadline = time.monotonic() + 20
+        while True:
+            try:
+                _, headers, text = get(address.replace("uemdask?", "uemdask/campaign.json?"))
+                break
+            except urllib.error.HTTPError:  # not told yet
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        assert headers["Content-Type"] == "application/json; charset=utf-8"
+        state = CampaignState.model_validate(json.loads(text))
+        assert state.runs[0].stages["ingest"] == 0.5
+        assert state.driver.alive
+        status, _, page = get(address)
+        assert (status, "50 %" in page, "at work" in page) == (200, True, True)
+    state = CampaignState.model_validate_json((tmp_path / "results/raw.progress.json").read_text())
+    assert (state.driver.state, state.driver.alive) == ("ended", False)
+    assert "The driver ended" in get(address)[2]
+
+
+def test_a_driver_that_fails_was_stopped(cluster, tmp_path):
+    (tmp_path / "raw").mkdir()
+    plan = plan_campaign({"runs": [{"raw": "raw"}]}, name="raw", folder=tmp_path)
+
+    def interrupted():
+        with monitored(plan, cluster, Silence()) as told:
+            told.cluster_is_up("", 4)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    state = CampaignState.model_validate_json((tmp_path / "results/raw.progress.json").read_text())
+    assert state.driver.state == "stopped"
+
+
+def test_a_driver_that_was_refused_tells_nothing(cluster, tmp_path):
+    (tmp_path / "raw").mkdir()
+    plan = plan_campaign({"runs": [{"raw": "raw"}]}, name="raw", folder=tmp_path)
+    with pytest.raises(ValueError, match="another"), monitored(plan, cluster, Silence()):
+        raise ValueError("another driver has the runs")
+    assert not (tmp_path / "results").exists()
+
+
+def test_names_and_messages_are_text(show, board, root, get):
+    made = board([NASTY.replace("/", "|"), "ok"], name=NASTY)
+    made.run_failed("ok", "ingest", NASTY)
+    show(made, "nasty")
+    _, headers, text = get(f"{root}/uemdask?campaign=nasty")
+    page = Page(text)
+    assert page.tags.count("script") == 1  # our own file
+    assert "img" not in page.tags
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert NASTY in page.text
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_page_needs_nothing_from_elsewhere_and_no_script(show, board, root, get):
+    show(board(["a", "b"]))
+    text = get(f"{root}/uemdask")[2]
+    page = Page(text)
+    assert not [a for a in page.addresses if ":" in a or a.startswith("/")]
+    assert "style" not in page.tags
+    assert "style" not in page.attributes  # the policy forbids both
+    assert all(stage in page.text for stage in STAGES)  # all there without the script
+    assert '<noscript><meta http-equiv="refresh"' in text
+    for name, kind in (("page.css", "text/css"), ("page.js", "text/javascript")):
+        status, headers, content = get(f"{root}/uemdask/{name}")
+        assert (status, headers["Content-Type"]) == (200, f"{kind}; charset=utf-8")
+        assert content
+        assert not re.search(r"https?:|@import|url\(", content)
+
+
+@pytest.mark.parametrize("end", ["", "/"])
+def test_its_files_are_found_with_and_without_a_slash(show, board, root, get, end):
+    from urllib.parse import urljoin
+
+    show(board(["a"]))
+    page = Page(get(f"{root}/uemdask{end}")[2])
+    for address in page.addresses:
+        assert get(urljoin(f"{root}/uemdask{end}", address))[0] == 200
+
+
+def test_the_dashboard_leads_to_it_and_still_works(show, root, get):
+    assert '<a href="uemdask">Uemdask</a>' in get(f"{root}/status")[2]
+    assert get(f"{root}/json/counts.json")[0] == 200
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(f"{root}/nothing-here")
+
+
+def test_many_runs_come_in_pages_those_that_failed_first(show, board, root, get):
+    made = board([f"run{i:04d}" for i in range(1000)])
+    made.run_failed("run0700", "align", "broken")
+    show(made, "many")
+    first, last = (get(f"{root}/uemdask?campaign=many&page={n}")[2] for n in (1, 999))
+    assert first.count('data-stage="ingest"') == scheduler_page.PAGE_RUNS
+    assert first.index("run0700") < first.index("run0000")
+    assert "951–1000 of 1000" in last
+    assert "run0999" in last
+    failed = get(f"{root}/uemdask?campaign=many&show=failed")[2]
+    assert failed.count('data-stage="ingest"') == 1
+    assert len(first) < 100_000
+
+
+@pytest.mark.parametrize("query", ["page=-1", "page=x", "page=%00", "show=%3Cb%3E", "page=9e9"])
+def test_any_query_is_answered(show, board, root, get, query):
+    show(board(["a"]))
+    assert get(f"{root}/uemdask?{query}")[0] == 200
+
+
+def test_a_silent_driver_is_said_to_be(show, board, root, get, foreign):
+    show(board(["a"]), "silent")
+    assert "was last heard" not in get(f"{root}/uemdask?campaign=silent")[2]
+
+    def long_ago(dask_scheduler):
+        states = dask_scheduler.uemdask_campaign.states
+        state, came = states["silent"]
+        states["silent"] = (state, came - 240)
+
+    foreign.run_on_scheduler(long_ago)
+    assert "was last heard 4 min ago" in get(f"{root}/uemdask?campaign=silent")[2]
+    driver = json.loads(get(f"{root}/uemdask/campaign.json?campaign=silent")[2])["driver"]
+    assert driver["alive"] is False
+    assert 240 <= driver["age"] < 260
+
+
+def test_campaigns_stand_side_by_side_and_a_second_driver_keeps_them(
+    show, board, root, get, foreign
+):
+    for number in range(scheduler_page.MOST_CAMPAIGNS + 2):
+        show(board(["a", "b"], name=f"c{number}"), f"k{number}")
+    assert _show(foreign)  # the pages are put in place again, not beside
+    assert "c9" in get(f"{root}/uemdask")[2]
+    assert "<h1>c5</h1>" in get(f"{root}/uemdask?campaign=k5")[2]
+    with pytest.raises(urllib.error.HTTPError, match="404"):  # the oldest are forgotten
+        get(f"{root}/uemdask?campaign=k0")
+
+
+def test_a_state_that_is_too_large_is_refused(show, foreign):
+    with pytest.raises(ValueError, match="bytes long"):
+        send(foreign, "big", "x" * (scheduler_page.LARGEST + 1))
+
+
+def test_a_training_is_drawn(show, board, root, get):
+    made = board(["a"])
+    made.phase_begins("ge", "train", "model", 1, 0)
+    for step in range(1, 500):
+        entry = {"step": step, "phase": "pretrain", "loss": 1 / step, "images_per_second": 12.0}
+        made.training("ge", entry | {"seconds_left": 100.0, "device": "cuda:0", "threads": 2})
+    show(made, "train")
+    text = get(f"{root}/uemdask?campaign=train")[2]
+    (points,) = re.findall(r'<polyline class="curve" points="([^"]+)"', text)
+    heights = [float(point.split(",")[1]) for point in points.split()]
+    assert heights == sorted(heights)  # downwards on the page: the loss falls
+    assert "12 images/s" in text
+    assert "cuda:0; 2 threads" in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"), (0.25, "0.25 s"), (12.4, "12 s"), (130, "2 min"), (9000, "2.5 h"),
+        (400_000, "4.6 days"),
+    ],
+)  # fmt: skip
+def test_times_for_people(seconds, text):
+    assert scheduler_page.duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(None, "–"), (7, "7 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")]
+)
+def test_sizes_for_people(count, text):
+    assert scheduler_page.size(count) == text
+
+
+def test_a_share_is_all_only_when_it_is_all():
+    assert [scheduler_page.share(v) for v in (0.004, 0.999, 1.0)] == ["0 %", "99 %", "100 %"]
