@@ -47,15 +47,16 @@ def test_before_the_first_task_nothing_is_made_up(tmp_path):
 def test_runs_are_where_their_tasks_are(tmp_path):
     board, _ = make(tmp_path)
     board.phase_begins("raw0", "ingest", "frames", 4, 0)
-    board.phase_begins("raw1", "align", "register", 4, 2)
+    board.phase_begins("raw1", "align", "follow", 4, 2)
     board.phase_begins("raw2", "ingest", "frames", 4, 0)
     board.task_done("raw0", "ingest", "frames", {"seconds": 2.0, "bytes": 500})
     board.run_failed("raw2", "ingest", "frame_0001.tif: truncated")
     state = board.state()
     runs = by_name(state)
-    assert runs["raw0"].stages["ingest"] == 0.25
-    # The first of two phases is done, and half of the second.
-    assert (runs["raw1"].stages["ingest"], runs["raw1"].stages["align"]) == (1.0, 0.75)
+    # The first of two phases is done, and a quarter of the second.
+    assert runs["raw0"].stages["ingest"] == 0.625
+    # The first of five phases is done, and half of the second.
+    assert (runs["raw1"].stages["ingest"], runs["raw1"].stages["align"]) == (1.0, 0.3)
     assert (runs["raw2"].state, runs["raw2"].failed_stage) == ("failed", "ingest")
     ingest = state.stages[0]
     assert (ingest.runs_done, ingest.runs_at_work, ingest.runs_failed) == (1, 1, 1)
@@ -65,8 +66,9 @@ def test_runs_are_where_their_tasks_are(tmp_path):
 
 def test_time_left_is_that_of_the_tasks_to_come(tmp_path):
     board, clock = make(tmp_path, only=("ingest",))
-    board.phase_begins("raw0", "ingest", "frames", 4, 0)
-    board.phase_begins("raw1", "ingest", "frames", 8, 0)
+    for run, frames in (("raw0", 4), ("raw1", 8)):
+        board.phase_begins(run, "ingest", "dark", 0, 0)
+        board.phase_begins(run, "ingest", "frames", frames, 0)
     for _ in range(2):
         clock.now += 1.0
         board.task_done("raw0", "ingest", "frames", {"seconds": 2.0})

@@ -84,10 +84,10 @@ def test_a_driver_is_followed_on_page_and_json(cluster, get, tmp_path):
                 time.sleep(0.1)
         assert headers["Content-Type"] == "application/json; charset=utf-8"
         state = CampaignState.model_validate(json.loads(text))
-        assert state.runs[0].stages["ingest"] == 0.5
+        assert state.runs[0].stages["ingest"] == 0.75
         assert state.driver.alive
         status, _, page = get(address)
-        assert (status, "50 %" in page, "at work" in page) == (200, True, True)
+        assert (status, "75 %" in page, "at work" in page) == (200, True, True)
     state = CampaignState.model_validate_json((tmp_path / "results/raw.progress.json").read_text())
     assert (state.driver.state, state.driver.alive) == ("ended", False)
     assert "The driver ended" in get(address)[2]

@@ -62,7 +62,7 @@ class Campaigns:
         """Return a campaign, the one heard last by default; its driver's age is that of now."""
         if key is None and self.states:
             key = next(reversed(self.states))
-        if key not in self.states:
+        if key is None or key not in self.states:
             return None
         state, came = self.states[key]
         driver = dict(state["driver"])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
 #: Raised by one where a name goes or changes its meaning; new names may come at any time.
-SCHEMA = "uemdask.campaign/1"
+SCHEMA: Final = "uemdask.campaign/1"
 
 #: A message is cut here, in characters; the whole one is in the ledger of its run.
 LONGEST_MESSAGE = 600
