@@ -126,7 +126,7 @@ def test_a_task_rests_before_it_is_tried_again_twice_as_long_each_time(raw, plan
     begun = []
 
     def flaky(stage, region):
-        if stage == "align" and region == "time=16:30":
+        if stage == "ingest" and region == "time=16:30":
             begun.append(time.monotonic())
             if len(begun) < 3:
                 raise OSError(5, "Input/output error")

@@ -13,7 +13,7 @@ from dm_files import write_dm
 
 import uemdask_cli.ingest
 from uemdask.cube import Run
-from uemdask.execution import Cluster
+from uemdask.execution import Capacity, Cluster
 from uemdask_cli.main import _run
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad_input.md"
@@ -58,7 +58,7 @@ def ingest(raw, in_process, monkeypatch, capsys, tmp_path):
 
     @contextmanager
     def open_cluster(profile):
-        yield Cluster(client=in_process(), dashboard="", slots=0.5, gpu=False, training_threads=1)
+        yield Cluster(client=in_process(), dashboard="", cpu=Capacity(slots=0.5))
 
     monkeypatch.setattr(uemdask_cli.ingest, "open_cluster", open_cluster)
 
