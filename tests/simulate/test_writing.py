@@ -91,3 +91,30 @@ def test_progress_is_told(acquisition, tmp_path):
     told = []
     write_acquisition(acquisition, tmp_path / "run", on_frame=lambda *a: told.append(a))
     assert told == [(i, 10) for i in range(1, 11)]
+
+
+@pytest.mark.parametrize("delays", ["table", "log", "names"])
+def test_scans_are_written_in_random_order_with_names_of_a_microscope(
+    acquisition, tmp_path, delays
+):
+    write_acquisition(acquisition, tmp_path / "run", scans=3, delays=delays)
+    names = sorted(path.name for path in (tmp_path / "run").glob("*.tif"))
+    assert len(names) == 30
+    steps = [[name.split("_") for name in names if name.split("_")[1] == str(s)] for s in range(3)]
+    orders = [[part[3] for part in sorted(scan, key=lambda part: int(part[2]))] for scan in steps]
+    assert orders[0] != orders[1] != orders[2]
+    wanted = sorted(f"{delay:g}ps.tif" for delay in acquisition.delays)
+    assert [sorted(order) for order in orders] == [wanted] * 3
+    (third,) = [name for name in names if name.startswith("plane_2_") and name.endswith("_0ps.tif")]
+    zero = int(np.flatnonzero(acquisition.delays == 0)[0])
+    frame = tifffile.imread(tmp_path / "run" / third)
+    np.testing.assert_array_equal(frame, acquisition.frame(zero, scan=3))
+    assert not np.array_equal(frame, acquisition.frame(zero))
+    logs = sorted(path.name for path in (tmp_path / "run").iterdir() if path.suffix != ".tif")
+    source = {"table": ["delays.csv"], "log": ["plane.ulg"], "names": []}[delays]
+    assert logs == sorted(["metadata.yaml", "truth.npz", *source])
+
+
+def test_unknown_ways_to_write_delays_are_refused(acquisition, tmp_path):
+    with pytest.raises(UemError, match="one of table, log, names"):
+        write_acquisition(acquisition, tmp_path / "run", delays="tags")

@@ -184,7 +184,10 @@ def _statistics(frame: np.ndarray) -> tuple[float, float]:
     if height >= _BLOCK:
         bands = frame[: height // _BLOCK * _BLOCK].reshape(-1, _BLOCK, width)
         frame = bands[:: max(1, frame.size // _MANY)].reshape(-1, width)
-    frame = np.nan_to_num(frame.astype(np.float32), posinf=0.0, neginf=0.0)
+    real = frame.dtype.kind == "f"
+    frame = frame.astype(np.float32)
+    if real:
+        frame = np.nan_to_num(frame, posinf=0.0, neginf=0.0)
     height, width = (max(1, edge // _BLOCK) for edge in frame.shape)
     blocks = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
     return float(blocks.mean()), float(blocks.std(dtype=np.float64))
