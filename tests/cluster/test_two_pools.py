@@ -52,7 +52,8 @@ def test_six_runs_and_a_broken_one(slurm, work, local, uemdask, receipts, same_a
     assert "dashboard: http://127.0.0.1:" in done.stdout
     assert "ssh -N -L" in done.stdout
 
-    states = json.loads(uemdask("status", here.folder / "campaign.yaml", "--json", expect=1).stdout)
+    status = uemdask("status", here.folder / "campaign.yaml", "--json", expect=1)
+    states = json.loads(status.stdout)["runs"]
     assert [state["done"] for state in states] == [True] * 6 + [False]
 
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.end_to_end
 
 
 def test_one_bad_run_does_not_stop_the_others(campaign, uemdask):
-    states = json.loads(uemdask("status", campaign, "--json", expect=1).stdout)
+    states = json.loads(uemdask("status", campaign, "--json", expect=1).stdout)["runs"]
     by_name = {state["run"]: state for state in states}
     assert by_name["first"]["done"]
     assert by_name["second"]["done"]
