@@ -188,9 +188,8 @@ def page(seeds: int, quick: bool) -> str:
     lines = [
         "# Drift on simulated acquisitions",
         "",
-        f"Made by `benchmarks/drift.py` with uemdask {__version__}: {FRAMES} frames (24 of "
-        f"`few_delays`, 40 of `missing_delays` is the whole series) of {SIZE} x {SIZE} px, seeds "
-        f"{FIRST_SEED} to {FIRST_SEED + seeds - 1}. All "
+        f"Made by `benchmarks/drift.py` with uemdask {__version__}: {FRAMES} frames of {SIZE} x "
+        f"{SIZE} px, seeds {FIRST_SEED} to {FIRST_SEED + seeds - 1}. All "
         "errors are in px, root mean square over the frames of the length of (found - true), where "
         "drift is zero on average over the frames before time zero, for the truth and for what was "
         "found. Simulated data only: real materials will differ.",
@@ -201,7 +200,8 @@ def page(seeds: int, quick: bool) -> str:
         "- *found*: `drift` of the store; *less a constant*: its shape alone, as a constant only "
         "moves all results by as much.",
         "- *stated error*: `drift_sd` of the store, both components together.",
-        "- *gain jitter left*: error of the brightness from one frame to the next.",
+        "- *gain jitter left*: error of the brightness from one frame to the next. In `chirped` one "
+        "wavelength fills the field at this size, and brightness follows it.",
         "- *ms a frame*: the whole align stage on one core, writing included.",
         "",
         "## With the drift of the scenario",
