@@ -102,7 +102,7 @@ def test_the_driver_is_killed(slurm, work, receipts, undisturbed, until, uemdask
     until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
     orphans = slurm.running()
     os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    process.communicate()
     before = receipts(store)
     uemdask(*here.command, cwd=here.folder)
     assert receipts(store)[: len(before)] == before
@@ -142,13 +142,21 @@ def test_memory_that_cannot_suffice_is_told_before_the_first_job(slurm, work, ue
     assert not list(read_lines(ledger_path(here.store("run0"))))
 
 
-def test_a_second_driver_is_refused(slurm, work, receipts, until, uemdask):
+def test_a_second_driver_is_refused(slurm, work, receipts, until, finish, uemdask):
     here = work("run0")
     process = here.start()
     until(lambda: receipts(here.store("run0")))
     done = uemdask(*here.command, expect=2, cwd=here.folder)
     assert "another uemdask is at work" in done.stderr
+    finish(process)
+
+
+def test_ctrl_c_gives_the_jobs_back(slurm, work, receipts, until):
+    here = work("run0", "run1")
+    process = here.start()
+    until(lambda: receipts(here.store("run0")))
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=60)
-    assert process.returncode == 130
-    until(lambda: slurm.waiting_or_running() == [], limit=30)  # Ctrl-C gives the jobs back
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "goes on from here" in said
+    until(lambda: slurm.waiting_or_running() == [], limit=30)
