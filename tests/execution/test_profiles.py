@@ -281,3 +281,11 @@ def test_settings_of_other_projects_do_not_matter(tmp_path):
     }
     with dask.config.set({"jobqueue.slurm": foreign}):
         assert script("slurm", "cpu", tmp_path) == plain
+
+
+def test_ctrl_c_stays_what_it_was():
+    import signal
+
+    before = signal.getsignal(signal.SIGINT)
+    batch_system(shipped("slurm"))
+    assert signal.getsignal(signal.SIGINT) is before

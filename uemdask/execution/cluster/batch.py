@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask
 from dask.utils import parse_bytes
-from dask_jobqueue.core import Job
-from dask_jobqueue.pbs import PBSJob
-from dask_jobqueue.slurm import SLURMJob
 from distributed import Security
 
 from uemdask.execution.cluster.environment import exports
 from uemdask.execution.cluster.profile import BatchProfile, Pool, seconds_of
+
+if TYPE_CHECKING:
+    from dask_jobqueue.core import Job
 
 #: Modules and conda are set up by the profile of a login shell.
 SHEBANG = "#!/bin/bash -l"
@@ -57,11 +58,11 @@ class BatchSystem:
     """The commands of a batch system, and its words."""
 
     name = ""
-    job_class: type[Job]
     submit = ""
 
     def __init__(self, profile: BatchProfile) -> None:
         self.profile = profile
+        self._job_class = _job_classes()[profile.kind]
 
     # ---- the job script
 
@@ -101,7 +102,7 @@ class BatchSystem:
             ),
         }
         with dask.config.set({f"jobqueue.{_CONFIG}": _NOTHING_BY_DEFAULT}):
-            return self.job_class(scheduler, name=name, **options | self._options(pool))
+            return self._job_class(scheduler, name=name, **options | self._options(pool))
 
     def _options(self, pool: Pool) -> dict[str, Any]:
         raise NotImplementedError
@@ -138,7 +139,6 @@ class Slurm(BatchSystem):
     """Slurm: ``sbatch``, ``squeue``, ``scancel``."""
 
     name = "Slurm"
-    job_class = SLURMJob
     submit = "sbatch"
 
     def _options(self, pool: Pool) -> dict[str, Any]:
@@ -176,7 +176,6 @@ class Pbs(BatchSystem):
     """PBS Professional and OpenPBS: ``qsub``, ``qstat``, ``qdel``."""
 
     name = "PBS"
-    job_class = PBSJob
     submit = "qsub"
 
     def _options(self, pool: Pool) -> dict[str, Any]:
@@ -204,6 +203,19 @@ class Pbs(BatchSystem):
         _, out, _ = await _call("qstat", "-x", "-f", job)
         found = re.search(r"Exit_status = (-?\d+)", out)
         return f"exit status {found[1]}" if found else ""
+
+
+def _job_classes() -> dict[str, type[Job]]:
+    """Import dask-jobqueue, which makes Ctrl-C end the process as if all were well, and undo that.
+
+    To be called in the main thread: elsewhere its import fails.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    from dask_jobqueue.pbs import PBSJob
+    from dask_jobqueue.slurm import SLURMJob
+
+    signal.signal(signal.SIGINT, before)
+    return {"slurm": SLURMJob, "pbs": PBSJob}
 
 
 def batch_system(profile: BatchProfile) -> BatchSystem:

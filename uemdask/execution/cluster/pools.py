@@ -15,13 +15,16 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dask_jobqueue.core import Job
 from distributed import Scheduler, Security
 from distributed.scheduler import TaskState, WorkerState
 
 from uemdask.execution.cluster.batch import BatchSystem
 from uemdask.execution.cluster.profile import BatchProfile, Pool
+
+if TYPE_CHECKING:
+    from dask_jobqueue.core import Job
 
 _LOG = logging.getLogger(__name__)
 #: How often demand is looked at, s; that costs nothing outside this process.
