@@ -2,10 +2,10 @@
 
     python benchmarks/drift.py [--quick] [--page docs/drift.md]
 
-Every named scenario with its own drift, some with four harder ones, on frames of 192 px; then the
-endpoint error of the phase labels with and without alignment. Only `align` and what the labels need
-is run, in this process. Some minutes on two cores; `--quick` takes a minute and writes the same
-tables of fewer runs.
+Every named scenario with its own drift, some with four harder ones, on frames of 192 px, and all on
+small frames; then the endpoint error of the phase labels with and without alignment. Only `align`
+and what the labels need is run, in this process. Some minutes on two cores; `--quick` takes a
+minute and writes the same tables of fewer runs.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from uemdask.stages.drift import load_frame
 from uemdask.version import __version__
 
 SIZE, FRAMES, FIRST_SEED = 192, 60, 8001
+SMALL_SIZE, SMALL_FRAMES = 128, 40
 HARDER: dict[str, dict[str, float]] = {
     "0.02 px a frame": {"drift_step": 0.02, "drift_total": 1.0, "drift_jumps": 0},
     "0.3 px a frame": {"drift_step": 0.3, "drift_total": 8.0, "drift_jumps": 0},
@@ -137,13 +138,18 @@ def table(header: list[str], rows: list[list[str]]) -> list[str]:
     return [*lines, *("| " + " | ".join(row) + " |" for row in rows), ""]
 
 
-def drift_rows(settings: dict[str, tuple[str, dict[str, Any]]], seeds: range) -> list[list[str]]:
+def drift_rows(
+    settings: dict[str, tuple[str, dict[str, Any]]],
+    seeds: range,
+    size: int = SIZE,
+    frames: int = FRAMES,
+) -> list[list[str]]:
     """Score each setting over the seeds; one row each."""
     rows = []
     for label, (name, options) in settings.items():
         scores = []
         for seed in seeds:
-            chosen = scenario(name, seed=seed, shape=(SIZE, SIZE), frames=FRAMES, **options)
+            chosen = scenario(name, seed=seed, shape=(size, size), frames=frames, **options)
             with tempfile.TemporaryDirectory() as folder:
                 scores.append(score(simulate(chosen), Path(folder)))
         mean = {f: float(np.mean([getattr(s, f) for s in scores])) for f in Score.__annotations__}
@@ -227,6 +233,16 @@ def page(seeds: int, quick: bool) -> str:
         for label, options in HARDER.items()
     }
     lines += table(header, drift_rows(settings, range(FIRST_SEED, FIRST_SEED + max(1, seeds // 2))))
+    lines += [
+        f"## Small frames: {SMALL_SIZE} x {SMALL_SIZE} px, {SMALL_FRAMES} frames",
+        "",
+        "Less than a third of the pixels and frames; contours fill more of a frame.",
+        "",
+        *table(
+            header,
+            drift_rows({name: (name, {}) for name in names}, drawn, SMALL_SIZE, SMALL_FRAMES),
+        ),
+    ]
     rows = label_rows(("plane",) if quick else LABELLED)
     lines += [
         "## Relative endpoint error of the phase labels",

@@ -46,6 +46,16 @@ def test_start_that_went_with_the_contours_is_mended(moving):
     assert rms(centred(found.drift) - centred(acquisition.drift)) < 0.12
 
 
+@pytest.mark.parametrize("seed", [11, 13])
+def test_strong_contours_do_not_outvote_a_weak_texture(seed):
+    """Contours ten times as strong as the texture creep over half a pixel in a small field."""
+    acquisition = simulate(scenario("no_wave", seed=seed, shape=(128, 128), frames=40))
+    contrast = contrasts([acquisition.frame(i) for i in range(40)])
+    crept = np.outer(1 - np.exp(-np.maximum(acquisition.delays, 0) / 100), (-0.8, -0.5))
+    found = refine_drift(contrast, acquisition.drift + crept)
+    assert rms(centred(found.drift) - centred(acquisition.drift)) < 0.1
+
+
 def test_lost_frame_is_found_again(moving):
     acquisition, contrast = moving
     start = acquisition.drift.copy()

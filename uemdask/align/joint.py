@@ -16,6 +16,9 @@ slow part, contours have no say; and a wave loses its vote in its band only. Thi
 maximum-likelihood fit of a scale mixture (Student's t with pooled degrees of freedom [1]_), with
 weights that fall faster.
 
+A fringe that is far stronger than the texture would decide alone wherever it changes little, so no
+frequency has more say than is usual at its spatial frequency (bounded leverage).
+
 References
 ----------
 .. [1] K. L. Lange, R. J. A. Little and J. M. G. Taylor, "Robust statistical modeling using the t
@@ -255,6 +258,7 @@ def _fit(
     size = np.maximum(size, 1e-30)
     # The signal's share (Wiener filter) keeps the mean's own noise out.
     share = np.maximum(1.0 - noise.mean(axis=0)[:, None, None] / count / size, 0.0)
+    share *= np.minimum(patches.usual(size) / size, 1.0)
     error = np.zeros((count - 1, 2), np.float32)
     for _ in range(_TURNS):
         rest = orders - error[:, 0, None, None, None] * slope_x

@@ -78,14 +78,8 @@ def _whitened(patches: PatchSpectra, image: np.ndarray) -> npt.NDArray[np.comple
     """Spectra with amplitudes cut to the median of their ring, less where noise prevails."""
     spectrum, noise = patches.of(image)
     power = spectrum.real**2 + spectrum.imag**2
-    ring = (np.hypot(patches.ky, patches.kx) * patches.size / 2).astype(int)
-    usual = np.zeros(patches.used.shape, np.float32)
-    for number in range(ring.max() + 1):
-        here = (ring == number) & patches.used
-        if here.any():
-            # The median of an exponential distribution is ln 2 of its mean.
-            usual[here] = np.median(power[:, here]) / np.log(2.0)
-    usual = np.maximum(usual, 1e-30)
+    # The median of an exponential distribution is ln 2 of its mean.
+    usual = patches.usual(power) / np.float32(np.log(2.0))
     signal = np.maximum(usual - noise.mean(), 0.0)
     share = signal / (signal + noise.mean() + 1e-30)
     share = np.where(np.hypot(patches.ky, patches.kx) > 1.0 / _LONGEST, share, 0.0)

@@ -145,3 +145,13 @@ class PatchSpectra:
         across = cv2.filter2D(image, cv2.CV_32F, _DERIVATIVE[None])
         down = cv2.filter2D(image, cv2.CV_32F, _DERIVATIVE[:, None])
         return self.of(across)[0], self.of(down)[0]
+
+    def usual(self, power: np.ndarray) -> npt.NDArray[np.float32]:
+        """Median of a power over all patches and directions, (ky, kx): fringes stand out of it."""
+        ring = (np.hypot(self.ky, self.kx) * self.size / 2).astype(int)
+        usual = np.zeros(self.used.shape, np.float32)
+        for number in range(ring.max() + 1):
+            here = (ring == number) & self.used
+            if here.any():
+                usual[here] = np.median(power[:, here])
+        return np.maximum(usual, np.float32(1e-30))
