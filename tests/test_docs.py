@@ -26,7 +26,7 @@ def rows():
             yield whole, value.strip("`")
 
 
-@pytest.mark.parametrize(("key", "stated"), rows())
+@pytest.mark.parametrize(("key", "stated"), list(rows()))
 def test_default_of_the_campaign_page(key, stated):
     found = reduce(getattr, key.split("."), StageParameters())
     if stated in _NONE:
