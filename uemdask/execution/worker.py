@@ -23,10 +23,14 @@ from uemdask.stages.train import Start, TrainParameters, train_model
 
 
 class _ToldElsewhere(logging.Filter):
-    """Drops Dask's report of a failed task; message and traceback go to the ledger."""
+    """Drops tracebacks of what is told elsewhere.
+
+    A failed task is in the ledger. A heartbeat fails where the scheduler has closed before the
+    worker, at the end of every busy run; a scheduler that dies is told by the driver.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith("Compute Failed")
+        return not str(record.msg).startswith(("Compute Failed", "Failed to communicate with"))
 
 
 _TOLD_ELSEWHERE = _ToldElsewhere()
