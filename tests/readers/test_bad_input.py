@@ -154,6 +154,10 @@ def two_frames(raw):
     write_table(raw, [-5, 5])
 
 
+def several_formats(raw):
+    np.save(raw / "mean.npy", image())
+
+
 def several(raw):
     empty(raw)
     (raw / "frame_5.tif").write_bytes(b"no TIFF at all")
@@ -208,6 +212,7 @@ CASES = {
     "a frame of another shape": (other_shape, ()),
     "a frame of another dtype": (other_dtype, ()),
     "a folder with the name of an image": (is_a_folder, ()),
+    "frames of several formats": (several_formats, ()),
     "several bad files": (several, ()),
     "several truncated files": (truncated_twice, ()),
     "no pixel size": (no_pixel_size, ()),

@@ -171,7 +171,7 @@ def inspect_raw(
 
     table = _delays(path, files, delays, tags)
     images, pairing_notes = pair(path, files, info, table)
-    all_notes = [*table.notes, *pairing_notes, *notes]
+    all_notes = [*files.notes, *table.notes, *pairing_notes, *notes]
     repeats = repeats_of(one_scan(path, images, scan))
     zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
     known["time_zero"] = f"{zero:g} ps"
