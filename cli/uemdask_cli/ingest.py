@@ -13,7 +13,8 @@ from uemdask.cube import Run
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
 from uemdask.readers import RawAcquisition, relative_name
-from uemdask.stages.ingest import IngestParameters, is_whole, raw_of
+from uemdask.stages.ingest import IngestParameters, raw_of
+from uemdask.stages.replacing import is_whole
 from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 

@@ -13,7 +13,8 @@ from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.ledger import Ledger
 from uemdask.network import BASE_MODEL, model_digest
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
-from uemdask.stages.ingest import IngestParameters, create_from_raw, put_in_place
+from uemdask.stages.ingest import IngestParameters, create_from_raw
+from uemdask.stages.replacing import put_in_place, recover
 from uemdask.stages.train import TRAIN, Start, TrainParameters
 
 
@@ -127,6 +128,7 @@ def _is_needed(name: str, only: Sequence[str]) -> bool:
 
 
 def _open(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Run:
+    recover(planned.store)
     ingest = planned.parameters.ingest
     wanted = ingest.raw and (not only or "ingest" in only)
     # Where the raw data have gone to the archive, the run has all that is needed of them.

@@ -33,7 +33,7 @@ from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.requirements import check_requirements
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages import digest_of
-from uemdask.stages.ingest import discard_half
+from uemdask.stages.replacing import discard_half
 from uemdask.stages.train import TrainParameters, history_path, use_model
 
 #: Times a task may fail on a worker, for reasons that are not the user's, before its run fails.
