@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,6 +13,7 @@ import numpy as np
 from uemdask.cube import Run
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
+from uemdask.execution.ledger import ledger_path
 from uemdask.readers import RawAcquisition, relative_name
 from uemdask.stages.ingest import IngestParameters, raw_of
 from uemdask.stages.replacing import is_whole
@@ -87,8 +89,11 @@ def ingest(
     if dry_run:
         return ALL_DONE
     plan = plan_ingest(wanted)
+    made = [] if click.get_current_context().find_root().obj["debug"] else _not_there_yet(wanted)
     with listener() as hears, open_cluster(read_profile(None)) as cluster:
         outcome = Driver(plan, cluster, only=("ingest",), overwrite=overwrite, listener=hears).run()
+    if outcome.failed:
+        _remove(made)
     for message in outcome.failed.values():
         click.echo(f"uemdask: {message}", err=True)
     for run in plan.runs:
@@ -147,6 +152,25 @@ def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
         raise UemError(faults[0])
     if faults:
         raise FaultsError("output", faults)
+
+
+def _not_there_yet(stores: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Return stores without a ledger, with the ledger and the folders that ingest will make."""
+    made = []
+    for store in stores:
+        folders = [folder for folder in store.absolute().parents if not folder.exists()]
+        if not ledger_path(store).exists():
+            made += [(store, ledger_path(store)), *((store, folder) for folder in folders)]
+    return made
+
+
+def _remove(made: Iterable[tuple[Path, Path]]) -> None:
+    """Remove the ledgers and empty folders of stores that were not made in the end."""
+    for store, path in made:
+        if store.exists():
+            continue
+        with suppress(OSError):  # a folder that holds something else
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def _print_result(run: Run, told: list[str]) -> None:

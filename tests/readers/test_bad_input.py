@@ -244,13 +244,23 @@ def documented():
 def test_bad_input_is_told_in_plain_words(case, raw, ingest, tmp_path):
     spoil, options = CASES[case]
     spoil(raw)
-    before = sorted(path for path in tmp_path.rglob("*") if "ledger" not in path.name)
+    before = sorted(tmp_path.rglob("*"))
     code, _, err = ingest(*options)
     assert code == 2
     assert "Traceback" not in err
     assert in_words(err, tmp_path) == documented()[case]
-    after = sorted(path for path in tmp_path.rglob("*") if "ledger" not in path.name)
-    assert after == before  # no half store
+    after = sorted(tmp_path.rglob("*"))
+    assert after == before  # no half store, no ledger
+
+
+def test_a_failed_ingest_leaves_no_folder_and_takes_none_of_others(raw, ingest, tmp_path):
+    truncated(raw)
+    (tmp_path / "mine").mkdir()
+    assert ingest(store="new/deep/run.zarr")[0] == 2
+    assert ingest(store="mine/run.zarr")[0] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "raw"]
+    assert ingest("--debug", store="new/run.zarr")[0] == 2
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["run.ledger.jsonl"]
 
 
 def test_the_page_has_every_case_and_no_other():
@@ -283,7 +293,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(raw, ingest, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
     assert in_words(err, tmp_path) == documented()["a full disk"]
-    assert [path.name for path in tmp_path.glob("*.zarr")] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
     assert ingest()[0] == 0  # and with room it works
 
 

@@ -30,7 +30,7 @@ def ingest_record(store: Path) -> dict[str, Any]:
 
 
 def is_whole(store: Path) -> bool:
-    """Return whether a run is there whose frames are all in it, also one that `recover` brings back.
+    """Return whether a run is there whose frames are all in it, or one that `recover` brings back.
 
     What an unfinished ingest left holds nothing that could not be made again.
 
