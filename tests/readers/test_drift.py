@@ -82,3 +82,9 @@ def test_a_file_that_is_none(tmp_path):
         read_drift_table(tmp_path / "none.csv")
     with pytest.raises(UemError, match="holds no rows"):
         drift_of(tmp_path, "frame,x,y\n")
+
+
+def test_a_table_that_excel_saved_as_unicode_text(tmp_path):
+    path = tmp_path / "drift.txt"
+    path.write_bytes("slice\tdX\tdY\r\n1\t0,5\t-1\r\n".encode("utf-16"))
+    np.testing.assert_allclose(read_drift_table(path).shift, [[0.5, -1.0]])

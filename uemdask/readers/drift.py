@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import FaultsError, UemError
+from uemdask.readers.text import read_text
 from uemdask.units import parse_delay, parse_length
 
 Key = Literal["frame", "slice", "file", "delay"]
@@ -74,10 +75,7 @@ def read_drift_table(path: Path) -> DriftTable:
     FaultsError
         If columns are missing or unclear or values are no numbers; all faults are listed.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UemError(f"{path}: cannot be read as a drift table ({error})") from error
+    text = read_text(path, "a drift table")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if len(lines) < 2:
         raise UemError(f"{path}: holds no rows; write the columns frame,x,y and a row per frame")
