@@ -80,14 +80,29 @@ def ingest(
             store.with_name(f"{stem}_scan{scan}.zarr"): parameters.model_copy(update={"scan": scan})
             for scan in found.scans
         }
-    click.echo(_summary(raw, found))
-    for note in found.notes:
-        click.echo(f"note: {note}")
-    if dry_run:
-        _print_table(found)
+    told: list[str] = []
+    faults: list[str] = []
+    for one, known in list(wanted.items()):
+        try:
+            seen = raw_of(known) if known.scan else found
+        except UemError as error:  # the other scans can be used
+            faults.append(str(error))
+            del wanted[one]
+            continue
+        click.echo(f"{f'{one}: ' if known.scan else ''}{_summary(raw, seen)}")
+        for note in seen.notes:
+            if note not in told:
+                click.echo(f"note: {note}")
+                told.append(note)
+        if dry_run:
+            _print_table(seen)
+    for fault in faults:
+        click.echo(f"uemdask: {fault}", err=True)
+    if not wanted:
+        return BAD_INPUT
     _refuse(wanted, overwrite)
     if dry_run:
-        return ALL_DONE
+        return SOME_FAILED if faults else ALL_DONE
     plan = plan_ingest(wanted)
     made = [] if click.get_current_context().find_root().obj["debug"] else _not_there_yet(wanted)
     with listener() as hears, open_cluster(read_profile(None)) as cluster:
@@ -98,11 +113,11 @@ def ingest(
         click.echo(f"uemdask: {message}", err=True)
     for run in plan.runs:
         if run.name in outcome.done:
-            _print_result(Run(run.store), told=found.notes)
+            _print_result(Run(run.store), told=told)
     done = [shlex.quote(str(run.store)) for run in plan.runs if run.name in outcome.done]
     if done:
         click.echo(f"next: uemdask run {' '.join(done)}")
-    if outcome.failed:
+    if outcome.failed or faults:
         return SOME_FAILED if done else BAD_INPUT
     return ALL_DONE
 

@@ -47,6 +47,25 @@ def test_globs_give_one_run_each_in_order(read, folder):
     ]
 
 
+def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path):
+    for name in ("mon/raw", "tue/raw", "wed/a/Ge 0.5 mJ – Größe", "wed/a/raw.d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "wed" / "flake.ome.tif").touch()
+    entries = [{"raw": "*/raw/"}, {"raw": "wed/a/*"}, {"raw": "wed/flake.ome.tif"}]
+    plan = plan_campaign({"runs": entries}, name="x", folder=tmp_path)
+    names = ["mon_raw", "tue_raw", "Ge 0.5 mJ – Größe", "raw.d", "flake"]
+    assert [run.name for run in plan.runs] == names
+    assert [run.store.name for run in plan.runs] == [f"{name}.zarr" for name in names]
+    assert plan_runs([tmp_path / "mon" / "raw" / ".."]).runs[0].name == "mon"
+
+
+def test_a_folder_of_acquisitions_named_from_within(tmp_path, monkeypatch):
+    (tmp_path / "mon" / "raw").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mon" / "raw")
+    assert [run.name for run in plan_runs([Path(".")]).runs] == ["raw"]
+    assert [run.name for run in plan_runs([Path("..")]).runs] == ["mon"]
+
+
 def test_stores_and_stacks_are_runs_too(read, folder):
     plan = read("output: out\nruns:\n  - run: old.zarr\n  - raw: stack.tif\n")
     assert [run.name for run in plan.runs] == ["old", "stack"]

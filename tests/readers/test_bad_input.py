@@ -359,10 +359,34 @@ def test_a_beam_that_was_off_is_flagged(raw, ingest, tmp_path):
     assert "8 frames, 2 flagged" in out
 
 
+def write_scans(raw, scans):
+    rows = [f"frame_{i}.tif,{i % 4},{scan}" for i, scan in enumerate(scans)]
+    (raw / "delays.csv").write_text("\n".join(["file,delay_ps,scan", *rows]))
+
+
+def test_a_dry_run_of_scans_apart_prints_the_table_of_each(raw, ingest, tmp_path):
+    write_scans(raw, [1, 1, 1, 1, 2, 2, 2, 2])
+    code, out, _ = ingest("--scans", "apart", "--dry-run")
+    assert code == 0
+    first, second = out.split(f"{tmp_path}/run_scan2.zarr: ")
+    assert first.startswith(f"{tmp_path}/run_scan1.zarr: {raw}: 4 frames")
+    for scan, text in enumerate((first, second), 1):
+        table = text[text.index("file,image,scan,delay_ps") :].split()
+        assert table[1:] == [f"frame_{4 * scan - 4 + i}.tif,0,{scan},{i}" for i in range(4)]
+    assert "averaged" not in out
+    assert not list(tmp_path.glob("*.zarr"))
+
+
+def test_a_scan_that_is_too_short_does_not_stop_the_others(raw, ingest, tmp_path):
+    write_scans(raw, [1, 1, 1, 1, 1, 1, 2, 2])
+    code, _, err = ingest("--scans", "apart")
+    assert code == 1
+    assert in_words(err, tmp_path).startswith("raw: scan 2: 2 delays are too few for a series")
+    assert [path.name for path in tmp_path.glob("*.zarr")] == ["run_scan1.zarr"]
+
+
 def test_scans_apart_are_a_run_each(raw, ingest, tmp_path):
-    rows = [["file", "delay_ps", "scan"]]
-    rows += [[f"frame_{i}.tif", i % 4, i // 4 + 1] for i in range(COUNT)]
-    (raw / "delays.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    write_scans(raw, [1, 1, 1, 1, 2, 2, 2, 2])
     code, out, _ = ingest("--scans", "apart")
     assert code == 0
     for scan in (1, 2):

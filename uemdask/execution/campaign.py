@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.execution.run_names import distinct_names
 from uemdask.readers import read_drift_table
 from uemdask.readers.yaml_text import parse_yaml, read_yaml
 from uemdask.regions import parse_rois
@@ -47,7 +48,7 @@ class RunEntry(RawEntry):
     raw, run : str
         A path, or a glob that names several; one of the two.
     name : str
-        Name of the run; default: that of the folder or file.
+        Name of the run; default: that of the folder or file, see `run_names`.
     rois : list
         Regions of interest of this run, beside those of the campaign.
     """
@@ -204,7 +205,7 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
     except ValidationError as error:
         raise FaultsError(subject, faults_in(error)) from None
     output = folder / campaign.output
-    runs: list[PlannedRun] = []
+    found_in: list[tuple[RunEntry, Path]] = []
     faults: list[str] = []
     for number, entry in enumerate(campaign.runs):
         place = f"runs.{number}"
@@ -217,14 +218,15 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
             faults.append(f"{place}: {text!r} names nothing in {folder}; check the path")
         if entry.name is not None and len(paths) > 1:
             faults.append(f"{place}: one name for {len(paths)} runs; leave 'name' out")
-        for path in paths:
-            stem = path.stem if path.is_file() else path.name.removesuffix(".zarr")
-            raw = path if entry.raw is not None else None
-            store = path if raw is None else output / f"{entry.name or stem}.zarr"
-            parameters = _parameters(campaign, entry, raw, folder)
-            found_here = [*_faults_of_regions(parameters), *_faults_of_tables(parameters)]
-            faults += (f for f in found_here if f not in faults)
-            runs.append(PlannedRun(name=entry.name or stem, store=store, parameters=parameters))
+        found_in += [(entry, path) for path in paths]
+    runs: list[PlannedRun] = []
+    for (entry, path), run_name in zip(found_in, _names(found_in), strict=True):
+        raw = path if entry.raw is not None else None
+        store = path if raw is None else output / f"{run_name}.zarr"
+        parameters = _parameters(campaign, entry, raw, folder)
+        found_here = [*_faults_of_regions(parameters), *_faults_of_tables(parameters)]
+        faults += (f for f in found_here if f not in faults)
+        runs.append(PlannedRun(name=run_name, store=store, parameters=parameters))
     faults += [
         f"{run.name!r}: a name becomes a file name; write it without '/'"
         for run in runs
@@ -257,6 +259,12 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
         model=_model_name(campaign.model, folder),
         one_model=campaign.one_model,
     )
+
+
+def _names(found: Sequence[tuple[RunEntry, Path]]) -> list[str]:
+    """Return the name of each run: the given one, or that of its folder or file."""
+    names = iter(distinct_names([path for entry, path in found if not entry.name]))
+    return [entry.name or next(names) for entry, _ in found]
 
 
 def plan_runs(

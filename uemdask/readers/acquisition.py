@@ -179,8 +179,9 @@ def inspect_raw(
     if not np.isfinite(values).all():
         raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
     if len(values) < _LEAST:
+        of = "" if scan is None else f"scan {scan}: "
         raise UemError(
-            f"{path}: {len(values)} delays are too few for a series; at least {_LEAST} needed"
+            f"{path}: {of}{len(values)} delays are too few for a series; at least {_LEAST} needed"
         )
     all_notes += scan_notes(repeats, averaged=scan is None) + _notes_on(images, values, files)
     return RawAcquisition(
