@@ -23,7 +23,7 @@ class PhaseWork:
     """The tasks of a phase that are still to be done; `receipts` fills as they end.
 
     `made` is the identity of this making of the stage, see `Run.identity`; `store` is where it is
-    made.
+    made; `warnings` are there once the phase has finished.
     """
 
     stage: Stage
@@ -35,6 +35,7 @@ class PhaseWork:
     made: str
     store: Path
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def note(self, region: str, result: dict[str, Any]) -> None:
         """Take in what `run_task` returned, into the ledger first."""
@@ -183,7 +184,9 @@ def _stage(
         yield work
         # In the order of the regions, so that sums do not depend on which task ended first.
         receipts = {region: work.receipts[region] for region in work.regions}
-        run.note(stage.name, results=phase.finish(run, parameters, receipts))
+        results = phase.finish(run, parameters, receipts)
+        work.warnings += results.get("warnings", [])
+        run.note(stage.name, results=results)
     run.finish(stage.name)
 
 

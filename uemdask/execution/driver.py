@@ -153,9 +153,12 @@ class Driver:
     def _advance(self, active: _Active) -> None:
         """Go on to the next phase that has something to do, or to training, or to the end."""
         while active.idle:
+            before = active.work
             try:
                 active.work = next(active.steps)
+                self._warn(active, before)
             except StopIteration:
+                self._warn(active, before)
                 active.over = True
                 Ledger(active.planned.store, "").mended()
                 self._outcome.done.append(active.planned.name)
@@ -178,6 +181,11 @@ class Driver:
                 total,
                 total - len(active.pending),
             )
+
+    def _warn(self, active: _Active, work: PhaseWork | TrainingWanted | None) -> None:
+        """Tell what a phase that has finished found worth a warning."""
+        for text in work.warnings if isinstance(work, PhaseWork) else ():
+            self._listener.notice(f"{active.planned.name}: {text}")
 
     def _fail(self, active: _Active, region: str, error: BaseException) -> None:
         if active.over:
