@@ -11,6 +11,7 @@ from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, campaign_status
 from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.progress import Silence
 
 
 @pytest.fixture
@@ -202,3 +203,16 @@ def test_a_model_that_moved_with_its_run_is_found(finished, plan, drive):
     again = drive(ready)
     assert again.outcome.done == ["raw"], again.outcome.failed
     assert again.stages["train"] == 0
+
+
+def test_a_warning_of_a_stage_is_told_while_it_runs(raw, plan, drive):
+    heard = []
+    ears = Silence()
+    ears.notice = heard.append
+    rows = [f"{i},{i % 5 * 2},{-(i % 3) * 3}.5" for i in range(30)]
+    (raw / "drift.csv").write_text("\n".join(["frame,x,y", *rows]))
+    table = plan(raw, parameters={"align": {"drift_table": "drift.csv"}})
+    done = drive(table, only=ONLY, listener=ears)
+    assert done.outcome.failed == {}
+    (text,) = (text for text in heard if "drift" in text)
+    assert text.startswith("raw: the drift table makes the series less steady (")

@@ -261,3 +261,18 @@ def test_a_stack_s_own_table_in_capital_letters(tmp_path, frame, write_delays):
     write_delays(tmp_path, [(0,), (1,), (2,), (3,)], head="delay_ps", name="RUN7.CSV")
     write_delays(tmp_path, [(5,), (6,), (7,), (8,)], head="delay_ps", name="delays.csv")
     assert inspect_raw(tmp_path / "Run7.TIF", pixel_size="3nm").delays.tolist() == [0, 1, 2, 3]
+
+
+def test_a_plan_of_one_scan_holds_for_each_folder_of_a_scan(tmp_path, frame):
+    for scan in range(3):
+        (tmp_path / f"scan {scan}").mkdir()
+        for i in range(4):
+            tifffile.imwrite(tmp_path / f"scan {scan}" / f"{i}.tif", frame(10 * scan + i))
+    raw = inspect_raw(tmp_path, delays="0:3:1", pixel_size="3")
+    assert raw.scans == (1, 2, 3)
+    assert names(raw) == [[f"scan {scan}/{i}.tif" for scan in range(3)] for i in range(4)]
+    (tmp_path / "scan 2" / "3.tif").unlink()
+    with pytest.raises(UemError) as caught:
+        inspect_raw(tmp_path, delays="0:3:1", pixel_size="3")
+    assert "4 delays for 11 frames" in str(caught.value)
+    assert "(scan 0: 4, scan 1: 4, scan 2: 3); give one delay per frame" in str(caught.value)

@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays import DelayTable, number_scans
 from uemdask.readers.delays.delay_table import DECIMALS
+from uemdask.readers.fingerprint import copies_among
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.raw_files import RawFiles
 
@@ -69,18 +70,18 @@ def pair(
     files = raw.frames
     if table.files is not None and (len(files) > 1 or info.frames == 1):
         return _by_name(path, raw, table)
-    if info.frames == 1:
-        places = [(file, 0) for file in files]
-    else:
-        places = [(file, index) for file in files for index in range(info.frames)]
+    groups = _groups(raw, info)
+    places = [place for group in groups.values() for place in group]
     delays, scans = table.delays, table.scans
-    if len(files) > 1 and info.frames > 1 and len(delays) == info.frames and scans is None:
-        scans = tuple(number + 1 for number in range(len(files)) for _ in delays)
-        delays *= len(files)
+    if len(groups) > 1 and scans is None and {len(g) for g in groups.values()} == {len(delays)}:
+        scans = tuple(number + 1 for number in range(len(groups)) for _ in delays)
+        delays *= len(groups)
     if len(delays) != len(places):
+        counts = ", ".join(f"{group.name}: {len(inside)}" for group, inside in groups.items())
+        each = f" ({counts}); give one delay per frame, of all scans or of one"
         raise UemError(
-            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}; "
-            f"give one delay per frame"
+            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}"
+            f"{each if 1 < len(groups) <= _NAMED else '; give one delay per frame'}"
         )
     numbers = number_scans(delays, scans)
     images = [
@@ -88,6 +89,15 @@ def pair(
         for (file, index), delay, scan in zip(places, delays, numbers, strict=True)
     ]
     return images, _doubled(images, told=scans is not None)
+
+
+def _groups(raw: RawFiles, info: ImageInfo) -> dict[Path, list[tuple[Path, int]]]:
+    """Return the images of what may be a scan each: stacks, or folders of images."""
+    groups: dict[Path, list[tuple[Path, int]]] = {}
+    for file in raw.frames:
+        scan = file if info.frames > 1 else file.parent if raw.scan_folders else Path()
+        groups.setdefault(scan, []).extend((file, index) for index in range(info.frames))
+    return groups
 
 
 def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImage], list[str]]:
@@ -119,12 +129,22 @@ def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImag
         for file, count in counts.items()
         if count > 1
     ]
+    unnamed = [file for file in files if file not in counts]
+    copies = copies_among([*counts, *unnamed]) if unnamed else {}
     faults += [
-        f"{file.name}: has no delay in the table; add a row" for file in files if file not in counts
+        f"{file.name}: has no delay in the table; add a row"
+        for file in unnamed
+        if file not in copies
     ]
     if faults:
         raise FaultsError(table.source, faults)
     notes = _doubled(images, told=scans is not None)
+    if unnamed:
+        more = ", ..." if len(unnamed) > 1 else ""
+        notes.append(
+            f"{len(unnamed)} images that no row names hold the same as others and are left out "
+            f"({unnamed[0].name} is {copies[unnamed[0]].name}{more})"
+        )
     if gone:
         named = ", ".join(image.file.name for image in gone[:_NAMED])
         more = ", ..." if len(gone) > _NAMED else ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +15,7 @@ from uemdask.cube.beside import beside
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition, inspect_raw, relative_name
+from uemdask.readers.fingerprint import fingerprint
 from uemdask.stages.digest import digest_of
 from uemdask.stages.outlier_frames import flag_outliers
 from uemdask.stages.recording import write_dark, write_slab
@@ -25,8 +24,7 @@ from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _VERSION = 2
 
-#: Bytes of a file that are read at a time for its digest, and how many such reads all files get.
-_BLOCK = 4096
+#: Blocks of all files that are read for the digest.
 _BLOCKS = 2000
 #: Fewest and most of them for one file.
 _FEWEST, _MOST = 3, 256
@@ -156,7 +154,7 @@ def digest_of_raw(raw: RawAcquisition) -> str:
     """
     files = list(dict.fromkeys(image.file for images in raw.repeats for image in images))
     blocks = min(max(_BLOCKS // len(files), _FEWEST), _MOST)
-    prints = {file: _fingerprint(file, blocks) for file in (*files, *raw.dark)}
+    prints = {file: fingerprint(file, blocks) for file in (*files, *raw.dark)}
     return digest_of(
         "ingest",
         _VERSION,
@@ -173,24 +171,6 @@ def digest_of_raw(raw: RawAcquisition) -> str:
         list(raw.pixel_size),
         raw.metadata,
     )
-
-
-def _fingerprint(file: Path, blocks: int) -> list[Any]:
-    """Return size and digest of some blocks of a file, first and last among them."""
-    if file.is_dir():
-        inner = sorted(part for part in file.rglob("*") if part.is_file())
-        few = max(1, blocks // max(len(inner), 1))
-        return [[part.relative_to(file).as_posix(), *_fingerprint(part, few)] for part in inner]
-    found = hashlib.sha256()
-    try:
-        with file.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            for start in np.unique(np.linspace(0, max(size - _BLOCK, 0), blocks).astype(np.int64)):
-                stream.seek(int(start))
-                found.update(stream.read(_BLOCK))
-    except OSError as error:
-        raise UemError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
-    return [size, found.hexdigest()[:16]]
 
 
 # ---- the stage
