@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from uemdask.errors import FaultsError, UemError, faults_in
 from uemdask.execution.run_names import distinct_names
@@ -51,12 +51,26 @@ class RunEntry(RawEntry):
         Name of the run; default: that of the folder or file, see `run_names`.
     rois : list
         Regions of interest of this run, beside those of the campaign.
+    parameters : dict
+        Settings of the stages that differ from those of the campaign, such as ``align``'s
+        ``drift_table``.
     """
 
     raw: str | None = None
     run: str | None = None
     name: str | None = None
     rois: list[dict[str, Any]] = Field(default_factory=list)
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        elsewhere = {"ingest": "give its keys to the run itself", "train": "give them to all runs"}
+        for stage, remedy in elsewhere.items():
+            if stage in given:
+                raise ValueError(f"{stage!r} has no settings here; {remedy}")
+        StageParameters.model_validate(given)
+        return given
 
 
 class Campaign(_Strict):
@@ -227,6 +241,7 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
         found_here = [*_faults_of_regions(parameters), *_faults_of_tables(parameters)]
         faults += (f for f in found_here if f not in faults)
         runs.append(PlannedRun(name=run_name, store=store, parameters=parameters))
+    faults += _faults_of_shared_tables(runs)
     faults += [
         f"{run.name!r}: a name becomes a file name; write it without '/'"
         for run in runs
@@ -380,10 +395,32 @@ def _faults_of_tables(parameters: StageParameters) -> list[str]:
     return []
 
 
+def _faults_of_shared_tables(runs: Sequence[PlannedRun]) -> list[str]:
+    """Return which drift tables are given to runs of several series without naming their files."""
+    series: dict[str, set[object]] = {}
+    for run in runs:
+        table, ingest = run.parameters.align.drift_table, run.parameters.ingest
+        if table is not None:
+            series.setdefault(table, set()).add((ingest.raw or run.store, ingest.scan))
+    return [
+        f"align.drift_table: {table} is given to {len(of)} runs, and drift is each run's own; give "
+        f"it to one run, under its 'parameters', or name the files of all in a column 'file'"
+        for table, of in series.items()
+        if len(of) > 1 and not _names_files(Path(table))
+    ]
+
+
+def _names_files(table: Path) -> bool:
+    try:
+        return read_drift_table(table).key == "file"
+    except UemError:  # told elsewhere
+        return True
+
+
 def _parameters(
     campaign: Campaign, entry: RunEntry, raw: Path | None, folder: Path
 ) -> StageParameters:
-    parameters = campaign.parameters.model_dump()
+    parameters = _merge(campaign.parameters.model_dump(), entry.parameters)
     masks = parameters["feature"]["masks"]
     parameters["feature"]["masks"] = {
         name: _from_folder(folder, file) for name, file in masks.items()

@@ -6,6 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +66,13 @@ def copies_among(files: Sequence[Path]) -> dict[Path, Path]:
     groups = _alike(files, lambda file: 0 if file.is_dir() else file.stat().st_size)
     for blocks in (_FEW, _MANY):
         groups = [
-            finer
-            for group in groups
-            for finer in _alike(group, lambda file, n=blocks: str(fingerprint(file, n)))
+            finer for group in groups for finer in _alike(group, partial(_print, blocks=blocks))
         ]
     return {file: group[0] for group in groups for file in group[1:]}
+
+
+def _print(file: Path, blocks: int) -> str:
+    return str(fingerprint(file, blocks))
 
 
 def _alike(files: Sequence[Path], key: Callable[[Path], object]) -> list[list[Path]]:
