@@ -228,6 +228,7 @@ CASES = {
     "frames that are all blank": (all_blank, ()),
     "a dark image of another shape": (other_dark, ()),
     "a dark image that is not there": (lambda raw: None, ("--dark", "gone.tif")),
+    "a pattern of dark images that names all": (lambda raw: None, ("--dark", "*.tif")),
     "no images that can be read": (foreign, ()),
     "a run that is there": (run_there, ()),
     "an output that is no run": (not_a_run, ()),
@@ -332,6 +333,7 @@ def test_a_delay_twice_is_two_repeats(raw, ingest, tmp_path):
     code, out, _ = ingest()
     assert code == 0
     assert "note: 0 ps stand more than once; their images are taken as repeats" in out
+    assert "2 scans" not in out  # of one delay
     run = Run(tmp_path / "run.zarr")
     assert run.read("scan_count").tolist() == [1, 1, 2, 1, 1, 1, 1]
     assert run.read("source_file")[2] == "frame_2.tif + frame_3.tif"

@@ -65,8 +65,10 @@ def test_copies_of_single_frames_are_left_out(scans):
         shutil.copy(flat / f"Ge_{delay}ps.tif", flat / f"Ge_{delay}ps - Kopie.tif")
     raw = inspect(flat)
     assert not raw.averaged
+    assert raw.scans == (1,)
     (note,) = (note for note in raw.notes if "same" in note)
-    assert note.startswith("2 images hold the same as others of their delay and are left out (Ge_")
+    assert note.startswith("2 images hold the same as others of their delay and are left out (")
+    assert note.endswith("(Ge_0ps - Kopie.tif is Ge_0ps.tif, ...)")
 
 
 def test_copies_that_no_row_of_the_table_names(scans, write_delays):

@@ -72,29 +72,35 @@ def without_copies(
     Returns
     -------
     images : list of RawImage
-        Each once; of copies that of the first scan.
+        Each once; of copies that with the shorter name, as of the first scan that has it.
     notes : list of str
         Which were left out.
     """
-    by_delay: dict[float, list[RawImage]] = {}
+    by_delay: dict[float, set[Path]] = {}
     for image in images:
-        by_delay.setdefault(round(image.delay, DECIMALS), []).append(image)
-    several = [same for same in by_delay.values() if len({image.file for image in same}) > 1]
-    ordered = sorted((image for same in several for image in same), key=lambda image: image.scan)
+        by_delay.setdefault(round(image.delay, DECIMALS), set()).add(image.file)
+    ordered = sorted(
+        (image for image in images if len(by_delay[round(image.delay, DECIMALS)]) > 1),
+        key=lambda image: (len(image.file.name), image.scan),
+    )
     found = copies_among(list(dict.fromkeys(image.file for image in ordered)))
-    left_out = {}
-    for same in several:
-        there = {(image.file, image.index) for image in same}
-        for image in same:
-            file = found.get(image.file)
-            if file is not None and (file, image.index) in there and not blank(image):
-                left_out[image] = file
+    same: dict[tuple[Path, int], list[RawImage]] = {}
+    for image in ordered:
+        same.setdefault((found.get(image.file, image.file), image.index), []).append(image)
+    kept: dict[RawImage, RawImage] = {}
+    left_out: dict[RawImage, RawImage] = {}
+    for first, *others in same.values():
+        # One content at several delays is no backup of a frame.
+        delays = {round(image.delay, DECIMALS) for image in (first, *others)}
+        if others and len(delays) == 1 and not blank(first):
+            kept[first] = replace(first, scan=min(image.scan for image in (first, *others)))
+            left_out |= dict.fromkeys(others, first)
     if not left_out:
         return list(images), []
-    copy, file = next(iter(left_out.items()))
+    copy, original = next(iter(left_out.items()))
     more = ", ..." if len(left_out) > 1 else ""
     note = (
         f"{len(left_out)} images hold the same as others of their delay and are left out "
-        f"({copy.file.name} is {file.name}{more})"
+        f"({copy.file.name} is {original.file.name}{more})"
     )
-    return [image for image in images if image not in left_out], [note]
+    return [kept.get(image, image) for image in images if image not in left_out], [note]

@@ -83,7 +83,7 @@ def pair(
             f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}"
             f"{each if 1 < len(groups) <= _NAMED else '; give one delay per frame'}"
         )
-    numbers = number_scans(delays, scans)
+    numbers = _scan_numbers(delays, scans)
     images = [
         RawImage(file, index, delay, scan)
         for (file, index), delay, scan in zip(places, delays, numbers, strict=True)
@@ -107,7 +107,7 @@ def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImag
     scans: Sequence[int | None] | None = table.scans
     if scans is None and len(raw.scan_folders) > 1:
         scans = [_folder_number(raw.scan_folders, found.get(name)) for name in names]
-    numbers = number_scans(table.delays, scans)
+    numbers = _scan_numbers(table.delays, scans)
     images: list[RawImage] = []
     gone: list[RawImage] = []
     for name, delay, scan in zip(names, table.delays, numbers, strict=True):
@@ -177,17 +177,25 @@ class _Names:
         return self._exact.get(path.as_posix()) or self._exact.get(path.name)
 
 
+def _scan_numbers(delays: Sequence[float], scans: Sequence[int | None] | None) -> tuple[int, ...]:
+    """Return the scan of each image; a few delays that repeat are no second scan."""
+    if scans is None and _few_repeat(delays):
+        return (1,) * len(delays)
+    return number_scans(delays, scans)
+
+
+def _few_repeat(delays: Sequence[float]) -> bool:
+    """Return whether less than half of the delays stand more than once."""
+    counts = Counter(round(delay, DECIMALS) for delay in delays).values()
+    return 2 * sum(count > 1 for count in counts) < len(counts)
+
+
 def _doubled(images: Sequence[RawImage], *, told: bool) -> list[str]:
     """Say which delays are taken as repeats though nothing calls them scans."""
-    key = (
-        (lambda i: (round(i.delay, DECIMALS), i.scan))
-        if told
-        else (lambda i: round(i.delay, DECIMALS))
-    )
-    counts = Counter(key(image) for image in images)
-    delays = sorted({k[0] if isinstance(k, tuple) else k for k, n in counts.items() if n > 1})
-    if not delays or (not told and min(counts.values()) > 1):
-        return []  # all delays come again: those are scans
+    counts = Counter((round(i.delay, DECIMALS), i.scan if told else 0) for i in images)
+    delays = sorted({delay for (delay, _), count in counts.items() if count > 1})
+    if not delays or not (told or _few_repeat([image.delay for image in images])):
+        return []
     named = ", ".join(f"{delay:g}" for delay in delays[:_NAMED])
     more = ", ..." if len(delays) > _NAMED else ""
     within = " within a scan" if told else ""

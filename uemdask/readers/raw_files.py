@@ -94,6 +94,16 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     # Without its ending: a dark image that is named may lie there in another format too.
     aside = {file.resolve().with_suffix("") for file in (*darks, *without_pump)}
     frames = tuple(i for i in everything if i.resolve().with_suffix("") not in aside)
+    if not frames and everything:
+        given = " and ".join(
+            f"{option} {text!r}"
+            for option, text in (("--dark", dark), ("--pump-off", pump_off))
+            if text is not None
+        )
+        raise UemError(
+            f"{path}: {given} names all {len(everything)} images, so that no frame is left; name "
+            f"fewer"
+        )
     if not frames:
         raise UemError(f"{path}: holds no image files that can be read; name the raw folder")
     check_one_format(path, frames)
