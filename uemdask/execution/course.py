@@ -136,10 +136,30 @@ def _open(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Run:
     gone = not Path(ingest.raw).exists() and _was_made_from(planned.store, ingest)
     if wanted and not gone:
         return create_from_raw(planned.store, ingest, overwrite=overwrite)
-    run = Run(planned.store)
-    if not run.is_done("ingest"):
-        raise UemError(f"{planned.store}: its ingest did not finish; ingest the raw data again")
-    return run
+    if not _is_ingested(planned):
+        raise UemError(not_ingested(planned, only))
+    return Run(planned.store)
+
+
+def _is_ingested(planned: PlannedRun) -> bool:
+    try:
+        return Run(planned.store).is_done("ingest")
+    except UemError:
+        if planned.parameters.ingest.raw and not planned.store.exists():
+            return False
+        raise
+
+
+def not_ingested(planned: PlannedRun, only: Sequence[str]) -> str:
+    """Say what to do about a run whose frames are not in its store."""
+    raw = planned.parameters.ingest.raw
+    if raw and only and "ingest" not in only:
+        stages = " ".join(f"--only {stage}" for stage in only)
+        return (
+            f"{planned.store}: {raw} is not ingested yet, and {stages} leaves that out; add "
+            f"--only ingest, or leave --only out"
+        )
+    return f"{planned.store}: its ingest did not finish; ingest the raw data again"
 
 
 def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
