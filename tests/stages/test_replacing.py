@@ -8,7 +8,7 @@ import tifffile
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import plan_ingest
+from uemdask.execution import plan_ingest, plan_runs
 from uemdask.stages import replacing
 from uemdask.stages.ingest import IngestParameters
 
@@ -92,6 +92,12 @@ def test_a_bad_replacement_brings_the_old_run_back(killed, ingest, raw):
 def test_a_run_that_is_not_in_its_place_says_how_it_comes_back(killed):
     with pytest.raises(UemError, match=r"run\.zarr: its replacement was killed half-way; give"):
         Run(killed)
+
+
+def test_going_on_with_such_a_run_brings_it_back(killed, drive):
+    plan = plan_runs([killed])
+    assert drive(plan, only=("align",)).outcome.failed == {}
+    assert Run(killed).read("time")[0] == -5
 
 
 def test_what_was_replaced_goes_where_it_was_killed_after_the_renames(killed, ingest):

@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from uemdask.cube.beside import beside
 from uemdask.errors import FaultsError, UemError, faults_in
 from uemdask.execution.run_names import distinct_names
 from uemdask.readers import read_drift_table
@@ -338,8 +339,10 @@ def _model_name(model: str, folder: Path) -> str:
 
 
 def _resolve(folder: Path, text: str) -> list[Path]:
-    if (folder / text).exists():  # brackets in a name are no pattern then
-        return [folder / text]
+    place = folder / text
+    # Brackets in a name are no pattern then. A run that was being replaced is brought back later.
+    if place.exists() or (place.name and beside(place, "old").exists()):
+        return [place]
     pattern = text if Path(text).is_absolute() else str(Path(glob.escape(str(folder))) / text)
     return sorted(Path(found) for found in glob.glob(pattern))
 
