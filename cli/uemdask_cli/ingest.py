@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,8 +13,10 @@ import numpy as np
 from uemdask.cube import Run
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
+from uemdask.execution.ledger import ledger_path
 from uemdask.readers import RawAcquisition, relative_name
-from uemdask.stages.ingest import IngestParameters, is_whole, raw_of
+from uemdask.stages.ingest import IngestParameters, raw_of
+from uemdask.stages.replacing import is_whole
 from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 
@@ -77,26 +80,44 @@ def ingest(
             store.with_name(f"{stem}_scan{scan}.zarr"): parameters.model_copy(update={"scan": scan})
             for scan in found.scans
         }
-    click.echo(_summary(raw, found))
-    for note in found.notes:
-        click.echo(f"note: {note}")
-    if dry_run:
-        _print_table(found)
+    told: list[str] = []
+    faults: list[str] = []
+    for one, known in list(wanted.items()):
+        try:
+            seen = raw_of(known) if known.scan else found
+        except UemError as error:  # the other scans can be used
+            faults.append(str(error))
+            del wanted[one]
+            continue
+        click.echo(f"{f'{one}: ' if known.scan else ''}{_summary(raw, seen)}")
+        for note in seen.notes:
+            if note not in told:
+                click.echo(f"note: {note}")
+                told.append(note)
+        if dry_run:
+            _print_table(seen)
+    for fault in faults:
+        click.echo(f"uemdask: {fault}", err=True)
+    if not wanted:
+        return BAD_INPUT
     _refuse(wanted, overwrite)
     if dry_run:
-        return ALL_DONE
+        return SOME_FAILED if faults else ALL_DONE
     plan = plan_ingest(wanted)
+    made = [] if click.get_current_context().find_root().obj["debug"] else _not_there_yet(wanted)
     with listener() as hears, open_cluster(read_profile(None)) as cluster:
         outcome = Driver(plan, cluster, only=("ingest",), overwrite=overwrite, listener=hears).run()
+    if outcome.failed:
+        _remove(made)
     for message in outcome.failed.values():
         click.echo(f"uemdask: {message}", err=True)
     for run in plan.runs:
         if run.name in outcome.done:
-            _print_result(Run(run.store), told=found.notes)
+            _print_result(Run(run.store), told=told)
     done = [shlex.quote(str(run.store)) for run in plan.runs if run.name in outcome.done]
     if done:
         click.echo(f"next: uemdask run {' '.join(done)}")
-    if outcome.failed:
+    if outcome.failed or faults:
         return SOME_FAILED if done else BAD_INPUT
     return ALL_DONE
 
@@ -146,6 +167,25 @@ def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
         raise UemError(faults[0])
     if faults:
         raise FaultsError("output", faults)
+
+
+def _not_there_yet(stores: Iterable[Path]) -> list[tuple[Path, Path]]:
+    """Return stores without a ledger, with the ledger and the folders that ingest will make."""
+    made = []
+    for store in stores:
+        folders = [folder for folder in store.absolute().parents if not folder.exists()]
+        if not ledger_path(store).exists():
+            made += [(store, ledger_path(store)), *((store, folder) for folder in folders)]
+    return made
+
+
+def _remove(made: Iterable[tuple[Path, Path]]) -> None:
+    """Remove the ledgers and empty folders of stores that were not made in the end."""
+    for store, path in made:
+        if store.exists():
+            continue
+        with suppress(OSError):  # a folder that holds something else
+            path.rmdir() if path.is_dir() else path.unlink()
 
 
 def _print_result(run: Run, told: list[str]) -> None:

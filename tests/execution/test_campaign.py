@@ -47,6 +47,25 @@ def test_globs_give_one_run_each_in_order(read, folder):
     ]
 
 
+def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path):
+    for name in ("mon/raw", "tue/raw", "wed/a/Ge 0.5 mJ – Größe", "wed/a/raw.d"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "wed" / "flake.ome.tif").touch()
+    entries = [{"raw": "*/raw/"}, {"raw": "wed/a/*"}, {"raw": "wed/flake.ome.tif"}]
+    plan = plan_campaign({"runs": entries}, name="x", folder=tmp_path)
+    names = ["mon_raw", "tue_raw", "Ge 0.5 mJ – Größe", "raw.d", "flake"]
+    assert [run.name for run in plan.runs] == names
+    assert [run.store.name for run in plan.runs] == [f"{name}.zarr" for name in names]
+    assert plan_runs([tmp_path / "mon" / "raw" / ".."]).runs[0].name == "mon"
+
+
+def test_a_folder_of_acquisitions_named_from_within(tmp_path, monkeypatch):
+    (tmp_path / "mon" / "raw").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "mon" / "raw")
+    assert [run.name for run in plan_runs([Path(".")]).runs] == ["raw"]
+    assert [run.name for run in plan_runs([Path("..")]).runs] == ["mon"]
+
+
 def test_stores_and_stacks_are_runs_too(read, folder):
     plan = read("output: out\nruns:\n  - run: old.zarr\n  - raw: stack.tif\n")
     assert [run.name for run in plan.runs] == ["old", "stack"]
@@ -274,3 +293,54 @@ def test_any_campaign_is_planned_or_refused_for_people(tmp_path_factory, found):
         plan_campaign(found, name="any", folder=folder)
     except UemError:
         return
+
+
+@pytest.fixture
+def tables(folder):
+    """Drift tables by frame and by file."""
+    rows = [f"{i},0,0" for i in range(3)]
+    (folder / "frames.csv").write_text("\n".join(["frame,x,y", *rows]))
+    (folder / "files.csv").write_text("\n".join(["file,x,y", *(f"f{row}" for row in rows)]))
+    return folder
+
+
+def test_one_drift_table_does_not_serve_several_runs(read, tables):
+    shared = "parameters: {{align: {{drift_table: {}}}}}\nruns: [{{raw: raw/*}}]\n"
+    with pytest.raises(FaultsError, match=r"frames.csv is given to 3 runs, and drift is each run"):
+        read(shared.format("frames.csv"))
+    assert len(read(shared.format("files.csv")).runs) == 3  # a name is of one run alone
+    one = "parameters: {align: {drift_table: frames.csv}}\nruns: [{raw: raw/a}]\n"
+    assert read(one).runs[0].parameters.align.drift_table == str(tables / "frames.csv")
+
+
+def test_a_run_has_settings_of_its_own(read, tables):
+    plan = read(
+        "parameters: {align: {drift_sign: correction}, spectrum: {band: [30, 40]}}\n"
+        "runs:\n"
+        "  - {raw: raw/a, parameters: {align: {drift_table: frames.csv}}}\n"
+        "  - {raw: raw/b, parameters: {align: {drift_sign: drift}, spectrum: {band: [10, 20]}}}\n"
+    )
+    first, second = (run.parameters for run in plan.runs)
+    assert first.align.drift_table == str(tables / "frames.csv")
+    assert first.align.drift_digest
+    assert first.align.drift_sign == "correction"
+    assert (second.align.drift_table, second.align.drift_sign) == (None, "drift")
+    assert first.spectrum.band == (30, 40)
+    assert second.spectrum.band == (10, 20)
+
+
+@pytest.mark.parametrize(
+    ("settings", "fault"),
+    [
+        ("{align: {drift: 3}}", "runs.0.parameters.align.drift: is no key that is known here"),
+        (
+            "{train: {memory: 2}}",
+            "runs.0.parameters: 'train' has no settings here; give them to all",
+        ),
+        ("{ingest: {scan: 2}}", "runs.0.parameters: 'ingest' has no settings here; give its keys"),
+    ],
+)
+def test_settings_of_a_run_that_are_none(read, settings, fault):
+    with pytest.raises(FaultsError) as caught:
+        read(f"runs: [{{raw: raw/a, parameters: {settings}}}]\n")
+    assert fault in str(caught.value)

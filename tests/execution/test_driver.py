@@ -9,8 +9,9 @@ import pytest
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import Capacity, Cluster, Driver, campaign_status
+from uemdask.execution import Capacity, Cluster, Driver, campaign_status, preview
 from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.progress import Silence
 
 
 @pytest.fixture
@@ -202,3 +203,28 @@ def test_a_model_that_moved_with_its_run_is_found(finished, plan, drive):
     again = drive(ready)
     assert again.outcome.done == ["raw"], again.outcome.failed
     assert again.stages["train"] == 0
+
+
+def test_a_warning_of_a_stage_is_told_while_it_runs(raw, plan, drive):
+    heard = []
+    ears = Silence()
+    ears.notice = heard.append
+    rows = [f"{i},{i % 5 * 2},{-(i % 3) * 3}.5" for i in range(30)]
+    (raw / "drift.csv").write_text("\n".join(["frame,x,y", *rows]))
+    table = plan(raw, parameters={"align": {"drift_table": "drift.csv"}})
+    done = drive(table, only=ONLY, listener=ears)
+    assert done.outcome.failed == {}
+    (text,) = (text for text in heard if "drift" in text)
+    assert text.startswith("raw: the drift table makes the series less steady (")
+
+
+def test_a_stage_of_raw_data_that_are_not_ingested_says_what_to_do(raw, plan, drive):
+    planned = plan(raw)
+    store = planned.runs[0].store
+    wanted = (
+        f"{store}: {raw / 'raw'} is not ingested yet, and --only align leaves that out; add "
+        f"--only ingest, or leave --only out"
+    )
+    assert f"cannot be done: {wanted}" in preview(planned, only=("align",)).text
+    assert drive(planned, only=("align",)).outcome.failed == {"raw": wanted}
+    assert not store.exists()

@@ -246,3 +246,33 @@ def test_a_damaged_first_frame_is_named(folder):
     (folder / "frame_0.tif").write_bytes(b"")
     with pytest.raises(UemError, match=r"frame_0\.tif: is empty"):
         inspect_raw(folder)
+
+
+@pytest.mark.parametrize("name", ["Delays.CSV", "DELAYS.TXT", "delays.Tsv"])
+def test_a_table_by_its_name_in_any_letters(folder, name):
+    (folder / "delays.csv").rename(folder / name)
+    raw = inspect_raw(folder)
+    assert raw.source == str(folder / name)
+    assert raw.delays.tolist() == [-10, -5, 0, 5, 10]
+
+
+def test_a_stack_s_own_table_in_capital_letters(tmp_path, frame, write_delays):
+    tifffile.imwrite(tmp_path / "Run7.TIF", np.stack([frame(i) for i in range(4)]), imagej=True)
+    write_delays(tmp_path, [(0,), (1,), (2,), (3,)], head="delay_ps", name="RUN7.CSV")
+    write_delays(tmp_path, [(5,), (6,), (7,), (8,)], head="delay_ps", name="delays.csv")
+    assert inspect_raw(tmp_path / "Run7.TIF", pixel_size="3nm").delays.tolist() == [0, 1, 2, 3]
+
+
+def test_a_plan_of_one_scan_holds_for_each_folder_of_a_scan(tmp_path, frame):
+    for scan in range(3):
+        (tmp_path / f"scan {scan}").mkdir()
+        for i in range(4):
+            tifffile.imwrite(tmp_path / f"scan {scan}" / f"{i}.tif", frame(10 * scan + i))
+    raw = inspect_raw(tmp_path, delays="0:3:1", pixel_size="3")
+    assert raw.scans == (1, 2, 3)
+    assert names(raw) == [[f"scan {scan}/{i}.tif" for scan in range(3)] for i in range(4)]
+    (tmp_path / "scan 2" / "3.tif").unlink()
+    with pytest.raises(UemError) as caught:
+        inspect_raw(tmp_path, delays="0:3:1", pixel_size="3")
+    assert "4 delays for 11 frames" in str(caught.value)
+    assert "(scan 0: 4, scan 1: 4, scan 2: 3); give one delay per frame" in str(caught.value)

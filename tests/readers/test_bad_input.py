@@ -154,6 +154,10 @@ def two_frames(raw):
     write_table(raw, [-5, 5])
 
 
+def several_formats(raw):
+    np.save(raw / "mean.npy", image())
+
+
 def several(raw):
     empty(raw)
     (raw / "frame_5.tif").write_bytes(b"no TIFF at all")
@@ -208,6 +212,7 @@ CASES = {
     "a frame of another shape": (other_shape, ()),
     "a frame of another dtype": (other_dtype, ()),
     "a folder with the name of an image": (is_a_folder, ()),
+    "frames of several formats": (several_formats, ()),
     "several bad files": (several, ()),
     "several truncated files": (truncated_twice, ()),
     "no pixel size": (no_pixel_size, ()),
@@ -223,6 +228,7 @@ CASES = {
     "frames that are all blank": (all_blank, ()),
     "a dark image of another shape": (other_dark, ()),
     "a dark image that is not there": (lambda raw: None, ("--dark", "gone.tif")),
+    "a pattern of dark images that names all": (lambda raw: None, ("--dark", "*.tif")),
     "no images that can be read": (foreign, ()),
     "a run that is there": (run_there, ()),
     "an output that is no run": (not_a_run, ()),
@@ -239,13 +245,23 @@ def documented():
 def test_bad_input_is_told_in_plain_words(case, raw, ingest, tmp_path):
     spoil, options = CASES[case]
     spoil(raw)
-    before = sorted(path for path in tmp_path.rglob("*") if "ledger" not in path.name)
+    before = sorted(tmp_path.rglob("*"))
     code, _, err = ingest(*options)
     assert code == 2
     assert "Traceback" not in err
     assert in_words(err, tmp_path) == documented()[case]
-    after = sorted(path for path in tmp_path.rglob("*") if "ledger" not in path.name)
-    assert after == before  # no half store
+    after = sorted(tmp_path.rglob("*"))
+    assert after == before  # no half store, no ledger
+
+
+def test_a_failed_ingest_leaves_no_folder_and_takes_none_of_others(raw, ingest, tmp_path):
+    truncated(raw)
+    (tmp_path / "mine").mkdir()
+    assert ingest(store="new/deep/run.zarr")[0] == 2
+    assert ingest(store="mine/run.zarr")[0] == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "raw"]
+    assert ingest("--debug", store="new/run.zarr")[0] == 2
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["run.ledger.jsonl"]
 
 
 def test_the_page_has_every_case_and_no_other():
@@ -278,7 +294,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(raw, ingest, tmp_path):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert code == 2
     assert in_words(err, tmp_path) == documented()["a full disk"]
-    assert [path.name for path in tmp_path.glob("*.zarr")] == []
+    assert [path.name for path in tmp_path.iterdir()] == ["raw"]
     assert ingest()[0] == 0  # and with room it works
 
 
@@ -317,6 +333,7 @@ def test_a_delay_twice_is_two_repeats(raw, ingest, tmp_path):
     code, out, _ = ingest()
     assert code == 0
     assert "note: 0 ps stand more than once; their images are taken as repeats" in out
+    assert "2 scans" not in out  # of one delay
     run = Run(tmp_path / "run.zarr")
     assert run.read("scan_count").tolist() == [1, 1, 2, 1, 1, 1, 1]
     assert run.read("source_file")[2] == "frame_2.tif + frame_3.tif"
@@ -344,10 +361,34 @@ def test_a_beam_that_was_off_is_flagged(raw, ingest, tmp_path):
     assert "8 frames, 2 flagged" in out
 
 
+def write_scans(raw, scans):
+    rows = [f"frame_{i}.tif,{i % 4},{scan}" for i, scan in enumerate(scans)]
+    (raw / "delays.csv").write_text("\n".join(["file,delay_ps,scan", *rows]))
+
+
+def test_a_dry_run_of_scans_apart_prints_the_table_of_each(raw, ingest, tmp_path):
+    write_scans(raw, [1, 1, 1, 1, 2, 2, 2, 2])
+    code, out, _ = ingest("--scans", "apart", "--dry-run")
+    assert code == 0
+    first, second = out.split(f"{tmp_path}/run_scan2.zarr: ")
+    assert first.startswith(f"{tmp_path}/run_scan1.zarr: {raw}: 4 frames")
+    for scan, text in enumerate((first, second), 1):
+        table = text[text.index("file,image,scan,delay_ps") :].split()
+        assert table[1:] == [f"frame_{4 * scan - 4 + i}.tif,0,{scan},{i}" for i in range(4)]
+    assert "averaged" not in out
+    assert not list(tmp_path.glob("*.zarr"))
+
+
+def test_a_scan_that_is_too_short_does_not_stop_the_others(raw, ingest, tmp_path):
+    write_scans(raw, [1, 1, 1, 1, 1, 1, 2, 2])
+    code, _, err = ingest("--scans", "apart")
+    assert code == 1
+    assert in_words(err, tmp_path).startswith("raw: scan 2: 2 delays are too few for a series")
+    assert [path.name for path in tmp_path.glob("*.zarr")] == ["run_scan1.zarr"]
+
+
 def test_scans_apart_are_a_run_each(raw, ingest, tmp_path):
-    rows = [["file", "delay_ps", "scan"]]
-    rows += [[f"frame_{i}.tif", i % 4, i // 4 + 1] for i in range(COUNT)]
-    (raw / "delays.csv").write_text("\n".join(",".join(map(str, row)) for row in rows))
+    write_scans(raw, [1, 1, 1, 1, 2, 2, 2, 2])
     code, out, _ = ingest("--scans", "apart")
     assert code == 0
     for scan in (1, 2):

@@ -82,3 +82,50 @@ def test_a_file_that_is_none(tmp_path):
         read_drift_table(tmp_path / "none.csv")
     with pytest.raises(UemError, match="holds no rows"):
         drift_of(tmp_path, "frame,x,y\n")
+
+
+def test_a_table_that_excel_saved_as_unicode_text(tmp_path):
+    path = tmp_path / "drift.txt"
+    path.write_bytes("slice\tdX\tdY\r\n1\t0,5\t-1\r\n".encode("utf-16"))
+    np.testing.assert_allclose(read_drift_table(path).shift, [[0.5, -1.0]])
+
+
+REPEATS = [
+    "s1/a_001.tif + s2/b_001.tif",
+    "s1/a_002.tif + s2/b_002.tif",
+    "s1/a_003.tif",
+]
+
+
+def test_rows_of_any_repeat_are_those_of_the_frame(tmp_path):
+    text = "file,x,y\ns1/a_001.tif,0,0\nb_002.tif,1.5,-2\na_003,3,1\n"
+    np.testing.assert_allclose(drift_of(tmp_path, text, files=REPEATS), WANTED)
+    rows = ("a_001.tif,-.25,0", "b_001.tif,.25,0", "a_002,1,-2", "b_002,2,-2", "a_003,3,1")
+    text = "\n".join(["file,x,y", *rows])
+    np.testing.assert_allclose(drift_of(tmp_path, text, files=REPEATS), WANTED)
+
+
+def test_rows_of_repeats_that_do_not_agree_are_named(tmp_path):
+    rows = ("a_001.tif,0,0", "b_001.tif,5,0", "a_002,1,-2", "b_002,2,-2", "a_003,3,1")
+    with pytest.raises(FaultsError) as error:
+        drift_of(tmp_path, "\n".join(["file,x,y", *rows]), files=REPEATS)
+    (fault,) = error.value.faults
+    assert fault.startswith("rows 2, 3: are of repeats that one frame averages, and 5 px apart;")
+
+
+def test_a_name_in_several_folders_needs_its_folder(tmp_path):
+    files = ["s1/0.tif + s2/2.tif", "s1/1.tif + s2/0.tif", "s1/2.tif + s2/1.tif"]
+    text = "file,x,y\ns1/0.tif,0,0\ns2\\0.tif,1.5,-2\ns1/2.tif,3,1\n"
+    np.testing.assert_allclose(drift_of(tmp_path, text, files=files), WANTED)
+    with pytest.raises(FaultsError, match=r"row 2: no frame of the run is file 0\.tif"):
+        drift_of(tmp_path, "file,x,y\n0.tif,0,0\n", files=files)
+
+
+def test_rows_of_files_of_other_runs_may_stand_there(tmp_path):
+    rows = [f"{file},{x},{y}" for file, (x, y) in zip(FILES, WANTED, strict=True)]
+    text = "\n".join(["file,x,y", "other_1.tif,9,9", *rows])
+    np.testing.assert_allclose(drift_of(tmp_path, text), WANTED)
+    with pytest.raises(FaultsError) as error:
+        drift_of(tmp_path, text.replace("a_002", "b_002"))
+    assert "row 2: no frame of the run is file other_1.tif" in str(error.value)
+    assert "1 frames have no row (from 0: 1)" in str(error.value)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from uemdask.readers.images import FORMATS
+from uemdask.readers.formats import FORMATS
 
 _PAGE = Path(__file__).parents[2] / "docs" / "formats.md"
 _LINK = re.compile(r'\[[^\]]+\]\((\S+) "(\w+)"\)')

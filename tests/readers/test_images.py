@@ -16,7 +16,7 @@ from written_files import WRITERS, check_stack, write_imagej, write_ome
 
 from uemdask.errors import UemError
 from uemdask.readers import describe_image, is_image, read_image, read_images
-from uemdask.readers.images import FORMATS
+from uemdask.readers.formats import FORMATS
 
 _FILES = [name for name in WRITERS if not name.endswith(".zarr")]
 _HDF5 = {".emd", ".h5", ".nxs"}

@@ -2,7 +2,13 @@
 
 import numpy as np
 
-from uemdask.report.curves import angle_limits, motion_curves, training_figure, without_jumps
+from uemdask.report.curves import (
+    alignment_figure,
+    angle_limits,
+    motion_curves,
+    training_figure,
+    without_jumps,
+)
 from uemdask.report.sections import film_frames, guard_sentence
 from uemdask.report.style import INK, figure_style
 
@@ -41,6 +47,23 @@ def test_regions_are_drawn_only_where_enough_is_valid() -> None:
     assert [text.get_text().strip() for text in figure.axes[0].get_legend().get_texts()] == [
         "_edge"
     ]
+
+
+def test_drift_is_drawn_over_the_delay() -> None:
+    delay = np.array([-10.0, -5.0, 0.0, 5.0, 25.0])
+    drift = np.arange(10.0).reshape(5, 2)
+    used = np.array([True, True, True, False, True])
+    with figure_style():
+        figure = alignment_figure(drift, np.ones(5), used, delay, onset=(1.0, 2.0))
+    first, way, second = figure.axes[:3]
+    for axes, values in ((first, drift[:, 0]), (second, np.ones(5))):
+        np.testing.assert_array_equal(axes.lines[0].get_xdata(), delay)
+        np.testing.assert_array_equal(axes.lines[0].get_ydata(), values)
+        assert axes.get_xlabel() == "delay / ps"
+        assert axes.get_xlim() == (-12.5, 35.0)
+        flagged, onset = (patch.get_x() for patch in axes.patches)
+        assert (flagged, onset) == (2.5, -1.0)
+    np.testing.assert_array_equal(way.collections[0].get_array(), delay)
 
 
 def test_each_phase_of_the_training_has_its_own_axes() -> None:

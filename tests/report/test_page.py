@@ -196,6 +196,22 @@ def test_a_reader_is_warned(make_run: MakeRun, tmp_path: Path) -> None:
     assert "saturated: 5% of the pixels frame_0009.tif" in page.text
 
 
+def test_a_drift_table_of_the_user_is_named_and_judged(make_run: MakeRun, tmp_path: Path) -> None:
+    store = tmp_path / "table.zarr"
+    shutil.copytree(make_run(upto="align"), store)
+    run = Run(store)
+    run.note("align", parameters={"drift_table": "/beamtime/mine.csv"})
+    page, _ = page_of(store, tmp_path)
+    assert "Drift is that of your table mine.csv." in page.text
+    assert "by your drift table, which was not checked" in page.text
+    run.note("align", results={"table_left_px": [0.11, 2.5, 5.0], "warnings": []})
+    page, _ = page_of(store, tmp_path)
+    assert "about 0.11 px rms are left, 2.5 px without it" in page.text
+    run.note("align", results={"warnings": ["the drift table makes the series less steady"]})
+    page, _ = page_of(store, tmp_path)
+    assert "The drift table makes the series less steady." in page.text
+
+
 def test_a_failure_that_was_mended_is_not_shown(make_run: MakeRun, tmp_path: Path) -> None:
     store = tmp_path / "mended.zarr"
     shutil.copytree(make_run(), store)

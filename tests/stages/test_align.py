@@ -199,3 +199,37 @@ def test_large_frames_are_fitted_in_tiles_and_tiles_agree():
     left -= left.mean(axis=0)
     assert 0.6 < rms(left) / rms(error) < 1.6
     assert rms(left) < 0.035
+
+
+def told(run):
+    return run.stage("align")["results"].get("warnings", [])
+
+
+@pytest.mark.parametrize("name", ["bend_contours", "half_flake"])
+def test_a_table_of_the_wrong_sign_is_noticed(tmp_path, name):
+    series = simulate(scenario(name, seed=2, shape=(128, 128), frames=24, drift_total=4.0))
+    run = stored(series, tmp_path / "run.zarr")
+    path = tmp_path / "drift.csv"
+    rows = [f"{i},{x:.4f},{y:.4f}" for i, (x, y) in enumerate(series.drift)]
+    path.write_text("\n".join(["frame,x,y", *rows]), encoding="utf-8")
+    aligned(run, drift_table=str(path))
+    assert told(run) == []
+    left, without, opposite = run.stage("align")["results"]["table_left_px"]
+    assert left < without < opposite
+    aligned(run, drift_table=str(path), drift_sign="correction")
+    (warning,) = told(run)
+    assert "the drift table makes the series less steady" in warning
+    assert warning.endswith("set align.drift_sign to drift")
+    np.testing.assert_allclose(run.read("drift"), -series.drift, atol=1e-3)  # as told
+    assert f"warning   {warning}" in describe_run(run.path)
+    aligned(run, drift_table=str(path), drift_sign="correction", register_drift=False)
+    assert told(run) == []
+
+
+def test_a_table_of_another_series_is_noticed(tmp_path, table):
+    still = simulate(scenario("plane", seed=2, shape=(128, 128), frames=24, drift_total=0.0))
+    run = stored(still, tmp_path / "run.zarr")
+    way = np.stack([np.linspace(0, 4.5, 24), np.linspace(0, -3.5, 24)], axis=1)
+    aligned(run, drift_table=table(way))
+    (warning,) = told(run)
+    assert warning.endswith("check whose table it is")

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
 from uemdask.errors import UemError, telling_of_room
@@ -94,7 +95,7 @@ def create_run(
     clean, _ = check_metadata(given, f"{path}: metadata")
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
-    part = path.with_name(f".{path.name}.part")
+    part = beside(path, "part")
     shutil.rmtree(part, ignore_errors=True)
     try:
         attributes = {
@@ -108,7 +109,7 @@ def create_run(
                 "stages": {},
             },
         }
-        with telling_of_room(path):
+        with telling_of_room(place_of(path)):
             zarr.create_group(str(part), zarr_format=3, attributes=attributes)
         run = Run(part)
         run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))

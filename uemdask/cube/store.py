@@ -19,6 +19,7 @@ from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.errors import ContainsArrayError
 
 from uemdask.cube import layout
+from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import (
     STAGES,
     VARIABLES,
@@ -73,6 +74,11 @@ class Run:
             if self.path.is_dir() and any(self.path.iterdir()):
                 raise UemError(
                     f"{self.path}: is a folder without zarr.json, so not a run; name NAME.zarr"
+                ) from None
+            if beside(self.path, "old").exists():
+                raise UemError(
+                    f"{self.path}: its replacement was killed half-way; give the same 'uemdask "
+                    f"ingest' again and the run is back"
                 ) from None
             raise UemError(
                 f"{self.path}: no run here; make one with 'uemdask ingest RAW -o {self.path}'"
@@ -161,7 +167,7 @@ class Run:
         if name == "label_confidence":
             attributes["scale_factor"] = CONFIDENCE_STEP
         text = kind == "str"
-        with telling_of_room(self.path):
+        with telling_of_room(place_of(self.path)):
             self.group.create_array(
                 name,
                 shape=tuple(sizes[d] for d in variable.dims),
@@ -196,7 +202,7 @@ class Run:
         shape = tuple(part.stop - part.start for part in index)
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
-        with telling_of_room(self.path):
+        with telling_of_room(place_of(self.path)):
             if name in _FAST_VARIABLES and can_write(array):
                 write_units(array, index, np.asarray(data))
             else:
@@ -283,7 +289,7 @@ class Run:
 
         Whoever looks at a run at work finds both, and no variable that is about to go.
         """
-        with warnings.catch_warnings(), telling_of_room(self.path):
+        with warnings.catch_warnings(), telling_of_room(place_of(self.path)):
             # Zarr warns that consolidated metadata are not in the format 3 specification yet.
             warnings.filterwarnings("ignore", message="Consolidated metadata")
             whole = zarr.consolidate_metadata(str(self.path))
@@ -295,7 +301,7 @@ class Run:
             for v in VARIABLES.values()
             if v.coordinate and v.dims != (v.name,) and v.name in listed
         ]
-        with telling_of_room(self.path):
+        with telling_of_room(place_of(self.path)):
             whole.attrs.update({"coordinates": " ".join(extra), RECORD: dict(record)})
         self.group = self._open()
 

@@ -99,7 +99,10 @@ def _alignment(run: Run) -> list[str]:
         sure = ""
         if known.size:
             sure = f", standard error {np.sqrt(np.mean(np.sum(known**2, axis=1))):.2f} px"
-        lines.append(f"drift     over {reach:.1f} px{sure}")
+        table = run.stage("align")["parameters"].get("drift_table")
+        whose = f", from the table {table}" if table else ""
+        lines.append(f"drift     over {reach:.1f} px{sure}{whose}")
+    lines += [f"warning   {text}" for text in results.get("warnings", [])]
     if results.get("breathing_ghz"):
         lines.append(
             f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "

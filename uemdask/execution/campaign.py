@@ -9,9 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from uemdask.cube.beside import beside
 from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.execution.run_names import distinct_names
 from uemdask.readers import read_drift_table
 from uemdask.readers.yaml_text import parse_yaml, read_yaml
 from uemdask.regions import parse_rois
@@ -47,15 +49,29 @@ class RunEntry(RawEntry):
     raw, run : str
         A path, or a glob that names several; one of the two.
     name : str
-        Name of the run; default: that of the folder or file.
+        Name of the run; default: that of the folder or file, see `run_names`.
     rois : list
         Regions of interest of this run, beside those of the campaign.
+    parameters : dict
+        Settings of the stages that differ from those of the campaign, such as ``align``'s
+        ``drift_table``.
     """
 
     raw: str | None = None
     run: str | None = None
     name: str | None = None
     rois: list[dict[str, Any]] = Field(default_factory=list)
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("parameters")
+    @classmethod
+    def _check_parameters(cls, given: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        elsewhere = {"ingest": "give its keys to the run itself", "train": "give them to all runs"}
+        for stage, remedy in elsewhere.items():
+            if stage in given:
+                raise ValueError(f"{stage!r} has no settings here; {remedy}")
+        StageParameters.model_validate(given)
+        return given
 
 
 class Campaign(_Strict):
@@ -204,7 +220,7 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
     except ValidationError as error:
         raise FaultsError(subject, faults_in(error)) from None
     output = folder / campaign.output
-    runs: list[PlannedRun] = []
+    found_in: list[tuple[RunEntry, Path]] = []
     faults: list[str] = []
     for number, entry in enumerate(campaign.runs):
         place = f"runs.{number}"
@@ -217,14 +233,16 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
             faults.append(f"{place}: {text!r} names nothing in {folder}; check the path")
         if entry.name is not None and len(paths) > 1:
             faults.append(f"{place}: one name for {len(paths)} runs; leave 'name' out")
-        for path in paths:
-            stem = path.stem if path.is_file() else path.name.removesuffix(".zarr")
-            raw = path if entry.raw is not None else None
-            store = path if raw is None else output / f"{entry.name or stem}.zarr"
-            parameters = _parameters(campaign, entry, raw, folder)
-            found_here = [*_faults_of_regions(parameters), *_faults_of_tables(parameters)]
-            faults += (f for f in found_here if f not in faults)
-            runs.append(PlannedRun(name=entry.name or stem, store=store, parameters=parameters))
+        found_in += [(entry, path) for path in paths]
+    runs: list[PlannedRun] = []
+    for (entry, path), run_name in zip(found_in, _names(found_in), strict=True):
+        raw = path if entry.raw is not None else None
+        store = path if raw is None else output / f"{run_name}.zarr"
+        parameters = _parameters(campaign, entry, raw, folder)
+        found_here = [*_faults_of_regions(parameters), *_faults_of_tables(parameters)]
+        faults += (f for f in found_here if f not in faults)
+        runs.append(PlannedRun(name=run_name, store=store, parameters=parameters))
+    faults += _faults_of_shared_tables(runs)
     faults += [
         f"{run.name!r}: a name becomes a file name; write it without '/'"
         for run in runs
@@ -257,6 +275,12 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
         model=_model_name(campaign.model, folder),
         one_model=campaign.one_model,
     )
+
+
+def _names(found: Sequence[tuple[RunEntry, Path]]) -> list[str]:
+    """Return the name of each run: the given one, or that of its folder or file."""
+    names = iter(distinct_names([path for entry, path in found if not entry.name]))
+    return [entry.name or next(names) for entry, _ in found]
 
 
 def plan_runs(
@@ -315,8 +339,10 @@ def _model_name(model: str, folder: Path) -> str:
 
 
 def _resolve(folder: Path, text: str) -> list[Path]:
-    if (folder / text).exists():  # brackets in a name are no pattern then
-        return [folder / text]
+    place = folder / text
+    # Brackets in a name are no pattern then. A run that was being replaced is brought back later.
+    if place.exists() or (place.name and beside(place, "old").exists()):
+        return [place]
     pattern = text if Path(text).is_absolute() else str(Path(glob.escape(str(folder))) / text)
     return sorted(Path(found) for found in glob.glob(pattern))
 
@@ -372,10 +398,32 @@ def _faults_of_tables(parameters: StageParameters) -> list[str]:
     return []
 
 
+def _faults_of_shared_tables(runs: Sequence[PlannedRun]) -> list[str]:
+    """Return which drift tables are given to runs of several series without naming their files."""
+    series: dict[str, set[object]] = {}
+    for run in runs:
+        table, ingest = run.parameters.align.drift_table, run.parameters.ingest
+        if table is not None:
+            series.setdefault(table, set()).add((ingest.raw or run.store, ingest.scan))
+    return [
+        f"align.drift_table: {table} is given to {len(of)} runs, and drift is each run's own; give "
+        f"it to one run, under its 'parameters', or name the files of all in a column 'file'"
+        for table, of in series.items()
+        if len(of) > 1 and not _names_files(Path(table))
+    ]
+
+
+def _names_files(table: Path) -> bool:
+    try:
+        return read_drift_table(table).key == "file"
+    except UemError:  # told elsewhere
+        return True
+
+
 def _parameters(
     campaign: Campaign, entry: RunEntry, raw: Path | None, folder: Path
 ) -> StageParameters:
-    parameters = campaign.parameters.model_dump()
+    parameters = _merge(campaign.parameters.model_dump(), entry.parameters)
     masks = parameters["feature"]["masks"]
     parameters["feature"]["masks"] = {
         name: _from_folder(folder, file) for name, file in masks.items()

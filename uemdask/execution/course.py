@@ -13,7 +13,8 @@ from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.ledger import Ledger
 from uemdask.network import BASE_MODEL, model_digest
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
-from uemdask.stages.ingest import IngestParameters, create_from_raw, put_in_place
+from uemdask.stages.ingest import IngestParameters, create_from_raw
+from uemdask.stages.replacing import put_in_place, recover
 from uemdask.stages.train import TRAIN, Start, TrainParameters
 
 
@@ -22,7 +23,7 @@ class PhaseWork:
     """The tasks of a phase that are still to be done; `receipts` fills as they end.
 
     `made` is the identity of this making of the stage, see `Run.identity`; `store` is where it is
-    made.
+    made; `warnings` are there once the phase has finished.
     """
 
     stage: Stage
@@ -34,6 +35,7 @@ class PhaseWork:
     made: str
     store: Path
     receipts: dict[str, Receipt] = field(default_factory=dict)
+    warnings: list[str] = field(default_factory=list)
 
     def note(self, region: str, result: dict[str, Any]) -> None:
         """Take in what `run_task` returned, into the ledger first."""
@@ -127,16 +129,37 @@ def _is_needed(name: str, only: Sequence[str]) -> bool:
 
 
 def _open(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Run:
+    recover(planned.store)
     ingest = planned.parameters.ingest
     wanted = ingest.raw and (not only or "ingest" in only)
     # Where the raw data have gone to the archive, the run has all that is needed of them.
     gone = not Path(ingest.raw).exists() and _was_made_from(planned.store, ingest)
     if wanted and not gone:
         return create_from_raw(planned.store, ingest, overwrite=overwrite)
-    run = Run(planned.store)
-    if not run.is_done("ingest"):
-        raise UemError(f"{planned.store}: its ingest did not finish; ingest the raw data again")
-    return run
+    if not _is_ingested(planned):
+        raise UemError(not_ingested(planned, only))
+    return Run(planned.store)
+
+
+def _is_ingested(planned: PlannedRun) -> bool:
+    try:
+        return Run(planned.store).is_done("ingest")
+    except UemError:
+        if planned.parameters.ingest.raw and not planned.store.exists():
+            return False
+        raise
+
+
+def not_ingested(planned: PlannedRun, only: Sequence[str]) -> str:
+    """Say what to do about a run whose frames are not in its store."""
+    raw = planned.parameters.ingest.raw
+    if raw and only and "ingest" not in only:
+        stages = " ".join(f"--only {stage}" for stage in only)
+        return (
+            f"{planned.store}: {raw} is not ingested yet, and {stages} leaves that out; add "
+            f"--only ingest, or leave --only out"
+        )
+    return f"{planned.store}: its ingest did not finish; ingest the raw data again"
 
 
 def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
@@ -181,7 +204,9 @@ def _stage(
         yield work
         # In the order of the regions, so that sums do not depend on which task ended first.
         receipts = {region: work.receipts[region] for region in work.regions}
-        run.note(stage.name, results=phase.finish(run, parameters, receipts))
+        results = phase.finish(run, parameters, receipts)
+        work.warnings += results.get("warnings", [])
+        run.note(stage.name, results=results)
     run.finish(stage.name)
 
 

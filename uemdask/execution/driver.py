@@ -33,7 +33,7 @@ from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.requirements import check_requirements
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages import digest_of
-from uemdask.stages.ingest import discard_half
+from uemdask.stages.replacing import discard_half
 from uemdask.stages.train import TrainParameters, history_path, use_model
 
 #: Times a task may fail on a worker, for reasons that are not the user's, before its run fails.
@@ -153,9 +153,12 @@ class Driver:
     def _advance(self, active: _Active) -> None:
         """Go on to the next phase that has something to do, or to training, or to the end."""
         while active.idle:
+            before = active.work
             try:
                 active.work = next(active.steps)
+                self._warn(active, before)
             except StopIteration:
+                self._warn(active, before)
                 active.over = True
                 Ledger(active.planned.store, "").mended()
                 self._outcome.done.append(active.planned.name)
@@ -178,6 +181,11 @@ class Driver:
                 total,
                 total - len(active.pending),
             )
+
+    def _warn(self, active: _Active, work: PhaseWork | TrainingWanted | None) -> None:
+        """Tell what a phase that has finished found worth a warning."""
+        for text in work.warnings if isinstance(work, PhaseWork) else ():
+            self._listener.notice(f"{active.planned.name}: {text}")
 
     def _fail(self, active: _Active, region: str, error: BaseException) -> None:
         if active.over:

@@ -9,7 +9,13 @@ from pathlib import Path
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import is_export, is_trained, lacks_wave, training_digest
+from uemdask.execution.course import (
+    is_export,
+    is_trained,
+    lacks_wave,
+    not_ingested,
+    training_digest,
+)
 from uemdask.execution.status import run_status
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.ingest import digest_of_raw, raw_of
@@ -104,7 +110,7 @@ def _expect(planned: PlannedRun, only: Sequence[str]) -> _Expected:
         expected.raw = f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px"
         upstream = digest_of_raw(raw)
     elif expected.run is None or not done:
-        expected.fault = f"{planned.store}: its ingest did not finish; ingest the raw data again"
+        expected.fault = not_ingested(planned, only)
         return expected
     else:
         upstream = expected.run.stage("ingest")["digest"]

@@ -13,8 +13,9 @@ import numpy as np
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.metadata import check_metadata, from_vendor
+from uemdask.readers.copies import without_copied_folders, without_copies
 from uemdask.readers.delays import DelayTable, find_delays
-from uemdask.readers.images import describe_image, is_image
+from uemdask.readers.images import describe_image, is_image, read_image
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pairing import (
     RawImage,
@@ -158,10 +159,12 @@ def inspect_raw(
     special = {key: given.pop(key, None) for key in ("dark", "pump_off")}
     where = f"{path}: metadata" if metadata else str(raw_folder(path) / _METADATA_NAME)
     known, notes = check_metadata(given, where)
-    files = raw_files(
-        path,
-        dark=_text(dark, special["dark"]),
-        pump_off=_text(pump_off, special["pump_off"]),
+    files = without_copied_folders(
+        raw_files(
+            path,
+            dark=_text(dark, special["dark"]),
+            pump_off=_text(pump_off, special["pump_off"]),
+        )
     )
     infos = _look_at(path, files, dataset, every_file)
     info = infos[files.frames[0]]
@@ -171,7 +174,8 @@ def inspect_raw(
 
     table = _delays(path, files, delays, tags)
     images, pairing_notes = pair(path, files, info, table)
-    all_notes = [*table.notes, *pairing_notes, *notes]
+    images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, dataset))
+    all_notes = [*files.notes, *table.notes, *pairing_notes, *copy_notes, *notes]
     repeats = repeats_of(one_scan(path, images, scan))
     zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
     known["time_zero"] = f"{zero:g} ps"
@@ -179,8 +183,9 @@ def inspect_raw(
     if not np.isfinite(values).all():
         raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
     if len(values) < _LEAST:
+        of = "" if scan is None else f"scan {scan}: "
         raise UemError(
-            f"{path}: {len(values)} delays are too few for a series; at least {_LEAST} needed"
+            f"{path}: {of}{len(values)} delays are too few for a series; at least {_LEAST} needed"
         )
     all_notes += scan_notes(repeats, averaged=scan is None) + _notes_on(images, values, files)
     return RawAcquisition(
@@ -248,6 +253,14 @@ def _look_at(
     if faults:
         raise FaultsError(str(path), faults)
     return infos
+
+
+def _is_blank(image: RawImage, info: ImageInfo, dataset: str | None) -> bool:
+    try:
+        values = read_image(image.file, image.index, info.shape, info.dtype, dataset)
+    except UemError:  # told when the frames are read
+        return True
+    return bool(values.min() == values.max())
 
 
 def _unlike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) -> list[str]:

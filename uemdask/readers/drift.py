@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import FaultsError, UemError
+from uemdask.readers.text import read_text
 from uemdask.units import parse_delay, parse_length
 
 Key = Literal["frame", "slice", "file", "delay"]
@@ -30,6 +31,8 @@ _KEYS: dict[str, Key] = {
 _AXES = {"x": 0, "dx": 0, "xshift": 0, "shiftx": 0, "driftx": 0}
 _AXES |= {name.replace("x", "y"): 1 for name in _AXES}
 _SAME_DELAY = 1e-3  # ps
+# Repeats in one frame were brought onto each other; whole pixels of one drift differ by as much.
+_ONE_DRIFT = 1.0  # px
 _MOST_FAULTS = 20
 
 
@@ -74,10 +77,7 @@ def read_drift_table(path: Path) -> DriftTable:
     FaultsError
         If columns are missing or unclear or values are no numbers; all faults are listed.
     """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UemError(f"{path}: cannot be read as a drift table ({error})") from error
+    text = read_text(path, "a drift table")
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     if len(lines) < 2:
         raise UemError(f"{path}: holds no rows; write the columns frame,x,y and a row per frame")
@@ -131,7 +131,8 @@ def match_drift(
     table : DriftTable
         As read.
     files : sequence of str
-        File that each frame came from.
+        File that each frame came from, or those of its repeats as ``a.tif + b.tif``; rows of any
+        of them are the frame's, of several their mean.
     delays : ndarray, shape (time,)
         ps, time zero taken off.
     wanted : ndarray of bool, shape (time,)
@@ -147,18 +148,20 @@ def match_drift(
     Raises
     ------
     FaultsError
-        If rows name no frame, or frames have no row; all are listed.
+        If frames have no row, rows name no frame (files of other runs may stand there), or the
+        rows of the repeats in one frame are more than a pixel apart; all are listed.
     """
     drift = np.full((len(delays), 2), np.nan)
     scale = np.array(pixel_size[::-1]) if table.unit == "nm" else np.ones(2)
-    faults = []
-    names = {}
-    for frame, file in enumerate(files):
-        names[PurePosixPath(file).name] = names[PurePosixPath(file).stem] = frame
-    for number, (name, shift) in enumerate(zip(table.keys, table.shift, strict=True), 2):
+    faults: list[str] = []
+    strange: list[str] = []
+    names = _names(files)
+    rows: dict[int, list[int]] = {}
+    for number, name in enumerate(table.keys):
         found: int | None
         if isinstance(name, str):
-            found = names.get(PurePosixPath(name.replace("\\", "/")).name)
+            path = PurePosixPath(name.replace("\\", "/"))
+            found = names.get(path.as_posix(), names.get(path.name))
         elif table.key == "delay":
             nearest = int(np.argmin(np.abs(delays - name)))
             found = nearest if abs(delays[nearest] - name) < _SAME_DELAY else None
@@ -167,15 +170,39 @@ def match_drift(
             found = found if 0 <= found < len(delays) and name == int(name) else None
         if found is None:
             unit = " ps" if table.key == "delay" else ""
-            faults.append(f"row {number}: no frame of the run is {table.key} {name}{unit}")
+            strange.append(f"row {number + 2}: no frame of the run is {table.key} {name}{unit}")
             continue
-        drift[found] = shift / scale
+        rows.setdefault(found, []).append(number)
+    for frame, numbers in rows.items():
+        shifts = table.shift[numbers] / scale
+        drift[frame] = shifts.mean(axis=0)
+        apart = float(np.ptp(shifts, axis=0).max())
+        if apart > _ONE_DRIFT:
+            faults.append(
+                f"rows {', '.join(str(number + 2) for number in numbers)}: are of repeats that one "
+                f"frame averages, and {apart:.2g} px apart; keep that of the first, onto which the "
+                f"others were brought"
+            )
     missing = np.flatnonzero(wanted & ~np.isfinite(drift[:, 0]))
+    # A table of files may be that of several scans or runs.
+    if missing.size or table.key != "file":
+        faults = [*strange, *faults]
     if missing.size:
         shown = ", ".join(map(str, missing[:10])) + (" ..." if missing.size > 10 else "")
         faults.append(f"{missing.size} frames have no row (from 0: {shown}); add them")
     _raise(table.path, faults)
     return drift
+
+
+def _names(files: Sequence[str]) -> dict[str, int]:
+    """Return the frame of each name that a table may use for a file, if it is one frame's alone."""
+    frames: dict[str, set[int]] = {}
+    for frame, joined in enumerate(files):
+        for file in {joined, *joined.split(" + ")}:
+            path = PurePosixPath(file)
+            for name in (path.as_posix(), path.name, path.stem):
+                frames.setdefault(name, set()).add(frame)
+    return {name: found.pop() for name, found in frames.items() if len(found) == 1}
 
 
 def _words(head: str) -> list[str]:

@@ -10,29 +10,10 @@ from typing import cast
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.readers.formats import FORMATS
 from uemdask.readers.info import ImageInfo, Reader
 from uemdask.readers.plugins import plugin_endings, plugin_reader
 
-#: Formats by file ending: what people call them, and the module that reads them.
-FORMATS: dict[str, tuple[str, str]] = {
-    ".tif": ("TIFF", "tiff"),
-    ".tiff": ("TIFF", "tiff"),
-    ".btf": ("TIFF", "tiff"),
-    ".dm3": ("Gatan DM3", "digital_micrograph"),
-    ".dm4": ("Gatan DM4", "digital_micrograph"),
-    ".mrc": ("MRC", "mrc"),
-    ".mrcs": ("MRC", "mrc"),
-    ".ser": ("FEI TIA", "tia"),
-    ".emi": ("FEI TIA", "tia"),
-    ".emd": ("EMD", "emd"),
-    ".h5": ("HDF5", "hdf5"),
-    ".hdf5": ("HDF5", "hdf5"),
-    ".hdf": ("HDF5", "hdf5"),
-    ".nxs": ("NeXus", "hdf5"),
-    ".nx5": ("NeXus", "hdf5"),
-    ".npy": ("NumPy", "npy"),
-    ".zarr": ("Zarr", "zarr_store"),
-}
 #: Formats that are folders.
 _FOLDERS = (".zarr",)
 # Messages of libraries can be pages long.

@@ -10,6 +10,7 @@ from pathlib import Path, PureWindowsPath
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays import DelayTable, number_scans
 from uemdask.readers.delays.delay_table import DECIMALS
+from uemdask.readers.fingerprint import copies_among
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.raw_files import RawFiles
 
@@ -69,25 +70,34 @@ def pair(
     files = raw.frames
     if table.files is not None and (len(files) > 1 or info.frames == 1):
         return _by_name(path, raw, table)
-    if info.frames == 1:
-        places = [(file, 0) for file in files]
-    else:
-        places = [(file, index) for file in files for index in range(info.frames)]
+    groups = _groups(raw, info)
+    places = [place for group in groups.values() for place in group]
     delays, scans = table.delays, table.scans
-    if len(files) > 1 and info.frames > 1 and len(delays) == info.frames and scans is None:
-        scans = tuple(number + 1 for number in range(len(files)) for _ in delays)
-        delays *= len(files)
+    if len(groups) > 1 and scans is None and {len(g) for g in groups.values()} == {len(delays)}:
+        scans = tuple(number + 1 for number in range(len(groups)) for _ in delays)
+        delays *= len(groups)
     if len(delays) != len(places):
+        counts = ", ".join(f"{group.name}: {len(inside)}" for group, inside in groups.items())
+        each = f" ({counts}); give one delay per frame, of all scans or of one"
         raise UemError(
-            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}; "
-            f"give one delay per frame"
+            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}"
+            f"{each if 1 < len(groups) <= _NAMED else '; give one delay per frame'}"
         )
-    numbers = number_scans(delays, scans)
+    numbers = _scan_numbers(delays, scans)
     images = [
         RawImage(file, index, delay, scan)
         for (file, index), delay, scan in zip(places, delays, numbers, strict=True)
     ]
     return images, _doubled(images, told=scans is not None)
+
+
+def _groups(raw: RawFiles, info: ImageInfo) -> dict[Path, list[tuple[Path, int]]]:
+    """Return the images of what may be a scan each: stacks, or folders of images."""
+    groups: dict[Path, list[tuple[Path, int]]] = {}
+    for file in raw.frames:
+        scan = file if info.frames > 1 else file.parent if raw.scan_folders else Path()
+        groups.setdefault(scan, []).extend((file, index) for index in range(info.frames))
+    return groups
 
 
 def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImage], list[str]]:
@@ -97,7 +107,7 @@ def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImag
     scans: Sequence[int | None] | None = table.scans
     if scans is None and len(raw.scan_folders) > 1:
         scans = [_folder_number(raw.scan_folders, found.get(name)) for name in names]
-    numbers = number_scans(table.delays, scans)
+    numbers = _scan_numbers(table.delays, scans)
     images: list[RawImage] = []
     gone: list[RawImage] = []
     for name, delay, scan in zip(names, table.delays, numbers, strict=True):
@@ -119,12 +129,22 @@ def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImag
         for file, count in counts.items()
         if count > 1
     ]
+    unnamed = [file for file in files if file not in counts]
+    copies = copies_among([*counts, *unnamed]) if unnamed else {}
     faults += [
-        f"{file.name}: has no delay in the table; add a row" for file in files if file not in counts
+        f"{file.name}: has no delay in the table; add a row"
+        for file in unnamed
+        if file not in copies
     ]
     if faults:
         raise FaultsError(table.source, faults)
     notes = _doubled(images, told=scans is not None)
+    if unnamed:
+        more = ", ..." if len(unnamed) > 1 else ""
+        notes.append(
+            f"{len(unnamed)} images that no row names hold the same as others and are left out "
+            f"({unnamed[0].name} is {copies[unnamed[0]].name}{more})"
+        )
     if gone:
         named = ", ".join(image.file.name for image in gone[:_NAMED])
         more = ", ..." if len(gone) > _NAMED else ""
@@ -157,17 +177,25 @@ class _Names:
         return self._exact.get(path.as_posix()) or self._exact.get(path.name)
 
 
+def _scan_numbers(delays: Sequence[float], scans: Sequence[int | None] | None) -> tuple[int, ...]:
+    """Return the scan of each image; a few delays that repeat are no second scan."""
+    if scans is None and _few_repeat(delays):
+        return (1,) * len(delays)
+    return number_scans(delays, scans)
+
+
+def _few_repeat(delays: Sequence[float]) -> bool:
+    """Return whether less than half of the delays stand more than once."""
+    counts = Counter(round(delay, DECIMALS) for delay in delays).values()
+    return 2 * sum(count > 1 for count in counts) < len(counts)
+
+
 def _doubled(images: Sequence[RawImage], *, told: bool) -> list[str]:
     """Say which delays are taken as repeats though nothing calls them scans."""
-    key = (
-        (lambda i: (round(i.delay, DECIMALS), i.scan))
-        if told
-        else (lambda i: round(i.delay, DECIMALS))
-    )
-    counts = Counter(key(image) for image in images)
-    delays = sorted({k[0] if isinstance(k, tuple) else k for k, n in counts.items() if n > 1})
-    if not delays or (not told and min(counts.values()) > 1):
-        return []  # all delays come again: those are scans
+    counts = Counter((round(i.delay, DECIMALS), i.scan if told else 0) for i in images)
+    delays = sorted({delay for (delay, _), count in counts.items() if count > 1})
+    if not delays or not (told or _few_repeat([image.delay for image in images])):
+        return []
     named = ", ".join(f"{delay:g}" for delay in delays[:_NAMED])
     more = ", ..." if len(delays) > _NAMED else ""
     within = " within a scan" if told else ""

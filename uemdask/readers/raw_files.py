@@ -9,6 +9,7 @@ from pathlib import Path
 
 from uemdask.errors import UemError
 from uemdask.readers.delays import capture_images
+from uemdask.readers.formats import as_recorded, check_one_format
 from uemdask.readers.images import is_image
 from uemdask.readers.natural_order import natural_order
 
@@ -35,12 +36,15 @@ class RawFiles:
     scan_folders : tuple of Path
         Folders that hold the frames of one scan each, in order; empty where the raw folder holds
         the frames itself.
+    notes : tuple of str
+        What a person should know, one sentence each.
     """
 
     frames: tuple[Path, ...]
     dark: tuple[Path, ...] = ()
     pump_off: tuple[Path, ...] = ()
     scan_folders: tuple[Path, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = None) -> RawFiles:
@@ -49,7 +53,8 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     A folder holds its frames itself, as an in-situ capture (``Hour_00 ...``), or in folders inside
     it, one for each scan. Files and folders
     are dark images or taken without the pump if their names say so (``dark``, ``background``;
-    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them.
+    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them. A frame that lies
+    there in several formats counts once, see `uemdask.readers.formats.as_recorded`.
 
     Parameters
     ----------
@@ -62,7 +67,7 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     Raises
     ------
     UemError
-        If there are no images, or none where `dark` or `pump_off` says.
+        If there are no images, none where `dark` or `pump_off` says, or frames of several formats.
     """
     if path.is_file() or is_image(path):
         return RawFiles((path,), _named(path.parent, dark, "dark"))
@@ -81,17 +86,29 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
         for image in images_in(folder)
     ]
     scans = found or [image for folder in inner for image in images_in(folder)]
-    everything = list(dict.fromkeys([*scans, *special]))
+    everything, notes = as_recorded(list(dict.fromkeys([*scans, *special])))
     darks = _named(path, dark, "dark") or _told(path, everything, _DARK)
     without_pump = _named(path, pump_off, "pump-off") or tuple(
         image for image in _told(path, everything, _PUMP_OFF) if image not in darks
     )
-    aside = {file.resolve() for file in (*darks, *without_pump)}
-    frames = tuple(image for image in everything if image.resolve() not in aside)
+    # Without its ending: a dark image that is named may lie there in another format too.
+    aside = {file.resolve().with_suffix("") for file in (*darks, *without_pump)}
+    frames = tuple(i for i in everything if i.resolve().with_suffix("") not in aside)
+    if not frames and everything:
+        given = " and ".join(
+            f"{option} {text!r}"
+            for option, text in (("--dark", dark), ("--pump-off", pump_off))
+            if text is not None
+        )
+        raise UemError(
+            f"{path}: {given} names all {len(everything)} images, so that no frame is left; name "
+            f"fewer"
+        )
     if not frames:
         raise UemError(f"{path}: holds no image files that can be read; name the raw folder")
+    check_one_format(path, frames)
     folders = () if found else tuple(dict.fromkeys(file.parent for file in frames))
-    return RawFiles(frames, darks, without_pump, folders)
+    return RawFiles(frames, darks, without_pump, folders, tuple(notes))
 
 
 def images_in(folder: Path) -> list[Path]:

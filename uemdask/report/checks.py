@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from uemdask.report.findings import Check, Findings, Verdict
@@ -82,9 +85,27 @@ def _alignment(found: Findings) -> list[Check]:
     drift = found.run.read("drift")
     reach = float(np.hypot(*(drift.max(axis=0) - drift.min(axis=0))))
     text = f"sample moved over {reach:.1f} px"
+    if found.run.stage("align")["parameters"].get("drift_table"):
+        return [_own_table(results, text)]
     if lost > 0:
         text += f"; {lost} frames found no match and take their neighbours' drift"
     return [Check("Is drift mended?", text, "good" if lost <= 0 else "look")]
+
+
+def _own_table(results: Mapping[str, Any], moved: str) -> Check:
+    """Judge a drift table of the user by how steady the series is with it."""
+    question = "Is drift mended?"
+    if results.get("warnings"):
+        return Check(question, "; ".join(results["warnings"]), "bad")
+    if "table_left_px" not in results:
+        return Check(question, f"by your drift table, which was not checked; {moved}", "look")
+    left, without, _ = results["table_left_px"]
+    return Check(
+        question,
+        f"by your drift table; {moved}; from frame to frame about {left:.2g} px rms are left, "
+        f"{without:.2g} px without it",
+        "good" if left < without else "look",
+    )
 
 
 def _band(found: Findings) -> list[Check]:
@@ -236,6 +257,8 @@ def warnings_of(found: Findings) -> list[str]:
             "The network does not agree with the phase gradient; see the checks and the "
             "space-time plot before you use the speed."
         )
+    for text in found.results.get("align", {}).get("warnings", []):
+        warnings.append(f"{text[0].upper()}{text[1:]}.")
     if not found.before_zero:
         warnings.append("No frame before time zero: the reference holds the wave itself.")
     return warnings

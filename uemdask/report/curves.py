@@ -223,12 +223,12 @@ def alignment_figure(
     drift: np.ndarray,
     gain: np.ndarray,
     used: np.ndarray,
+    delay: np.ndarray,
     *,
     error: np.ndarray | None = None,
-    delay: np.ndarray | None = None,
     onset: tuple[float, float] | None = None,
 ) -> Figure:
-    """Draw drift and brightness of each frame, and the way of the sample.
+    """Draw drift and brightness over the delay, and the way of the sample.
 
     Parameters
     ----------
@@ -237,25 +237,24 @@ def alignment_figure(
     gain : (time,) float
     used : (time,) bool
         Frames that are used; the others are marked.
+    delay : (time,) float
+        In ps.
     error : (time, 2) float, optional
         Standard error of the drift, px; drawn as a band of two of them.
-    delay : (time,) float, optional
-        In ps, to mark time zero and the first change.
     onset : (float, float), optional
         First change and its standard error, ps.
     """
     figure = new_figure(11.4, 2.6)
     first, way, second = figure.subplots(1, 3, width_ratios=(5, 2.6, 5))
-    frame = np.arange(len(gain))
     for component, colour, label in (
         (0, COLOURS[0], "x, to the right"),
         (1, COLOURS[4], "y, downwards"),
     ):
-        first.plot(frame, drift[:, component], color=colour, label=label)
+        first.plot(delay, drift[:, component], color=colour, label=label)
         if error is not None:
             spread = 2 * np.nan_to_num(error[:, component])
             first.fill_between(
-                frame,
+                delay,
                 drift[:, component] - spread,
                 drift[:, component] + spread,
                 color=colour,
@@ -265,24 +264,26 @@ def alignment_figure(
     first.legend(loc="best")
     first.set(ylabel="drift / px", title="Sample drift")
     way.plot(drift[:, 0], drift[:, 1], color=INK, lw=0.8)
-    points = way.scatter(drift[:, 0], drift[:, 1], c=frame, s=6, cmap="viridis", zorder=3)
-    figure.colorbar(points, ax=way, label="frame")
+    points = way.scatter(drift[:, 0], drift[:, 1], c=delay, s=6, cmap="viridis", zorder=3)
+    figure.colorbar(points, ax=way, label="delay / ps")
     way.set(xlabel="x / px", ylabel="y / px", title="Way of the sample")
     way.set_aspect("equal", adjustable="datalim")
     way.invert_yaxis()
     way.grid(True)
-    second.plot(frame, gain, color=COLOURS[0])
+    second.plot(delay, gain, color=COLOURS[0])
     second.set(ylabel="gain", title="Brightness against the reference")
+    middles = (delay[1:] + delay[:-1]) / 2
+    edges = np.array([2 * delay[0] - middles[0], *middles, 2 * delay[-1] - middles[-1]])
     for axes in (first, second):
-        axes.set_xlabel("frame")
+        axes.set_xlabel("delay / ps")
         axes.grid(True)
         for bad in np.flatnonzero(~used):
-            axes.axvspan(bad - 0.5, bad + 0.5, color=COLOURS[4], alpha=0.2, lw=0)
-        if delay is not None and delay[0] < 0 < delay[-1]:
-            axes.axvline(float(np.interp(0.0, delay, frame)), color=INK, lw=0.8, alpha=0.6, ls=":")
-        if delay is not None and onset is not None:
-            begin, end = np.interp([onset[0] - onset[1], onset[0] + onset[1]], delay, frame)
-            axes.axvspan(float(begin), float(end), color=INK, alpha=0.15, lw=0)
+            axes.axvspan(edges[bad], edges[bad + 1], color=COLOURS[4], alpha=0.2, lw=0)
+        _time_zero(axes, None)
+        if onset is not None:
+            begin, end = onset[0] - onset[1], onset[0] + onset[1]
+            axes.axvspan(begin, end, color=INK, alpha=0.15, lw=0)
+        axes.set_xlim(float(edges[0]), float(edges[-1]))
     return figure
 
 

@@ -273,14 +273,19 @@ def _alignment(found: Findings) -> Section | None:
         run.read("drift"),
         run.read("gain"),
         run.read("frame_ok"),
+        run.read("time"),
         error=run.read("drift_sd") if "drift_sd" in run else None,
-        delay=run.read("time"),
         onset=None if time is None else (float(time), float(results["time_zero_sd_ps"])),
     )
     caption = (
-        "Drift and brightness of each frame against the reference; the band is twice the standard "
-        "error of the drift. Dotted: time zero."
+        "Drift and brightness of each frame against the reference, over the delay; the band is "
+        "twice the standard error of the drift."
     )
+    table = run.stage("align")["parameters"].get("drift_table")
+    if table:
+        fitted = "drift_sd" in run and np.isfinite(run.read("drift_sd")).any()
+        how = "is fitted to the frames, beginning with" if fitted else "is that of"
+        caption += f" Drift {how} your table {Path(table).name}."
     onset = onset_sentence(results)
     if onset:
         caption += f" Change of the sample: {onset}" + (" (grey)." if time is not None else ".")

@@ -26,6 +26,7 @@ from uemdask.readers import match_drift, read_drift_table
 from uemdask.stages.drift import (
     drift_tiles,
     follow_slab,
+    join_slabs,
     keep_followed,
     keep_refined,
     load_frame,
@@ -34,6 +35,7 @@ from uemdask.stages.drift import (
     spread_drift,
 )
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+from uemdask.stages.table_check import check_table
 
 # Bad pixels are looked for in the mean of this many frames spread over the series: the sample
 # drifts and blurs, the detector stays.
@@ -49,7 +51,8 @@ class AlignParameters(Parameters):
     Attributes
     ----------
     register_drift : bool
-        Look for sample drift; where false, drift is zero or that of the table.
+        Look for sample drift; where false, drift is zero or that of the table. With a table it
+        only says whether the table makes the series steadier.
     bad_pixels : bool
         Look for hot and dead pixels of the detector.
     max_drift : float, optional
@@ -135,8 +138,7 @@ def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receip
 
 
 def _slabs_followed(run: Run, parameters: AlignParameters) -> list[Region]:
-    follows = parameters.register_drift and parameters.drift_table is None
-    return frame_slabs(run.sizes) if follows else []
+    return frame_slabs(run.sizes) if parameters.register_drift else []
 
 
 def _follow(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
@@ -152,7 +154,9 @@ def _keep_followed(
         table = _table(run, parameters)
         known = np.isfinite(table[:, 0])
         run.write("drift", spread_drift(count, np.arange(count), table, known))
-        return {"followed_share": 1.0, "registered": True, "unregistered_frames": []}
+        found = {"followed_share": 1.0, "registered": True, "unregistered_frames": []}
+        whole = join_slabs(receipts)
+        return found | (check_table(table, whole, parameters.drift_sign) if whole else {})
     if not parameters.register_drift:
         run.write("drift", np.zeros((count, 2)))
         return {"followed_share": 0.0, "registered": False, "unregistered_frames": []}

@@ -68,15 +68,21 @@ def follow_slab(run: Run, region: Region, max_drift: float | None) -> Receipt:
     }
 
 
-def keep_followed(run: Run, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
-    """Write the drift as followed; frames that were not recognised lie between the others."""
+def join_slabs(receipts: Mapping[str, Receipt]) -> Piece | None:
+    """Return the series as it was followed slab by slab; None where nothing was."""
     pieces = [
         Piece(r["frames"], np.asarray(r["position"], np.float64), np.asarray(r["found"], bool))
         for r in receipts.values()
         if r["frames"]
     ]
+    return join(pieces) if pieces else None
+
+
+def keep_followed(run: Run, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
+    """Write the drift as followed; frames that were not recognised lie between the others."""
     count = run.sizes["time"]
-    whole = join(pieces)
+    whole = join_slabs(receipts)
+    assert whole is not None  # a run has usable frames
     frames, followed = np.asarray(whole.frames), float(whole.found.mean())
     # A start for the fit, which may see what single frames do not show.
     drift = spread_drift(count, frames, whole.position, whole.found | (followed == 0.0))

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,18 +11,20 @@ import numpy as np
 from pydantic import Field
 
 from uemdask.cube import Run, create_run
+from uemdask.cube.beside import beside
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition, inspect_raw, relative_name
+from uemdask.readers.fingerprint import fingerprint
 from uemdask.stages.digest import digest_of
 from uemdask.stages.outlier_frames import flag_outliers
 from uemdask.stages.recording import write_dark, write_slab
+from uemdask.stages.replacing import ingest_record, is_whole
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _VERSION = 2
 
-#: Bytes of a file that are read at a time for its digest, and how many such reads all files get.
-_BLOCK = 4096
+#: Blocks of all files that are read for the digest.
 _BLOCKS = 2000
 #: Fewest and most of them for one file.
 _FEWEST, _MOST = 3, 256
@@ -76,7 +75,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     """Make the run of a raw acquisition, its frames still to be written by the stage's tasks.
 
     A store of the same raw files and parameters is taken up again, finished or not. Where a whole
-    run is to be replaced the new one is made beside it, see `put_in_place`.
+    run is to be replaced the new one is made beside it, see `uemdask.stages.replacing`.
 
     Raises
     ------
@@ -87,7 +86,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     digest = digest_of_raw(raw)
     place = store
     if store.exists():
-        found = _ingest_record(store)
+        found = ingest_record(store)
         if found.get("digest") == digest and found.get("created"):
             return Run(store)
         if is_whole(store):
@@ -96,8 +95,8 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
                     f"{store}: holds a run of other raw data or parameters; name another output or "
                     f"use --overwrite"
                 )
-            place = _beside(store)
-            if place.exists() and _ingest_record(place).get("digest") == digest:
+            place = beside(store, "new")
+            if place.exists() and ingest_record(place).get("digest") == digest:
                 return Run(place)
     metadata = dict(raw.metadata)
     if raw.vendor:
@@ -135,58 +134,6 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     return run
 
 
-def is_whole(store: Path) -> bool:
-    """Return whether a run is there whose frames are all in it.
-
-    What an unfinished ingest left holds nothing that could not be made again.
-
-    Raises
-    ------
-    UemError
-        If something else is there.
-    """
-    return store.exists() and bool(_ingest_record(store).get("finished"))
-
-
-def put_in_place(run: Run, store: Path) -> Run:
-    """Move an ingested run to where it belongs; what it replaces goes only now."""
-    if run.path == store:
-        return run
-    old = store.with_name(f".{store.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if store.exists():
-        os.replace(store, old)
-    os.replace(run.path, store)
-    shutil.rmtree(old, ignore_errors=True)
-    return Run(store)
-
-
-def discard_half(store: Path) -> None:
-    """Remove what a failed ingest made, so that no half store is left behind."""
-    shutil.rmtree(_beside(store), ignore_errors=True)
-    try:
-        if Run(store).is_done("ingest"):
-            return
-    except UemError:
-        return
-    # The ledger stays: it says what happened, and its lines do not count for another store.
-    shutil.rmtree(store, ignore_errors=True)
-
-
-def _beside(store: Path) -> Path:
-    return store.with_name(f".{store.name}.new")
-
-
-def _ingest_record(store: Path) -> dict[str, Any]:
-    try:
-        return Run(store).stage("ingest")
-    except UemError:
-        # Only an empty folder may be taken over; anything else is the user's.
-        if store.is_dir() and not any(store.iterdir()):
-            return {}
-        raise UemError(f"{store}: is there already and is not a run; name another output") from None
-
-
 def _joined(names: list[str]) -> str:
     return " + ".join(names)
 
@@ -207,7 +154,7 @@ def digest_of_raw(raw: RawAcquisition) -> str:
     """
     files = list(dict.fromkeys(image.file for images in raw.repeats for image in images))
     blocks = min(max(_BLOCKS // len(files), _FEWEST), _MOST)
-    prints = {file: _fingerprint(file, blocks) for file in (*files, *raw.dark)}
+    prints = {file: fingerprint(file, blocks) for file in (*files, *raw.dark)}
     return digest_of(
         "ingest",
         _VERSION,
@@ -224,24 +171,6 @@ def digest_of_raw(raw: RawAcquisition) -> str:
         list(raw.pixel_size),
         raw.metadata,
     )
-
-
-def _fingerprint(file: Path, blocks: int) -> list[Any]:
-    """Return size and digest of some blocks of a file, first and last among them."""
-    if file.is_dir():
-        inner = sorted(part for part in file.rglob("*") if part.is_file())
-        few = max(1, blocks // max(len(inner), 1))
-        return [[part.relative_to(file).as_posix(), *_fingerprint(part, few)] for part in inner]
-    found = hashlib.sha256()
-    try:
-        with file.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            for start in np.unique(np.linspace(0, max(size - _BLOCK, 0), blocks).astype(np.int64)):
-                stream.seek(int(start))
-                found.update(stream.read(_BLOCK))
-    except OSError as error:
-        raise UemError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
-    return [size, found.hexdigest()[:16]]
 
 
 # ---- the stage
@@ -367,8 +296,5 @@ __all__ = [
     "IngestParameters",
     "create_from_raw",
     "digest_of_raw",
-    "discard_half",
-    "is_whole",
-    "put_in_place",
     "raw_of",
 ]

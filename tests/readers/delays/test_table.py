@@ -206,7 +206,7 @@ def test_an_empty_table_is_named(table, text):
 
 def test_what_is_not_text_is_named(tmp_path):
     path = tmp_path / "delays.csv"
-    path.write_bytes(b"\xff\xfe\x00\x81")
+    path.write_bytes(b"\x81\x00")
     with pytest.raises(UemError, match=r"delays\.csv: cannot be read"):
         read_table(path)
     with pytest.raises(UemError, match=r"none\.csv: cannot be read"):
@@ -228,3 +228,17 @@ def test_any_table_gives_finite_delays_or_an_error_for_people(tmp_path_factory, 
     assert all(map(math.isfinite, found.delays))
     assert found.files is None or len(found.files) == len(found.delays)
     assert found.scans is None or (len(found.scans) == len(found.delays) and min(found.scans) > 0)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_utf_16_as_excel_and_labview_write_it(table, encoding):
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    found = table(f"{mark}Datei\tVerzögerung (ps)\r\nGrößte 1.tif\t-2,5\r\nb.tif\t0\r\n", encoding)
+    assert found.files == ("Größte 1.tif", "b.tif")
+    assert found.delays == (-2.5, 0.0)
+
+
+def test_half_a_character_is_no_text(tmp_path):
+    (tmp_path / "delays.csv").write_bytes("\ufeffa".encode("utf-16-le") + b"x")
+    with pytest.raises(UemError, match="it is no text"):
+        read_table(tmp_path / "delays.csv")

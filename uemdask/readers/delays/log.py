@@ -13,7 +13,7 @@ from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
 from uemdask.readers.delays.delay_table import DelayTable, known_scans
 from uemdask.readers.delays.names import NamedDelay, delays_in_name
-from uemdask.readers.delays.text import read_text
+from uemdask.readers.text import read_text
 from uemdask.units import parse_delay
 
 _COLUMNS = ("step", "delay", "scan", "scan step", "file name", "time")

@@ -118,7 +118,7 @@ def _found_in(table: DelayTable, images: Sequence[Path]) -> list[bool]:
 
 
 def _table(path: Path) -> DelayTable | None:
-    return next((read_table(file) for file in _tables(path) if file.is_file()), None)
+    return next((read_table(file) for file in _tables(path)), None)
 
 
 def _own(images: Sequence[Path], tags: Callable[[Path], Mapping[str, Any]]) -> DelayTable | None:
@@ -167,13 +167,17 @@ def _disagreements(
 
 def _logs(path: Path) -> list[Path]:
     """Return the logs in a folder, or the one of a stack."""
+    found = [file for file in _listed(path) if _is_log(file) and not file.name.startswith(".")]
+    return found if path.is_dir() else [file for file in found if file.stem == path.stem]
+
+
+def _listed(path: Path) -> list[Path]:
+    """Return what is in a folder, or beside a stack."""
     folder = path if path.is_dir() else path.parent
     try:
-        files = sorted(folder.iterdir())
+        return sorted(folder.iterdir())
     except OSError as error:
         raise UemError(f"{folder}: cannot be listed ({error.strerror}); check its rights") from None
-    found = [file for file in files if _is_log(file) and not file.name.startswith(".")]
-    return found if path.is_dir() else [file for file in found if file.stem == path.stem]
 
 
 def _is_log(file: Path) -> bool:
@@ -181,10 +185,12 @@ def _is_log(file: Path) -> bool:
 
 
 def _tables(path: Path) -> list[Path]:
-    if path.is_dir():
-        return [path / f"delays{ending}" for ending in _TABLE_ENDINGS]
-    beside = [path.with_suffix(ending) for ending in _TABLE_ENDINGS]
-    return beside + _tables(path.parent)
+    """Return the tables of a folder or stack, the surest name first, whatever its case."""
+    names = [f"delays{ending}" for ending in _TABLE_ENDINGS]
+    if not path.is_dir():
+        names = [f"{path.stem.casefold()}{ending}" for ending in _TABLE_ENDINGS] + names
+    found = [file for file in _listed(path) if file.name.casefold() in names and file.is_file()]
+    return sorted(found, key=lambda file: (names.index(file.name.casefold()), file.name.swapcase()))
 
 
 def _is_file(text: str) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
 from uemdask.readers.delays.delay_table import DelayTable, known_scans
-from uemdask.readers.delays.text import read_text
+from uemdask.readers.text import read_text
 from uemdask.units import parse_delay
 
 # Words in the head of a column, the surest first.

@@ -1,7 +1,8 @@
-"""Text files from any machine: UTF-8, or what older Windows programs write."""
+"""Text files from any machine: UTF-8, UTF-16 as Excel and LabVIEW, or as older Windows programs."""
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 from uemdask.errors import UemError
@@ -29,11 +30,12 @@ def read_text(path: Path, what: str, *, replace: bool = False) -> str:
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UemError(f"{path}: cannot be read as {what} ({reason})") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        pass
-    try:
-        return data.decode("cp1252", errors="replace" if replace else "strict")
-    except UnicodeDecodeError:
-        raise UemError(f"{path}: cannot be read as {what} (it is no text)") from None
+    # The mark at the beginning is there in every such file; without it bytes may mean anything.
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    lenient = "replace" if replace else "strict"
+    for encoding in ("utf-16",) if wide else ("utf-8-sig", "cp1252"):
+        try:
+            return data.decode(encoding, "strict" if encoding == "utf-8-sig" else lenient)
+        except UnicodeDecodeError:
+            continue
+    raise UemError(f"{path}: cannot be read as {what} (it is no text)")

@@ -1,0 +1,35 @@
+"""Hidden folders beside a store: what is being made for its place, and what it replaces."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Literal
+
+#: A store that is being created; a run that will replace one; the run that is being replaced.
+Kind = Literal["part", "new", "old"]
+
+_BESIDE = re.compile(r"\.(.+)\.(?:part|new|old)")
+
+
+def beside(store: Path, kind: Kind) -> Path:
+    """Return the hidden folder of a kind beside a store.
+
+    Examples
+    --------
+    >>> beside(Path("results/a.zarr"), "new").name
+    '.a.zarr.new'
+    """
+    return store.with_name(f".{store.name}.{kind}")
+
+
+def place_of(store: Path) -> Path:
+    """Return the store that the user named, for the hidden folders beside it too.
+
+    Examples
+    --------
+    >>> place_of(Path("results/.a.zarr.new")).name
+    'a.zarr'
+    """
+    match = _BESIDE.fullmatch(store.name)
+    return place_of(store.with_name(match[1])) if match else store
