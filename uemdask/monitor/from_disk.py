@@ -45,7 +45,7 @@ def campaign_state(plan: Plan) -> CampaignState:
     known = {stage.stage: stage for stage in told.stages} if told else {}
     return CampaignState(
         campaign=plan.name,
-        output=str(plan.output),
+        output=str(plan.output.absolute()),
         driver=told.driver if told else None,
         slots=told.slots if told else 0,
         dashboard=told.dashboard if told and alive else "",
