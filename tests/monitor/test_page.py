@@ -220,34 +220,15 @@ def test_a_training_is_drawn(show, board, root, get):
     made = board(["a"])
     made.phase_begins("ge", "train", "model", 1, 0)
     for step in range(1, 500):
-        entry = {"step": step, "phase": "pretrain", "loss": 1 / step, "images_per_second": 12.0}
-        made.training("ge", entry | {"seconds_left": 100.0, "device": "cuda:0", "threads": 2})
+        entry = {"step": step, "steps": 600, "phase": "pretrain", "loss": 1 / step}
+        made.training(
+            "ge", entry | {"images_per_second": 12.0, "seconds_left": 100.0, "device": "A GPU."}
+        )
     show(made, "train")
     text = get(f"{root}/uemdask?campaign=train")[2]
     (points,) = re.findall(r'<polyline class="curve" points="([^"]+)"', text)
     heights = [float(point.split(",")[1]) for point in points.split()]
     assert heights == sorted(heights)  # downwards on the page: the loss falls
     assert "12 images/s" in text
-    assert "cuda:0; 2 threads" in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "–"), (0.25, "0.25 s"), (12.4, "12 s"), (130, "2 min"), (9000, "2.5 h"),
-        (400_000, "4.6 days"),
-    ],
-)  # fmt: skip
-def test_times_for_people(seconds, text):
-    assert scheduler_page.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(None, "–"), (7, "7 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")]
-)
-def test_sizes_for_people(count, text):
-    assert scheduler_page.size(count) == text
-
-
-def test_a_share_is_all_only_when_it_is_all():
-    assert [scheduler_page.share(v) for v in (0.004, 0.999, 1.0)] == ["0 %", "99 %", "100 %"]
+    assert "A GPU." in text
+    assert "499 of 600 (pretrain)" in text

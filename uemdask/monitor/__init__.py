@@ -2,8 +2,8 @@
 
 from uemdask.monitor.from_disk import campaign_state
 from uemdask.monitor.publishing import monitored
-from uemdask.monitor.scheduler_page import duration, size
 from uemdask.monitor.state import SCHEMA, CampaignState, RunState
+from uemdask.monitor.words import duration, size
 
 __all__ = [
     "SCHEMA",

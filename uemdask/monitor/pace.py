@@ -19,7 +19,7 @@ class Pace:
     >>> for second in range(10):
     ...     pace.add(second, 1000)
     >>> pace.rates(10.0)
-    Rates(tasks_per_second=1.0, bytes_per_second=1000, over=10.0)
+    Rates(tasks_per_second=1.0, bytes_per_second=1000.0, over=10.0)
     """
 
     def __init__(self, begun: float) -> None:
