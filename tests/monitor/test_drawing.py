@@ -21,7 +21,7 @@ def test_phases_have_lines_of_their_own():
 def test_negative_losses_stand_on_a_linear_scale():
     drawn = drawing({"finetune": [(1, 2.0), (2, -2.0)]})
     assert not drawn["logarithmic"]
-    assert [text for _, text in drawn["losses"]] == ["-2", "0", "2"]
+    assert [text for _, text in drawn["losses"]] == ["-2", "-1", "0", "1", "2"]
 
 
 @given(
@@ -40,7 +40,7 @@ def test_all_lies_in_the_picture(points):
 @pytest.mark.parametrize(
     ("low", "high", "found"),
     [
-        (0, 10, [0, 5, 10]), (1.05, 1.2, [1.05, 1.1, 1.15, 1.2]), (7, 7, [7]),
+        (0, 10, [0, 2, 4, 6, 8, 10]), (1.05, 1.2, [1.05, 1.1, 1.15, 1.2]), (7, 7, [7]),
         (49, 51, [49, 49.5, 50, 50.5, 51]),
     ],
 )  # fmt: skip

@@ -177,6 +177,22 @@ def test_many_runs_come_in_pages_those_that_failed_first(show, board, root, get)
     assert len(first) < 100_000
 
 
+def test_runs_that_failed_alike_stand_together(show, board, root, get):
+    made = board([f"run{i:04d}" for i in range(40)])
+    for number in range(12):
+        made.run_failed(f"run{number:04d}", "flow", "the disk is full")
+    for number in range(20, 30):
+        made.run_failed(f"run{number:04d}", "ingest", f"frame_{number}.tif is truncated")
+    show(made, "failures")
+    page = Page(get(f"{root}/uemdask?campaign=failures")[2]).text
+    assert page.count("the disk is full") == 1
+    assert "run0007 and 4 more flow the disk is full" in page
+    assert page.count("is truncated") == scheduler_page.SHOWN_FAILURES - 1
+    assert "6 more; uemdask status" in page
+    page = Page(get(f"{root}/uemdask?campaign=failures&show=failed")[2]).text
+    assert page.count("is truncated") == 10
+
+
 @pytest.mark.parametrize("query", ["page=-1", "page=x", "page=%00", "show=%3Cb%3E", "page=9e9"])
 def test_any_query_is_answered(show, board, root, get, query):
     show(board(["a"]))
@@ -231,4 +247,4 @@ def test_a_training_is_drawn(show, board, root, get):
     assert heights == sorted(heights)  # downwards on the page: the loss falls
     assert "12 images/s" in text
     assert "A GPU." in text
-    assert "499 of 600 (pretrain)" in text
+    assert "499 of 600 (pre-training)" in text

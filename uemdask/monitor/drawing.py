@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from uemdask.monitor import words
+
 WIDTH, HEIGHT = 640, 250
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62, WIDTH - 14, 26, HEIGHT - 44
-#: Marks on an axis, about.
-_MARKS = 4
-#: Name of each phase, as the report has it.
-_PHASES = {"pretrain": "pre-training", "finetune": "fine-tuning"}
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, WIDTH - 24, 26, HEIGHT - 44
+#: Steps between marks on a linear axis, at least.
+_LEAST = 3
 
 
 def drawing(curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any] | None:
@@ -23,7 +23,7 @@ def drawing(curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any] | None
     --------
     >>> drawn = drawing({"pretrain": [(0, 1.0), (100, 0.1)]})
     >>> [text for _, text in drawn["steps"]], [text for _, text in drawn["losses"]]
-    (['0', '50', '100'], ['0.1', '0.2', '0.5', '1'])
+    (['0', '20', '40', '60', '80', '100'], ['0.1', '0.2', '0.5', '1'])
     """
     curves = {phase: points for phase, points in curves.items() if points}
     steps = [step for points in curves.values() for step, _ in points]
@@ -49,7 +49,7 @@ def drawing(curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any] | None
     ends = (10**low, 10**high) if logarithmic else (low, high)
     lines = [
         {
-            "name": _PHASES.get(phase, phase),
+            "name": words.phase(phase),
             "points": " ".join(f"{x(step)},{y(loss)}" for step, loss in points),
             "begin": x(points[0][0]),
             "end": (x(points[-1][0]), y(points[-1][1])),
@@ -82,9 +82,9 @@ def marks(low: float, high: float, *, logarithmic: bool = False) -> list[float]:
         every = max(1, len(decades) // 7)
         found = [float(f"{lead}e{decade}") for decade in decades[::every] for lead in leading]
     else:
-        wide = (high - low) / _MARKS or 1.0
+        wide = (high - low) / _LEAST or 1.0
         unit = 10.0 ** math.floor(math.log10(wide))
-        step = next(unit * lead for lead in (1, 2, 5, 10) if unit * lead >= 0.999 * wide)
+        step = max(unit * lead for lead in (1, 2, 5) if unit * lead <= 1.001 * wide)
         digits = max(0, -math.floor(math.log10(step)))
         numbers = range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
         found = [round(number * step, digits) for number in numbers]

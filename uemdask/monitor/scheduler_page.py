@@ -18,7 +18,7 @@ import jinja2
 from tornado.web import Application, HTTPError, RequestHandler
 
 from uemdask.monitor.drawing import drawing
-from uemdask.monitor.words import count, duration, share, size
+from uemdask.monitor.words import count, duration, phase, share, size
 
 #: Campaigns that are kept; the one that was silent for longest goes first.
 MOST_CAMPAIGNS = 8
@@ -28,8 +28,9 @@ LARGEST = 8 * 2**20
 SILENCE = 15.0
 #: Runs on a page.
 PAGE_RUNS = 50
-#: Failures and trainings that are shown at the head.
+#: Kinds of failures, runs of each kind, and trainings that are shown at the head.
 SHOWN_FAILURES = 5
+SHOWN_NAMES = 8
 SHOWN_TRAININGS = 2
 #: Name of the operation and of the place where the board hangs on the scheduler.
 NAME = "uemdask_campaign"
@@ -88,7 +89,7 @@ def install(files: dict[str, str], dask_scheduler: Any = None) -> None:
 
     dask_scheduler.handlers[NAME] = take
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(duration=duration, size=size, count=count, share=share)
+    environment.filters.update(count=count, duration=duration, phase=phase, share=share, size=size)
     kwargs = {"board": board, "page": environment.from_string(files["page.html"]), "files": files}
     # A scheduler may have its pages under a prefix.
     routes = [
@@ -183,7 +184,7 @@ class CampaignPage(_Handler):
                     if other != key
                 ],
                 table=table(state, wanted, int(number) if number.isdecimal() else 1, key),
-                failures=[run for run in state["runs"] if run["failed"]][:SHOWN_FAILURES],
+                failures=failures(state["runs"], all_of_them=wanted == "failed"),
                 trainings=shown_trainings(state["trainings"]),
             )
         )
@@ -214,10 +215,30 @@ def table(state: dict[str, Any], wanted: str, number: int, key: str) -> dict[str
         "pages": pages,
         "before": address(show=wanted, page=number - 1) if number > 1 else "",
         "after": address(show=wanted, page=number + 1) if number < pages else "",
+        "failed": address(show="failed"),
         "filters": [
             (address(show=name), text, found, name == wanted) for name, text, found in filters
         ],
     }
+
+
+def failures(runs: list[dict[str, Any]], *, all_of_them: bool) -> dict[str, Any]:
+    """Return the failures; runs that failed in one stage with one message stand together."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if run["failed"]:
+            kinds.setdefault((run["failed_stage"], run["failed"]), []).append(run["run"])
+    most = PAGE_RUNS if all_of_them else SHOWN_FAILURES
+    shown = [
+        {
+            "stage": stage,
+            "message": message,
+            "runs": names[:SHOWN_NAMES],
+            "more": names[SHOWN_NAMES:],
+        }
+        for (stage, message), names in list(kinds.items())[:most]
+    ]
+    return {"shown": shown, "kinds_left": max(0, len(kinds) - most)}
 
 
 def shown_trainings(trainings: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import math
 
+_PHASES = {"pretrain": "pre-training", "finetune": "fine-tuning", "guard": "last check"}
+
+
+def phase(name: str) -> str:
+    """Say a phase of a training."""
+    return _PHASES.get(name, name)
+
 
 def duration(seconds: float | None) -> str:
     """Say a time in words of a person."""
