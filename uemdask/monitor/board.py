@@ -103,6 +103,8 @@ class Board(Silence):
         self._pace = Pace(self._begun)
         self._cluster: tuple[str, int] | None = None
         self._state: Literal["at work", "ended", "stopped"] = "at work"
+        #: Address of the campaign page, where there is one.
+        self.page = ""
 
     # ---- what the driver tells
 
@@ -197,6 +199,7 @@ class Board(Silence):
                 ),
                 slots=slots,
                 dashboard=dashboard,
+                page=self.page,
                 totals=totals_of(runs),
                 rates=self._pace.rates(now),
                 seconds_left=left,
@@ -223,6 +226,8 @@ class Board(Silence):
             shares = dict.fromkeys(done, 1.0) | {stage: share}
         else:
             shares = {}
+        if seen.failed and shares.get(seen.failed_stage) == 1.0:
+            shares[seen.failed_stage] = 0.99  # its tasks are done, it is not
         state: Literal["waiting", "at work", "done", "failed"] = (
             "failed"
             if seen.failed

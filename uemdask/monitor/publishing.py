@@ -63,7 +63,8 @@ def monitored(
     key = _key(plan)
     shown = _show(cluster.client)
     if shown:
-        listener.notice(f"campaign page: {page_address(cluster.dashboard, key)}")
+        board.page = page_address(cluster.dashboard, key)
+        listener.notice(f"campaign page: {board.page}")
     else:
         listener.notice("no campaign page: the scheduler takes none; 'uemdask status' shows all")
     publisher = _Publisher(board, progress_path(plan), cluster.client if shown else None, key)

@@ -1,8 +1,9 @@
 """What runs on the Dask scheduler: it keeps the newest state of each campaign, and shows it.
 
 A scheduler that somebody else started may know nothing of uemdask, so this module and what it
-needs of the package travel to it by value. They import nothing but what every scheduler has: Dask, tornado and jinja2. It runs no
-analysis and trusts nothing that it is told: texts are escaped, sizes are bounded.
+needs of the package travel to it by value. They import nothing but what every scheduler has: Dask,
+tornado and jinja2. They run no analysis and trust nothing that they are told: texts are escaped,
+sizes are bounded.
 """
 
 from __future__ import annotations
@@ -243,7 +244,8 @@ def failures(runs: list[dict[str, Any]], *, all_of_them: bool) -> dict[str, Any]
 
 def shown_trainings(trainings: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the newest trainings with their drawings, those at work first."""
-    newest = sorted(reversed(trainings), key=lambda training: training["done"])
+    newest = trainings[::-1]
+    newest.sort(key=lambda training: training["done"])
     return [
         training | {"drawing": drawing(training["curves"])} for training in newest[:SHOWN_TRAININGS]
     ]

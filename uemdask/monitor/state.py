@@ -170,8 +170,8 @@ class CampaignState(BaseModel):
         None where no driver has been at work yet.
     slots : int
         Tasks that run at a time.
-    dashboard : str
-        Address of the Dask dashboard.
+    dashboard, page : str
+        Addresses of the Dask dashboard and of the campaign page; empty where there is none.
     totals : Totals
         Over all runs, also those that `runs` leaves out.
     rates : Rates, optional
@@ -193,6 +193,7 @@ class CampaignState(BaseModel):
     driver: DriverState | None = None
     slots: int = 0
     dashboard: str = ""
+    page: str = ""
     totals: Totals
     rates: Rates | None = None
     seconds_left: float | None = None

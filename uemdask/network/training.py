@@ -40,8 +40,8 @@ class TrainingResult:
         On the training device, in evaluation mode.
     history : list of dict
         Losses on the way (``step`` of ``steps``, ``phase``, ``loss`` and its parts,
-        ``images_per_second``, ``seconds_left``) and, last, the verdict of the guard (``phase`` "guard", ``kept``, and
-        both held-out errors in px).
+        ``images_per_second``, ``seconds_left``) and, last, the verdict of the guard (``phase``
+        "guard", ``kept``, and both held-out errors in px).
     step : int
         Steps done.
     finished : bool
