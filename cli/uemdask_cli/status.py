@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from textwrap import wrap
 
 import click
 from rich.console import Console, Group, RenderableType
@@ -73,7 +74,9 @@ def _watch(plan: Plan, console: Console) -> None:
 def _picture(state: CampaignState, console: Console) -> RenderableType:
     """Put together what fits; the runs that need attention come first."""
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
-    lines = [*_summary(state), *_failures(runs)[:_MOST_FAILURES]]
+    lines = _summary(state)
+    for line in _failures(runs)[:_MOST_FAILURES]:
+        lines += wrap(line, console.width, max_lines=2, placeholder=" …")
     room = max(_LEAST_RUNS, console.height - len(lines) - 3)
     if len(runs) > room:
         lines.append(f"{room} of {len(runs)} runs:")
@@ -99,7 +102,7 @@ def _cell(run: RunState, stage: str) -> Text:
         return Text("failed", "bold red")
     if done == 1.0:
         return Text("done", "green")
-    return Text(share(done), "blue") if done > 0 or stage == run.stage else Text("-")
+    return Text(share(done), "cyan") if done > 0 or stage == run.stage else Text("-")
 
 
 def _summary(state: CampaignState) -> list[str]:
