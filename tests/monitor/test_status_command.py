@@ -82,4 +82,6 @@ def test_what_needs_attention_fits_a_low_terminal(at_work):
 def test_watching_ends_with_the_driver(campaign, at_work):
     at_work.ends("ended")
     write_progress(progress_path(read_campaign(campaign)), at_work.state())
-    assert said(campaign, "--watch") == said(campaign)
+    text = said(campaign, "--watch")
+    assert text.count("1 failed, 39 left") == 1
+    assert "run38" in text  # all runs, once nothing changes any more
