@@ -64,6 +64,16 @@ def test_runs_are_where_their_tasks_are(tmp_path):
     assert (state.totals.at_work, state.totals.failed) == (2, 1)
 
 
+def test_a_phase_without_tasks_is_no_progress(tmp_path):
+    board, _ = make(tmp_path)
+    board.phase_begins("raw0", "ingest", "dark", 0, 0)
+    assert by_name(board.state())["raw0"].stages["ingest"] == 0.0
+    board.phase_begins("raw0", "ingest", "frames", 4, 1)
+    assert by_name(board.state())["raw0"].stages["ingest"] == 0.25
+    board.phase_begins("raw0", "align", "pixels", 2, 1)
+    assert by_name(board.state())["raw0"].stages["align"] == 0.1
+
+
 def test_time_left_is_that_of_the_tasks_to_come(tmp_path):
     board, clock = make(tmp_path, only=("ingest",))
     for run, frames in (("raw0", 4), ("raw1", 8)):

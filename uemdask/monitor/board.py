@@ -43,6 +43,7 @@ class _Seen:
     phase: str = ""
     total: int = 0
     done: int = 0
+    empty: int = 0  # phases of this stage that had no task
     failed: str = ""
     failed_stage: str = ""
     over: bool = False
@@ -130,6 +131,7 @@ class Board(Silence):
                 self._trainings[run] = _Training()
             else:
                 seen = self._runs[run]
+                seen.empty = (seen.empty if stage == seen.stage else 0) + (total == 0)
                 seen.stage, seen.phase, seen.total, seen.done = stage, phase, total, done
 
     def task_done(self, run: str, stage: str, phase: str, result: Mapping[str, Any]) -> None:
@@ -252,11 +254,12 @@ class Board(Silence):
         return self._trainings.get(self._plan.name if self._plan.one_model == "all" else run)
 
     def _share(self, seen: _Seen) -> float:
-        """Return the share of the run's stage; its phases count alike."""
+        """Return the share of the run's stage; its phases count alike, but for empty ones."""
         phases = [phase for stage, phase in self._order if stage == seen.stage]
-        before = phases.index(seen.phase)
-        share = seen.done / seen.total if seen.total else 1.0
-        return round((before + share) / len(phases), 3)
+        counting = len(phases) - seen.empty
+        before = phases.index(seen.phase) - seen.empty + (seen.total == 0)
+        now = seen.done / seen.total if seen.total else 0.0
+        return round((before + now) / counting, 3) if counting else 1.0
 
     def _stage_states(self, runs: list[RunState]) -> Iterator[StageState]:
         failed = Counter(run.failed_stage for run in runs)
