@@ -73,11 +73,11 @@ def test_a_campaign_is_watched_from_begin_to_end(workers, browser, tmp_path):
         said = iter(driver.stdout)
         notice = next(line for line in said if "campaign page: " in line)
         browser.open(notice.split("campaign page: ")[1].strip())
-        browser.wait("at work")
+        browser.wait("of 3")  # it came with the first state
         rest = "".join(said)
     assert driver.returncode == 1, rest
     text = browser.wait("The driver ended")
-    assert "1 runs failed, 2 are done" in text
+    assert "2 of 3 runs are done, 1 failed" in text
     assert "frame_0010.tif" in text
     assert all(stage in text for stage in STAGES[:2])
     rows = [line for line in text.splitlines() if "\t✓" in line or "\t✗" in line]
