@@ -49,7 +49,12 @@ def test_a_page_renews_itself_and_takes_names_as_text(foreign, cluster, board, b
 def workers():
     """Return a cluster that stays when the driver has gone."""
     with LocalCluster(
-        n_workers=1, threads_per_worker=2, host="127.0.0.1", dashboard_address="127.0.0.1:0"
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
     ) as found:
         yield found
 

@@ -8,7 +8,7 @@ async function renew() {
   const silence = document.getElementById("silence");
   try {
     const answer = await fetch(location.href, { cache: "no-store" });
-    if (!answer.ok) throw new Error(answer.status);
+    if (!answer.ok && answer.status !== 404) throw new Error(answer.status);
     const next = new DOMParser().parseFromString(await answer.text(), "text/html");
     const focus = document.activeElement?.getAttribute("href");
     for (const part of ["header", "main"]) {

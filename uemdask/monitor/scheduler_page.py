@@ -131,10 +131,7 @@ class _Handler(RequestHandler):
             self.set_header(name, value)
 
     def campaign(self) -> tuple[str, dict[str, Any]] | None:
-        found = self.board.give(self.get_query_argument("campaign", None))
-        if found is None and self.board.states:
-            raise HTTPError(404)
-        return found
+        return self.board.give(self.get_query_argument("campaign", None))
 
 
 class CampaignJson(_Handler):
@@ -169,6 +166,8 @@ class CampaignPage(_Handler):
         # Links are relative, so that they hold behind any proxy.
         here = "" if self.request.path.endswith("/") else "uemdask/"
         if found is None:
+            if self.board.states:
+                self.set_status(404)  # forgotten, or its driver has yet to begin: it renews itself
             self.write(self.page.render(state=None, here=here))
             return
         key, state = found
