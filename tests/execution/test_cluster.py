@@ -1,4 +1,4 @@
-"""Clusters: a place where there is none is said in one sentence, and nobody else can listen."""
+"""Clusters: a place where there is none is said in one sentence; sockets are on loopback."""
 
 from urllib.parse import urlsplit
 
