@@ -4,24 +4,36 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from textwrap import wrap
 
 import click
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from uemdask.cube import STAGES
 from uemdask.execution import Plan
-from uemdask.monitor import CampaignState, RunState, campaign_state, duration, size
+from uemdask.monitor import (
+    CampaignState,
+    RunState,
+    campaign_state,
+    duration,
+    phase,
+    share,
+    size,
+)
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
 from uemdask_cli.run import plan_of
 
-_WIDEST = 10_000  # characters
+#: Where nobody looks, a line may be as long as it is, in characters: names must not be cut.
+_WIDEST = 10_000
 #: How often --watch looks, s.
 _EVERY = 2.0
-#: Runs that --watch lists; those that need attention come first.
-_WATCHED = 30
+#: Runs and failures that --watch lists at least and at most; a terminal may be low.
+_LEAST_RUNS, _MOST_FAILURES = 5, 3
+#: What the columns of the stages take, characters.
+_STAGES_WIDTH = sum(max(len(stage), len("failed")) + 1 for stage in STAGES)
 _ORDER = ("failed", "at work", "waiting", "done")
 
 
@@ -35,58 +47,62 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: b
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together; call --json again instead")
     plan = plan_of(paths, output=output, model=None, settings=())
+    console = Console()
+    if not console.is_terminal:
+        console.width = _WIDEST
     if watch:
-        state = _watch(plan)
+        _watch(plan, console)
+    state = campaign_state(plan)
+    if as_json:
+        click.echo(state.model_dump_json(indent=1))
     else:
-        state = campaign_state(plan)
-        if as_json:
-            click.echo(state.model_dump_json(indent=1))
-        else:
-            console = Console()
-            # Where nobody looks, a line may be as long as it is: names must not be cut.
-            console.print(
-                _table(state.runs), width=None if console.is_terminal else _WIDEST, soft_wrap=False
-            )
-            for line in (*_summary(state), *_failures(state.runs)):
-                click.echo(line)
+        console.print(_table(state.runs))
+        for line in (*_summary(state), *_failures(state.runs)):
+            click.echo(line)
     return SOME_FAILED if state.totals.failed else ALL_DONE
 
 
-def _watch(plan: Plan) -> CampaignState:
+def _watch(plan: Plan, console: Console) -> None:
     """Show the state again and again, until there is no driver that could change it."""
-    state = campaign_state(plan)
-    with Live(_picture(state), auto_refresh=False) as live:
-        while state.driver is not None and state.driver.alive:
+    with Live(console=console, auto_refresh=False, transient=True) as live:
+        while (state := campaign_state(plan)).driver is not None and state.driver.alive:
+            live.update(_picture(state, console), refresh=console.is_terminal)
             time.sleep(_EVERY)
-            state = campaign_state(plan)
-            live.update(_picture(state), refresh=True)
-    return state
+        live.update("")
 
 
-def _picture(state: CampaignState) -> RenderableType:
+def _picture(state: CampaignState, console: Console) -> RenderableType:
+    """Put together what fits; the runs that need attention come first."""
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
-    lines = list(_summary(state))
-    if len(runs) > _WATCHED:
-        lines.insert(0, f"... and {len(runs) - _WATCHED} more runs")
-    failures = _failures(runs[:_WATCHED])
-    return Group(_table(runs[:_WATCHED]), *(Text(line) for line in (*lines, *failures)))
+    lines = _summary(state)
+    for line in _failures(runs)[:_MOST_FAILURES]:
+        lines += wrap(line, console.width, max_lines=2, placeholder=" …")
+    room = max(_LEAST_RUNS, console.height - len(lines) - 3)
+    if len(runs) > room:
+        lines.append(f"{room} of {len(runs)} runs:")
+    text = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines]
+    return Group(*text, _table(runs[:room], longest=max(16, console.width - _STAGES_WIDTH)))
 
 
-def _table(runs: list[RunState]) -> Table:
-    table = Table("run", *STAGES, box=None)
+def _table(runs: list[RunState], longest: int = _WIDEST) -> Table:
+    table = Table(
+        Column("run", overflow="fold"), *STAGES, box=None, padding=(0, 1, 0, 0), pad_edge=False
+    )
     for run in runs:
-        # A name is text, whatever brackets it has.
-        table.add_row(Text(run.run), *(_cell(run, stage) for stage in STAGES))
+        # A name is text, whatever brackets it has; its end tells more than its middle.
+        half = longest // 2
+        name = run.run if len(run.run) <= longest else f"{run.run[: half - 1]}…{run.run[-half:]}"
+        table.add_row(Text(name), *(_cell(run, stage) for stage in STAGES))
     return table
 
 
-def _cell(run: RunState, stage: str) -> str:
-    share = run.stages[stage]
-    if share == 1.0:
-        return "done"
+def _cell(run: RunState, stage: str) -> Text:
+    done = run.stages[stage]
     if run.failed and stage == run.failed_stage:
-        return "failed"
-    return f"{share:.0%}" if share > 0 else "-"
+        return Text("failed", "bold red")
+    if done == 1.0:
+        return Text("done", "green")
+    return Text(share(done), "cyan") if done > 0 or stage == run.stage else Text("-")
 
 
 def _summary(state: CampaignState) -> list[str]:
@@ -98,8 +114,8 @@ def _summary(state: CampaignState) -> list[str]:
     place = f"on {driver.host} (process {driver.pid})"
     if driver.alive:
         lines.append(f"driver at work {place}, heard {duration(driver.age)} ago")
-        if state.dashboard:
-            lines.append(f"dashboard: {state.dashboard}")
+        if state.page or state.dashboard:
+            lines.append(f"campaign page: {state.page or state.dashboard}")
     elif driver.state == "at work":
         lines.append(
             f"the driver {place} is gone, last heard {duration(driver.age)} ago; "
@@ -112,16 +128,25 @@ def _summary(state: CampaignState) -> list[str]:
         traffic = f", {size(moved)}/s" if moved is not None else ""
         when = "" if driver.alive else " at the last"
         lines.append(f"{state.rates.tasks_per_second:.3g} tasks/s{traffic}{when}")
-        unknown = f", not counting {', '.join(state.not_counted)}" if state.not_counted else ""
-        lines.append(f"time left: about {duration(state.seconds_left)}{unknown}")
+        lines.append(_time_left(state))
     for training in state.trainings:
         if not training.done and training.loss is not None:
             speed = training.images_per_second
             lines.append(
-                f"training {training.model}: step {training.step} ({training.phase}), loss "
-                f"{training.loss:.3g}" + (f", {speed:.3g} images/s" if speed is not None else "")
+                f"training {training.model}: step {training.step} of {training.steps} "
+                f"({phase(training.phase)}), loss {training.loss:.3g}"
+                + (f", {speed:.3g} images/s" if speed is not None else "")
             )
     return lines
+
+
+def _time_left(state: CampaignState) -> str:
+    unknown = ", ".join(state.not_counted)
+    if state.seconds_left is None:
+        return "time left: not known yet"
+    if unknown:
+        return f"time left: over {duration(state.seconds_left)}; {unknown} not known yet"
+    return f"time left: about {duration(state.seconds_left)}"
 
 
 def _failures(runs: list[RunState]) -> list[str]:

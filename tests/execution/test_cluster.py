@@ -1,9 +1,12 @@
-"""A scheduler that runs already: what is wrong with its place is said in one sentence."""
+"""Clusters: a place where there is none is said in one sentence; sockets are on loopback."""
 
+from urllib.parse import urlsplit
+
+import psutil
 import pytest
 
 from uemdask.errors import UemError
-from uemdask.execution import open_cluster, read_profile
+from uemdask.execution import LocalProfile, open_cluster, read_profile
 
 
 @pytest.mark.parametrize(("text", "match"), [(None, "no such"), ("no json", "is not the file of")])
@@ -15,3 +18,16 @@ def test_a_scheduler_file_that_is_none_is_named(tmp_path, text, match):
     found = read_profile(tmp_path / "profile.yaml")
     with pytest.raises(UemError, match=match), open_cluster(found):
         raise AssertionError("no cluster was expected")
+
+
+def test_a_local_cluster_and_its_dashboard_listen_on_loopback_alone():
+    with open_cluster(LocalProfile(workers=1, dashboard_port=0)) as cluster:
+        here = psutil.Process()
+        sockets = [
+            socket.laddr
+            for process in (here, *here.children(recursive=True))
+            for socket in process.net_connections("inet")
+            if socket.status == psutil.CONN_LISTEN
+        ]
+        assert urlsplit(cluster.dashboard).port in {port for _, port in sockets}
+        assert {address for address, _ in sockets} == {"127.0.0.1"}

@@ -64,6 +64,16 @@ def test_runs_are_where_their_tasks_are(tmp_path):
     assert (state.totals.at_work, state.totals.failed) == (2, 1)
 
 
+def test_a_phase_without_tasks_is_no_progress(tmp_path):
+    board, _ = make(tmp_path)
+    board.phase_begins("raw0", "ingest", "dark", 0, 0)
+    assert by_name(board.state())["raw0"].stages["ingest"] == 0.0
+    board.phase_begins("raw0", "ingest", "frames", 4, 1)
+    assert by_name(board.state())["raw0"].stages["ingest"] == 0.25
+    board.phase_begins("raw0", "align", "pixels", 2, 1)
+    assert by_name(board.state())["raw0"].stages["align"] == 0.1
+
+
 def test_time_left_is_that_of_the_tasks_to_come(tmp_path):
     board, clock = make(tmp_path, only=("ingest",))
     for run, frames in (("raw0", 4), ("raw1", 8)):
@@ -92,7 +102,9 @@ def test_rates_forget_what_was_long_ago(tmp_path):
     assert board.state().rates.tasks_per_second == 2.0
     assert board.state().rates.bytes_per_second == 2000
     clock.now += 31
-    assert board.state().rates.tasks_per_second == 0.0
+    for _ in range(2):
+        assert board.state().rates.tasks_per_second == 0.0
+        assert board.state().rates.bytes_per_second == 0
 
 
 def test_a_training_tells_its_own_time(tmp_path):
@@ -101,15 +113,70 @@ def test_a_training_tells_its_own_time(tmp_path):
     board.training("ge", {"phase": "start", "device": "CPU: no GPU", "threads": 2, "processes": 1})
     assert board.state().not_counted == ["train"]
     for step in (10, 20, 20):
-        entry = {"step": step, "phase": "pretrain", "loss": 1 / step, "images_per_second": 5.0}
-        board.training("ge", entry | {"seconds_left": 60.0, "device": "CPU: no GPU"})
+        entry = {"step": step, "steps": 40, "phase": "pretrain", "loss": 1 / step}
+        entry |= {"images_per_second": 5.0, "seconds_left": 60.0, "device": "CPU: no GPU"}
+        board.training("ge", entry)
+    board.training("ge", entry | {"step": 38, "phase": "finetune", "loss": 7.0})
+    board.training("ge", entry | {"seconds_left": 60.0})
     state = board.state()
     (training,) = state.trainings
-    assert (training.step, training.threads, training.done) == (20, 2, False)
-    assert training.curve == [(10, 0.1), (20, 0.05)]
+    assert (training.step, training.steps, training.threads) == (20, 40, 2)
+    assert not training.done
+    # Losses of the phases are of two kinds.
+    assert training.curves == {"pretrain": [(10, 0.1), (20, 0.05)], "finetune": [(38, 7.0)]}
     assert state.seconds_left == 60.0
     board.task_done("ge", "train", "model", {"seconds": 70.0})
     assert board.state().trainings[0].done
+
+
+@pytest.mark.parametrize(("one_model", "model"), [("all", "ge"), ("each", "raw1")])
+def test_runs_whose_model_is_trained_are_at_work(tmp_path, one_model, model):
+    board, _ = make(tmp_path, one_model=one_model)
+    for run in ("raw0", "raw1", "raw2"):
+        board.phase_begins(run, "label", "base", 1, 1)
+    assert board.state().totals.waiting == 3
+    board.phase_begins(model, "train", "model", 1, 0)
+    board.training(model, {"step": 10, "steps": 40, "phase": "pretrain", "loss": 1.0})
+    state = board.state()
+    run = by_name(state)["raw1"]
+    assert (run.state, run.stage, run.stages["train"], run.stages["label"]) == (
+        "at work", "train", 0.25, 1.0,
+    )  # fmt: skip
+    at_work = {"all": 3, "each": 1}[one_model]
+    (train,) = [stage for stage in state.stages if stage.stage == "train"]
+    assert (train.runs_at_work, state.totals.at_work) == (at_work, at_work)
+    board.task_done(model, "train", "model", {"seconds": 1.0})
+    assert board.state().totals.at_work == 0
+
+
+def test_a_training_that_failed_goes_on_no_more(tmp_path):
+    board, _ = make(tmp_path)
+    board.phase_begins("ge", "train", "model", 1, 0)
+    for run in ("raw0", "raw1", "raw2"):
+        board.run_failed(run, "train", "broken")
+    state = board.state()
+    assert state.trainings[0].done
+    assert (state.totals.failed, state.totals.at_work, state.seconds_left) == (3, 0, 0.0)
+
+
+def test_no_time_is_told_where_only_unknown_stages_are_left(tmp_path):
+    board, _ = make(tmp_path, runs=1)
+    board.phase_begins("raw0", "label", "base", 1, 0)
+    board.task_done("raw0", "label", "base", {"seconds": 2.0})
+    state = board.state()
+    assert state.seconds_left is None
+    assert state.not_counted == ["train", "flow", "feature", "mode"]
+
+
+def test_a_stage_whose_first_task_is_at_work_has_begun(tmp_path):
+    board, _ = make(tmp_path)
+    board.phase_begins("raw0", "ingest", "dark", 0, 0)
+    board.phase_begins("raw1", "flow", "calibrate", 5, 0)
+    state = board.state()
+    assert by_name(state)["raw1"].stage == "flow"
+    assert by_name(state)["raw1"].stages["flow"] == 0.0
+    (flow,) = [stage for stage in state.stages if stage.stage == "flow"]
+    assert flow.runs_at_work == 1
 
 
 def test_a_given_model_takes_no_time(tmp_path):

@@ -1,56 +1,93 @@
 """The campaign page in a real browser, with its script and its policy in force."""
 
-import shutil
+import os
 import subprocess
-import threading
-import time
+import sys
 
 import pytest
+from distributed import LocalCluster
 
+from uemdask.cube import STAGES
 from uemdask.monitor import scheduler_page
 from uemdask.monitor.publishing import _show
+from uemdask.simulate import scenario, simulate, write_acquisition
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("chrome")
+NASTY = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium in the PATH to look at the page with")
-def test_the_page_renews_itself_in_a_browser(foreign, cluster, board, tmp_path):
+def test_a_page_renews_itself_and_takes_names_as_text(foreign, cluster, board, browser):
     assert _show(foreign)
-    names = ["<b>bold</b>".replace("/", "|"), "second"]
-    made = board(names)
+    made = board([NASTY.replace("/", "|"), "second"], name=NASTY)
     made.cluster_is_up(cluster.dashboard, 4)
-    made.phase_begins("second", "ingest", "frames", 1000, 0)
-    over = threading.Event()
+    made.phase_begins(NASTY, "train", "model", 1, 0)
+    entry = {"steps": 90, "phase": "pretrain", "loss": 1.0, "device": NASTY}
 
-    def drive():
-        while not over.wait(0.1):
-            made.task_done("second", "ingest", "frames", {"seconds": 0.1})
-            foreign.sync(
-                getattr(foreign.scheduler, scheduler_page.NAME),
-                key="browser",
-                state=made.state().model_dump_json(),
-            )
+    def tell(step):
+        made.training(NASTY, entry | {"step": step})
+        foreign.sync(
+            getattr(foreign.scheduler, scheduler_page.NAME),
+            key="browser",
+            state=made.state().model_dump_json(),
+        )
 
-    driving = threading.Thread(target=drive)
-    driving.start()
-    try:
-        time.sleep(0.5)
-        address = f"{cluster.dashboard.rpartition('/')[0]}/uemdask?campaign=browser"
-        done = subprocess.run(
-            [
-                BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
-                f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=10000",
-                "--dump-dom", address,
-            ],
-            capture_output=True, text=True, timeout=300,
-        )  # fmt: skip
-    finally:
-        over.set()
-        driving.join()
-    assert "Content Security Policy" not in done.stderr  # the page keeps its own policy
-    assert "CONSOLE" not in done.stderr
-    page = done.stdout
-    assert "&lt;b&gt;bold&lt;|b&gt;" in page
-    assert 'id="silence" hidden' in page  # the script could fetch the page anew
-    # Only the script takes this mark away, once it has put a newer state in place.
-    assert 'data-first="yes"' not in page
+    tell(10)
+    browser.open(f"{cluster.dashboard.rpartition('/')[0]}/uemdask?campaign=browser")
+    assert "10 of 90 (pre-training)" in browser.text
+    made.run_failed("second", "ingest", NASTY)
+    tell(50)
+    text = browser.wait("50 of 90 (pre-training)")  # its script put the newer state in place
+    assert text.count(NASTY) >= 3  # the campaign, its device, the failure
+    assert browser.says("document.querySelectorAll('polyline').length") == 1
+    assert browser.says("document.title").startswith("0/2 ✗1 <script>")
+    assert browser.says("document.querySelectorAll('main script, main img').length") == 0
+    assert browser.says("document.getElementById('silence').hidden")
+    assert browser.complaints == []  # the page keeps its own policy
+    assert browser.hosts == {"127.0.0.1"}
+
+
+@pytest.fixture
+def workers():
+    """Return a cluster that stays when the driver has gone."""
+    with LocalCluster(
+        n_workers=1,
+        threads_per_worker=2,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+        dashboard_address="127.0.0.1:0",
+    ) as found:
+        yield found
+
+
+@pytest.mark.end_to_end
+def test_a_campaign_is_watched_from_begin_to_end(workers, browser, tmp_path):
+    for name, seed in (("Keil groß", 1), ("Keil klein", 2), ("broken", 3)):
+        made = simulate(scenario("plane", shape=(64, 64), frames=20, seed=seed))
+        write_acquisition(made, tmp_path / "raw" / name)
+    frame = tmp_path / "raw" / "broken" / "frame_0010.tif"
+    os.truncate(frame, frame.stat().st_size // 2)
+    (tmp_path / "ge.yaml").write_text("runs: [{raw: raw/*}]\n")
+    (tmp_path / "here.yaml").write_text(
+        f"{{kind: existing, address: '{workers.scheduler_address}'}}\n"
+    )
+    command = ["run", "ge.yaml", "--cluster", "here.yaml", "--only", "ingest", "--only", "align"]
+    with subprocess.Popen(
+        [sys.executable, "-u", "-m", "uemdask_cli", *command],
+        cwd=tmp_path, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    ) as driver:  # fmt: skip
+        said = iter(driver.stdout)
+        notice = next(line for line in said if "campaign page: " in line)
+        browser.open(notice.split("campaign page: ")[1].strip())
+        browser.wait("of 3")  # it came with the first state
+        rest = "".join(said)
+    assert driver.returncode == 1, rest
+    text = browser.wait("The driver ended")
+    assert "2 of 3 runs are done, 1 failed" in text
+    assert "frame_0010.tif" in text
+    assert all(stage in text for stage in STAGES[:2])
+    rows = [line for line in text.splitlines() if "\t✓" in line or "\t✗" in line]
+    assert [row.split("\t")[:3] for row in rows if row.count("\t") == 2] == [
+        ["broken", "✗", "–"], ["Keil groß", "✓", "✓"], ["Keil klein", "✓", "✓"],
+    ]  # fmt: skip
+    assert browser.complaints == []
+    assert browser.hosts == {"127.0.0.1"}

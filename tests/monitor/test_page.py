@@ -177,6 +177,22 @@ def test_many_runs_come_in_pages_those_that_failed_first(show, board, root, get)
     assert len(first) < 100_000
 
 
+def test_runs_that_failed_alike_stand_together(show, board, root, get):
+    made = board([f"run{i:04d}" for i in range(40)])
+    for number in range(12):
+        made.run_failed(f"run{number:04d}", "flow", "the disk is full")
+    for number in range(20, 30):
+        made.run_failed(f"run{number:04d}", "ingest", f"frame_{number}.tif is truncated")
+    show(made, "failures")
+    page = Page(get(f"{root}/uemdask?campaign=failures")[2]).text
+    assert page.count("the disk is full") == 1
+    assert "run0007 and 4 more flow the disk is full" in page
+    assert page.count("is truncated") == scheduler_page.SHOWN_FAILURES - 1
+    assert "6 more; uemdask status" in page
+    page = Page(get(f"{root}/uemdask?campaign=failures&show=failed")[2]).text
+    assert page.count("is truncated") == 10
+
+
 @pytest.mark.parametrize("query", ["page=-1", "page=x", "page=%00", "show=%3Cb%3E", "page=9e9"])
 def test_any_query_is_answered(show, board, root, get, query):
     show(board(["a"]))
@@ -220,34 +236,15 @@ def test_a_training_is_drawn(show, board, root, get):
     made = board(["a"])
     made.phase_begins("ge", "train", "model", 1, 0)
     for step in range(1, 500):
-        entry = {"step": step, "phase": "pretrain", "loss": 1 / step, "images_per_second": 12.0}
-        made.training("ge", entry | {"seconds_left": 100.0, "device": "cuda:0", "threads": 2})
+        entry = {"step": step, "steps": 600, "phase": "pretrain", "loss": 1 / step}
+        made.training(
+            "ge", entry | {"images_per_second": 12.0, "seconds_left": 100.0, "device": "A GPU."}
+        )
     show(made, "train")
     text = get(f"{root}/uemdask?campaign=train")[2]
     (points,) = re.findall(r'<polyline class="curve" points="([^"]+)"', text)
     heights = [float(point.split(",")[1]) for point in points.split()]
     assert heights == sorted(heights)  # downwards on the page: the loss falls
     assert "12 images/s" in text
-    assert "cuda:0; 2 threads" in text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (None, "–"), (0.25, "0.25 s"), (12.4, "12 s"), (130, "2 min"), (9000, "2.5 h"),
-        (400_000, "4.6 days"),
-    ],
-)  # fmt: skip
-def test_times_for_people(seconds, text):
-    assert scheduler_page.duration(seconds) == text
-
-
-@pytest.mark.parametrize(
-    ("count", "text"), [(None, "–"), (7, "7 B"), (1500, "1.5 kB"), (2.5e9, "2.5 GB")]
-)
-def test_sizes_for_people(count, text):
-    assert scheduler_page.size(count) == text
-
-
-def test_a_share_is_all_only_when_it_is_all():
-    assert [scheduler_page.share(v) for v in (0.004, 0.999, 1.0)] == ["0 %", "99 %", "100 %"]
+    assert "A GPU." in text
+    assert "499 of 600 (pre-training)" in text

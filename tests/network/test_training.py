@@ -245,8 +245,9 @@ def test_the_report_tells_the_loss_the_speed_and_the_time_left():
     assert all(entry["images_per_second"] > 0 for entry in entries)
     assert all(entry["seconds_left"] > 0 for entry in entries[:-1])
     assert entries[-1]["seconds_left"] == 0
+    assert {entry["steps"] for entry in entries} == {14}
     for entry in entries:
-        parts = set(entry) - {"step", "phase", "loss", "images_per_second", "seconds_left"}
+        parts = set(entry) - {"step", "steps", "phase", "loss", "images_per_second", "seconds_left"}
         assert entry["loss"] == pytest.approx(sum(entry[name] for name in parts))
 
 

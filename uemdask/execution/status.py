@@ -40,25 +40,6 @@ class RunStatus:
         """Whether all stages are done."""
         return all(self.shares.get(stage) == 1.0 for stage in STAGES)
 
-    def cell(self, stage: str) -> str:
-        """Return a word for a table."""
-        share = self.shares.get(stage, 0.0)
-        if share == 1.0:
-            return "done"
-        if self.failed and stage == self.failed_stage:
-            return "failed"
-        return f"{share:.0%}" if share > 0 else "-"
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return plain data for JSON."""
-        return {
-            "run": self.name,
-            "done": self.done,
-            "failed": self.failed,
-            "failed_stage": self.failed_stage,
-            "stages": {stage: self.shares.get(stage, 0.0) for stage in STAGES},
-        }
-
 
 def campaign_status(plan: Plan) -> list[RunStatus]:
     """Return how far each run of a plan has come; nothing but small files is read."""

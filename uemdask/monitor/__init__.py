@@ -2,8 +2,8 @@
 
 from uemdask.monitor.from_disk import campaign_state
 from uemdask.monitor.publishing import monitored
-from uemdask.monitor.scheduler_page import duration, size
 from uemdask.monitor.state import SCHEMA, CampaignState, RunState
+from uemdask.monitor.words import duration, phase, share, size
 
 __all__ = [
     "SCHEMA",
@@ -12,5 +12,7 @@ __all__ = [
     "campaign_state",
     "duration",
     "monitored",
+    "phase",
+    "share",
     "size",
 ]

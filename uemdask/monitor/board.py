@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -15,10 +15,10 @@ from uemdask.cube import STAGES
 from uemdask.execution.campaign import Plan
 from uemdask.execution.progress import Silence
 from uemdask.monitor.curve import Curve
+from uemdask.monitor.pace import Pace
 from uemdask.monitor.state import (
     CampaignState,
     DriverState,
-    Rates,
     RunState,
     StageState,
     TrainingState,
@@ -27,8 +27,6 @@ from uemdask.monitor.state import (
 )
 from uemdask.stages import STAGE_BY_NAME
 
-#: Window of the rates, s.
-_WINDOW = 60.0
 #: Runs that are told one by one; the state stays under 1 MB with long names.
 MOST_RUNS = 2000
 #: Trainings that are told, the newest.
@@ -45,6 +43,7 @@ class _Seen:
     phase: str = ""
     total: int = 0
     done: int = 0
+    empty: int = 0  # phases of this stage that had no task
     failed: str = ""
     failed_stage: str = ""
     over: bool = False
@@ -64,8 +63,13 @@ class _Tally:
 @dataclass
 class _Training:
     newest: dict[str, Any] = field(default_factory=dict)
-    curve: Curve = field(default_factory=Curve)
+    curves: dict[str, Curve] = field(default_factory=dict)
     done: bool = False
+
+    @property
+    def share(self) -> float:
+        steps = self.newest.get("steps", 0)
+        return min(round(self.newest["step"] / steps, 3), 0.99) if steps else 0.0
 
 
 class Board(Silence):
@@ -96,10 +100,12 @@ class Board(Silence):
         self._runs = {planned.name: _Seen() for planned in plan.runs}
         self._tallies = {phase: _Tally() for phase in self._order}
         self._trainings: dict[str, _Training] = {}
-        self._recent: deque[tuple[float, int | None]] = deque()
         self._begun = clock()
+        self._pace = Pace(self._begun)
         self._cluster: tuple[str, int] | None = None
         self._state: Literal["at work", "ended", "stopped"] = "at work"
+        #: Address of the campaign page, where there is one.
+        self.page = ""
 
     # ---- what the driver tells
 
@@ -125,6 +131,7 @@ class Board(Silence):
                 self._trainings[run] = _Training()
             else:
                 seen = self._runs[run]
+                seen.empty = (seen.empty if stage == seen.stage else 0) + (total == 0)
                 seen.stage, seen.phase, seen.total, seen.done = stage, phase, total, done
 
     def task_done(self, run: str, stage: str, phase: str, result: Mapping[str, Any]) -> None:
@@ -134,7 +141,7 @@ class Board(Silence):
             tally.done += 1
             tally.timed += 1
             tally.seconds += result["seconds"]
-            self._recent.append((self._clock(), result.get("bytes")))
+            self._pace.add(self._clock(), result.get("bytes"))
             if stage == "train":
                 self._trainings[run].done = True
             else:
@@ -146,13 +153,17 @@ class Board(Silence):
             seen = self._trainings.setdefault(model, _Training())
             seen.newest |= history
             if "step" in history and "loss" in history:
-                seen.curve.add(history["step"], history["loss"])
+                curve = seen.curves.setdefault(history["phase"], Curve())
+                curve.add(history["step"], history["loss"])
 
     def run_failed(self, run: str, stage: str, message: str) -> None:
         """Note why a run failed."""
         with self._lock:
             seen = self._runs[run]
             seen.over, seen.failed, seen.failed_stage = True, shortened(message), stage
+            training = self._training_of(run)
+            if training is not None and stage == "train":
+                training.done = True
 
     def run_done(self, run: str) -> None:
         """Note that a run is done."""
@@ -179,7 +190,7 @@ class Board(Silence):
                 shown = sorted(runs, key=lambda run: order.index(run.state))[:MOST_RUNS]
             return CampaignState(
                 campaign=self._plan.name,
-                output=str(self._plan.output),
+                output=str(self._plan.output.absolute()),
                 driver=DriverState(
                     host=socket.gethostname(),
                     pid=os.getpid(),
@@ -190,8 +201,9 @@ class Board(Silence):
                 ),
                 slots=slots,
                 dashboard=dashboard,
+                page=self.page,
                 totals=totals_of(runs),
-                rates=self._rates(now),
+                rates=self._pace.rates(now),
                 seconds_left=left,
                 not_counted=not_counted,
                 stages=list(self._stage_states(runs)),
@@ -204,21 +216,27 @@ class Board(Silence):
             )
 
     def _run_state(self, name: str, seen: _Seen) -> RunState:
+        stage, share = seen.stage, self._share(seen) if seen.stage else 0.0
+        working = seen.done < seen.total
+        training = self._training_of(name)
+        if training is not None and not training.done and not seen.over:
+            stage, share, working = "train", training.share, True
         if seen.over and not seen.failed:
             shares = dict.fromkeys(self._chosen, 1.0)
+        elif stage:
+            done = self._chosen[: self._chosen.index(stage)]
+            shares = dict.fromkeys(done, 1.0) | {stage: share}
         else:
             shares = {}
-            if seen.stage:
-                done = self._chosen[: self._chosen.index(seen.stage)]
-                shares = dict.fromkeys(done, 1.0) | {seen.stage: self._share(seen)}
-        left = bool(seen.stage) and self._state == "at work"
+        if seen.failed and shares.get(seen.failed_stage) == 1.0:
+            shares[seen.failed_stage] = 0.99  # its tasks are done, it is not
         state: Literal["waiting", "at work", "done", "failed"] = (
             "failed"
             if seen.failed
             else "done"
             if seen.over
             else "at work"
-            if left and seen.done < seen.total
+            if working and self._state == "at work"
             else "waiting"
         )
         return RunState(
@@ -227,26 +245,32 @@ class Board(Silence):
             done=state == "done",
             failed=seen.failed,
             failed_stage=seen.failed_stage,
+            stage=stage if state == "at work" else "",
             stages={stage: shares.get(stage, 0.0) for stage in STAGES},
         )
 
+    def _training_of(self, run: str) -> _Training | None:
+        """Return the training of a run's model, where it has begun."""
+        return self._trainings.get(self._plan.name if self._plan.one_model == "all" else run)
+
     def _share(self, seen: _Seen) -> float:
-        """Return the share of the run's stage; its phases count alike."""
+        """Return the share of the run's stage; its phases count alike, but for empty ones."""
         phases = [phase for stage, phase in self._order if stage == seen.stage]
-        before = phases.index(seen.phase)
-        share = seen.done / seen.total if seen.total else 1.0
-        return round((before + share) / len(phases), 3)
+        counting = len(phases) - seen.empty
+        before = phases.index(seen.phase) - seen.empty + (seen.total == 0)
+        now = seen.done / seen.total if seen.total else 0.0
+        return round((before + now) / counting, 3) if counting else 1.0
 
     def _stage_states(self, runs: list[RunState]) -> Iterator[StageState]:
         failed = Counter(run.failed_stage for run in runs)
         for stage in self._chosen:
             tallies = [tally for (name, _), tally in self._tallies.items() if name == stage]
             timed = sum(tally.timed for tally in tallies)
-            shares = [run.stages[stage] for run in runs if run.failed_stage != stage]
+            alive = [run for run in runs if run.failed_stage != stage]
             yield StageState(
                 stage=stage,
-                runs_done=shares.count(1.0),
-                runs_at_work=sum(0 < share < 1 for share in shares),
+                runs_done=sum(run.stages[stage] == 1.0 for run in alive),
+                runs_at_work=sum(run.stage == stage or 0 < run.stages[stage] < 1 for run in alive),
                 runs_failed=failed[stage],
                 tasks_done=sum(tally.done for tally in tallies),
                 tasks_known=sum(tally.known for tally in tallies),
@@ -254,19 +278,6 @@ class Board(Silence):
                     round(sum(tally.seconds for tally in tallies) / timed, 3) if timed else None
                 ),
             )
-
-    def _rates(self, now: float) -> Rates | None:
-        if not self._recent:
-            return None
-        while self._recent and self._recent[0][0] < now - _WINDOW:
-            self._recent.popleft()
-        over = max(min(_WINDOW, now - self._begun), 1.0)
-        known = [moved for _, moved in self._recent if moved is not None]
-        return Rates(
-            tasks_per_second=round(len(self._recent) / over, 3),
-            bytes_per_second=round(sum(known) / over) if known else None,
-            over=round(over, 1),
-        )
 
     def _training_left(self, coming: int, slots: int) -> float | None:
         """Return the time that trainings still take, times `slots`; None where it is not known."""
@@ -312,9 +323,9 @@ class Board(Silence):
                 unknown.append(stage)
             elif tally.timed:
                 seconds += tasks * tally.seconds / tally.timed
-        if not any(tally.timed for tally in self._tallies.values()) and not seconds:
-            return (0.0 if not alive else None), list(dict.fromkeys(unknown))
-        return round(seconds / slots, 1), list(dict.fromkeys(unknown))
+        # That nothing is left is known only where nothing is unknown.
+        known = seconds > 0 or not unknown
+        return (round(seconds / slots, 1) if known else None), list(dict.fromkeys(unknown))
 
 
 def _phases_of(stage: str) -> list[str]:
@@ -323,4 +334,5 @@ def _phases_of(stage: str) -> list[str]:
 
 def _training_state(model: str, seen: _Training) -> TrainingState:
     known = {name: seen.newest[name] for name in TrainingState.model_fields if name in seen.newest}
-    return TrainingState(**known | {"model": model, "done": seen.done}, curve=seen.curve.points)
+    curves = {phase: curve.points for phase, curve in seen.curves.items()}
+    return TrainingState(**known | {"model": model, "done": seen.done}, curves=curves)

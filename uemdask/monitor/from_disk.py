@@ -45,10 +45,11 @@ def campaign_state(plan: Plan) -> CampaignState:
     known = {stage.stage: stage for stage in told.stages} if told else {}
     return CampaignState(
         campaign=plan.name,
-        output=str(plan.output),
+        output=str(plan.output.absolute()),
         driver=told.driver if told else None,
         slots=told.slots if told else 0,
         dashboard=told.dashboard if told and alive else "",
+        page=told.page if told and alive else "",
         totals=totals,
         rates=told.rates if told else None,
         seconds_left=told.seconds_left if told and totals.done + totals.failed < len(runs) else 0.0,

@@ -17,7 +17,7 @@ from distributed import Client
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.progress import Both, Listener
-from uemdask.monitor import scheduler_page
+from uemdask.monitor import drawing, scheduler_page, words
 from uemdask.monitor.board import Board
 from uemdask.monitor.state import CampaignState
 
@@ -26,8 +26,10 @@ _LOG = logging.getLogger(__name__)
 _EVERY = 1.0
 #: The file is written at most this often, s: parallel file systems do not like small writes.
 FILE_EVERY = 4.0
-#: Telling takes at most this share of the driver's time.
-_SHARE = 0.05
+#: Telling takes at most this share of the driver's time, as long as it is heard often enough.
+_SHARE, _LONGEST = 0.05, 5.0
+#: What is pickled by value.
+_TRAVELLERS = (scheduler_page, drawing, words)
 
 
 def progress_path(plan: Plan) -> Path:
@@ -61,7 +63,8 @@ def monitored(
     key = _key(plan)
     shown = _show(cluster.client)
     if shown:
-        listener.notice(f"campaign page: {page_address(cluster.dashboard, key)}")
+        board.page = page_address(cluster.dashboard, key)
+        listener.notice(f"campaign page: {board.page}")
     else:
         listener.notice("no campaign page: the scheduler takes none; 'uemdask status' shows all")
     publisher = _Publisher(board, progress_path(plan), cluster.client if shown else None, key)
@@ -102,7 +105,8 @@ def _show(client: Client) -> bool:
     files["page.css"] = "\n".join(
         path.read_text(encoding="utf-8") for path in (report / "style.css", here / "page.css")
     )
-    cloudpickle.register_pickle_by_value(scheduler_page)
+    for module in _TRAVELLERS:
+        cloudpickle.register_pickle_by_value(module)
     try:
         client.run_on_scheduler(scheduler_page.install, files)
     except Exception as error:
@@ -110,7 +114,8 @@ def _show(client: Client) -> bool:
         _LOG.debug("no campaign page", exc_info=error)
         return False
     finally:
-        cloudpickle.unregister_pickle_by_value(scheduler_page)
+        for module in _TRAVELLERS:
+            cloudpickle.unregister_pickle_by_value(module)
     return True
 
 
@@ -129,7 +134,7 @@ class _Publisher(threading.Thread):
         while not self._over.wait(pause):
             begun = time.monotonic()
             self._tell()
-            pause = max(_EVERY, (time.monotonic() - begun) / _SHARE)
+            pause = min(max(_EVERY, (time.monotonic() - begun) / _SHARE), _LONGEST)
 
     def end(self) -> None:
         """Tell it for the last time."""

@@ -1,8 +1,9 @@
 """What runs on the Dask scheduler: it keeps the newest state of each campaign, and shows it.
 
-A scheduler that somebody else started may know nothing of uemdask, so this module travels to it
-by value. It imports nothing but what every scheduler has: Dask, tornado and jinja2. It runs no
-analysis and trusts nothing that it is told: texts are escaped, sizes are bounded.
+A scheduler that somebody else started may know nothing of uemdask, so this module and what it
+needs of the package travel to it by value. They import nothing but what every scheduler has: Dask,
+tornado and jinja2. They run no analysis and trust nothing that they are told: texts are escaped,
+sizes are bounded.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from urllib.parse import urlencode
 import jinja2
 from tornado.web import Application, HTTPError, RequestHandler
 
+from uemdask.monitor.drawing import drawing
+from uemdask.monitor.words import count, duration, phase, share, size
+
 #: Campaigns that are kept; the one that was silent for longest goes first.
 MOST_CAMPAIGNS = 8
 #: Largest state that is taken, bytes.
@@ -25,8 +29,10 @@ LARGEST = 8 * 2**20
 SILENCE = 15.0
 #: Runs on a page.
 PAGE_RUNS = 50
-#: Failures that are shown above the table of runs.
+#: Kinds of failures, runs of each kind, and trainings that are shown at the head.
 SHOWN_FAILURES = 5
+SHOWN_NAMES = 8
+SHOWN_TRAININGS = 2
 #: Name of the operation and of the place where the board hangs on the scheduler.
 NAME = "uemdask_campaign"
 
@@ -84,7 +90,7 @@ def install(files: dict[str, str], dask_scheduler: Any = None) -> None:
 
     dask_scheduler.handlers[NAME] = take
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(duration=duration, size=size, count=count, share=share)
+    environment.filters.update(count=count, duration=duration, phase=phase, share=share, size=size)
     kwargs = {"board": board, "page": environment.from_string(files["page.html"]), "files": files}
     # A scheduler may have its pages under a prefix.
     routes = [
@@ -125,10 +131,7 @@ class _Handler(RequestHandler):
             self.set_header(name, value)
 
     def campaign(self) -> tuple[str, dict[str, Any]] | None:
-        found = self.board.give(self.get_query_argument("campaign", None))
-        if found is None and self.board.states:
-            raise HTTPError(404)
-        return found
+        return self.board.give(self.get_query_argument("campaign", None))
 
 
 class CampaignJson(_Handler):
@@ -163,6 +166,8 @@ class CampaignPage(_Handler):
         # Links are relative, so that they hold behind any proxy.
         here = "" if self.request.path.endswith("/") else "uemdask/"
         if found is None:
+            if self.board.states:
+                self.set_status(404)  # forgotten, or its driver has yet to begin: it renews itself
             self.write(self.page.render(state=None, here=here))
             return
         key, state = found
@@ -179,8 +184,8 @@ class CampaignPage(_Handler):
                     if other != key
                 ],
                 table=table(state, wanted, int(number) if number.isdecimal() else 1, key),
-                failures=[run for run in state["runs"] if run["failed"]][:SHOWN_FAILURES],
-                curves=[curve(training) for training in state["trainings"]],
+                failures=failures(state["runs"], all_of_them=wanted == "failed"),
+                trainings=shown_trainings(state["trainings"]),
             )
         )
 
@@ -210,77 +215,36 @@ def table(state: dict[str, Any], wanted: str, number: int, key: str) -> dict[str
         "pages": pages,
         "before": address(show=wanted, page=number - 1) if number > 1 else "",
         "after": address(show=wanted, page=number + 1) if number < pages else "",
+        "failed": address(show="failed"),
         "filters": [
             (address(show=name), text, found, name == wanted) for name, text, found in filters
         ],
     }
 
 
-def curve(training: dict[str, Any], width: int = 560, height: int = 200) -> dict[str, Any]:
-    """Return a training with its curve as points of a drawing, losses on a logarithmic scale."""
-    points = [(step, loss) for step, loss in training["curve"] if loss > 0]
-    drawn: dict[str, Any] = {"training": training, "points": "", "ticks": [], "steps": []}
-    drawn |= {"width": width, "height": height}
-    if len(points) < 2:
-        return drawn
-    left, right, top, bottom = 58, width - 12, 10, height - 26
-    steps = [step for step, _ in points]
-    logs = [math.log10(loss) for _, loss in points]
-    low, high = min(logs), max(logs)
-    middle, half = (low + high) / 2, max((high - low) / 2, 0.02)
-    low, high = middle - half, middle + half
-    span = max(steps[-1] - steps[0], 1)
-
-    def x(step: float) -> float:
-        return round(left + (right - left) * (step - steps[0]) / span, 1)
-
-    def y(value: float) -> float:
-        return round(bottom - (bottom - top) * (value - low) / (high - low), 1)
-
-    drawn["points"] = " ".join(
-        f"{x(step)},{y(value)}" for step, value in zip(steps, logs, strict=True)
-    )
-    drawn["end"] = (x(steps[-1]), y(logs[-1]))
-    drawn["ticks"] = [(y(value), f"{10**value:.2g}") for value in (low, (low + high) / 2, high)]
-    drawn["steps"] = [
-        (x(step), f"{step:.0f}") for step in (steps[0], steps[0] + span // 2, steps[-1])
+def failures(runs: list[dict[str, Any]], *, all_of_them: bool) -> dict[str, Any]:
+    """Return the failures; runs that failed in one stage with one message stand together."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for run in runs:
+        if run["failed"]:
+            kinds.setdefault((run["failed_stage"], run["failed"]), []).append(run["run"])
+    most = PAGE_RUNS if all_of_them else SHOWN_FAILURES
+    shown = [
+        {
+            "stage": stage,
+            "message": message,
+            "runs": names[:SHOWN_NAMES],
+            "more": names[SHOWN_NAMES:],
+        }
+        for (stage, message), names in list(kinds.items())[:most]
     ]
-    drawn |= {"left": left, "right": right, "bottom": bottom}
-    return drawn
+    return {"shown": shown, "kinds_left": max(0, len(kinds) - most)}
 
 
-def duration(seconds: float | None) -> str:
-    """Say a time in words of a person."""
-    if seconds is None:
-        return "–"
-    if seconds < 1:
-        return f"{seconds:.2g} s"
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 100 * 60:
-        return f"{seconds / 60:.0f} min"
-    if seconds < 48 * 3600:
-        return f"{seconds / 3600:.1f} h"
-    return f"{seconds / 86400:.1f} days"
-
-
-def size(count: float | None) -> str:
-    """Say a number of bytes."""
-    if count is None:
-        return "–"
-    unit = "B"
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 999.5 or unit == "TB":
-            break
-        count /= 1000
-    return f"{count:.3g} {unit}"
-
-
-def count(number: float) -> str:
-    """Say a number, with thin spaces between thousands."""
-    return f"{number:,.0f}".replace(",", "\u202f") if number >= 100 else f"{number:.3g}"
-
-
-def share(value: float) -> str:
-    """Say a share that is all only when it is all."""
-    return f"{min(math.floor(value * 100), 99) if value < 1 else 100} %"
+def shown_trainings(trainings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the newest trainings with their drawings, those at work first."""
+    newest = trainings[::-1]
+    newest.sort(key=lambda training: training["done"])
+    return [
+        training | {"drawing": drawing(training["curves"])} for training in newest[:SHOWN_TRAININGS]
+    ]

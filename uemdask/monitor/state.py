@@ -26,6 +26,8 @@ class RunState(BaseModel):
         Whether all chosen stages are done.
     failed, failed_stage : str
         Message and stage of the failure that stopped it; empty where there is none.
+    stage : str
+        The stage that is being worked on; empty where none is.
     stages : dict of str to float
         Share of each stage that is done, 0..1.
     """
@@ -35,6 +37,7 @@ class RunState(BaseModel):
     done: bool
     failed: str = ""
     failed_stage: str = ""
+    stage: str = ""
     stages: dict[str, float]
 
 
@@ -69,8 +72,8 @@ class TrainingState(BaseModel):
     ----------
     model, phase : str
         Name of the model, and ``start``, ``pretrain``, ``finetune`` or ``guard``.
-    step : int
-        Steps done.
+    step, steps : int
+        Steps done, and of how many; 0 where it is not known yet.
     loss : float, optional
         Of the newest entry.
     images_per_second, seconds_left : float, optional
@@ -79,22 +82,23 @@ class TrainingState(BaseModel):
         Where it runs and why.
     threads, processes : int, optional
         CPU threads of a process; processes that share each step.
-    curve : list of (step, loss)
-        Thinned to at most 300 points.
+    curves : dict of str to list of (step, loss)
+        By phase, for their losses are not of one kind; each thinned to at most 300 points.
     done : bool
-        Whether it has ended.
+        Whether it has ended, well or not.
     """
 
     model: str
     phase: str = ""
     step: int = 0
+    steps: int = 0
     loss: float | None = None
     images_per_second: float | None = None
     seconds_left: float | None = None
     device: str = ""
     threads: int | None = None
     processes: int | None = None
-    curve: list[tuple[int, float]] = Field(default_factory=list)
+    curves: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
     done: bool = False
 
 
@@ -142,7 +146,7 @@ class Rates(BaseModel):
     tasks_per_second : float
         Tasks that ended in the last `over` s, each second.
     bytes_per_second : float, optional
-        What the tasks read from files and wrote to them, in bytes/s; None where no worker could
+        What the tasks read from files and wrote to them, in bytes/s; None where no worker can
         tell.
     over : float
         Length of the window, s.
@@ -161,19 +165,20 @@ class CampaignState(BaseModel):
     version : str
         `SCHEMA`.
     campaign, output : str
-        Name, and folder of the results.
+        Name, and folder of the results, absolute.
     driver : DriverState, optional
         None where no driver has been at work yet.
     slots : int
         Tasks that run at a time.
-    dashboard : str
-        Address of the Dask dashboard.
+    dashboard, page : str
+        Addresses of the Dask dashboard and of the campaign page; empty where there is none.
     totals : Totals
         Over all runs, also those that `runs` leaves out.
     rates : Rates, optional
         None before the first task has ended.
     seconds_left : float, optional
-        From the mean time of the tasks so far, s; None where nothing can be told.
+        From the mean time of the tasks so far, s; None where nothing can be told. At least this
+        where `not_counted` names stages.
     not_counted : list of str
         Stages that are still to come and that `seconds_left` knows nothing of.
     stages, runs, trainings : list
@@ -188,6 +193,7 @@ class CampaignState(BaseModel):
     driver: DriverState | None = None
     slots: int = 0
     dashboard: str = ""
+    page: str = ""
     totals: Totals
     rates: Rates | None = None
     seconds_left: float | None = None

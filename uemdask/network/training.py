@@ -39,9 +39,9 @@ class TrainingResult:
     model : UNet
         On the training device, in evaluation mode.
     history : list of dict
-        Losses on the way (``step``, ``phase``, ``loss`` and its parts, ``images_per_second``,
-        ``seconds_left``) and, last, the verdict of the guard (``phase`` "guard", ``kept``, and
-        both held-out errors in px).
+        Losses on the way (``step`` of ``steps``, ``phase``, ``loss`` and its parts,
+        ``images_per_second``, ``seconds_left``) and, last, the verdict of the guard (``phase``
+        "guard", ``kept``, and both held-out errors in px).
     step : int
         Steps done.
     finished : bool
@@ -264,6 +264,7 @@ class _Clock:
         else:
             left = config.steps - step
         return {
+            "steps": config.steps,
             "images_per_second": round(length * count / each, 3),
             "seconds_left": round(left * each, 3),
         }

@@ -288,7 +288,9 @@ def alignment_figure(
 
 
 # What else stands in an entry of the history.
-_NOT_LOSSES = {"step", "phase", "loss", "images_per_second", "seconds_left", "device", "threads"}
+_NOT_LOSSES = {
+    "step", "steps", "phase", "loss", "images_per_second", "seconds_left", "device", "threads",
+}  # fmt: skip
 
 _PHASES = {"pretrain": "Pre-training on the labels", "finetune": "Fine-tuning on reconstruction"}
 
