@@ -75,6 +75,13 @@ def test_drift_of_a_pixel_a_frame_with_jumps(run, drifting):
     np.testing.assert_allclose(run.read("drift")[before].mean(axis=0), 0.0, atol=1e-9)
 
 
+def test_dense_contours_lead_astray_and_are_left(tmp_path):
+    """Following goes with contours by 12 px here, out of reach of the search."""
+    dense = simulate(scenario("bend_contours", seed=22, shape=(128, 128), frames=40))
+    run = aligned(stored(dense, tmp_path / "run.zarr"))
+    assert rms(run.read("drift") - dense.drift) < 0.1
+
+
 def test_sign_is_that_of_the_contract(run):
     drift, gain = run.read("drift"), run.read("gain")
     reference = run.read("reference")
