@@ -27,7 +27,7 @@ from distributed import Client, LocalCluster
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
-from uemdask.execution import Cluster, Driver, Plan, preview, read_campaign
+from uemdask.execution import Capacity, Cluster, Driver, Plan, preview, read_campaign
 from uemdask.execution.ledger import ledger_path, read_lines
 from uemdask.network import BASE_MODEL
 from uemdask.stages import STAGE_BY_NAME, Phase
@@ -84,12 +84,13 @@ def work(plan: Plan, workers: int, seconds: float, tasks: int) -> dict[str, floa
             threads_per_worker=workers // processes,
             memory_limit=0,
             dashboard_address="127.0.0.1:0",
+            silence_logs="CRITICAL",
         ) as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         client.wait_for_workers(processes)
         client.run(let_stages_sleep, seconds, tasks)
-        up = Cluster(client, client.dashboard_link, workers, False, 1)
+        up = Cluster(client, client.dashboard_link, Capacity(slots=workers))
         begun = time.time()
         outcome = Driver(plan, up).run()
         wall = time.time() - begun
