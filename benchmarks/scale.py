@@ -25,12 +25,12 @@ from typing import Any
 import numpy as np
 from distributed import Client, LocalCluster
 
+from uemdask import stages
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.execution import Capacity, Cluster, Driver, Plan, preview, read_campaign
 from uemdask.execution.ledger import ledger_path, read_lines
 from uemdask.network import BASE_MODEL
-from uemdask.stages import STAGE_BY_NAME, Phase
 
 FRAMES, EDGE = 32, 32
 STEPS = ("read", "preview", "work", "resume")
@@ -52,6 +52,7 @@ def make_campaign(folder: Path, runs: int) -> Path:
 
 def let_stages_sleep(seconds: float, tasks: int) -> None:
     """Replace what the stages compute by sleep, in this process."""
+    # A module goes to workers by its name; the dict itself would go as a copy.
 
     def regions(run: Run, parameters: Any) -> list[Region]:
         return [Region((("time", i, i + 1),)) for i in range(tasks)]
@@ -64,14 +65,14 @@ def let_stages_sleep(seconds: float, tasks: int) -> None:
         run.write("frame_ok", np.ones(FRAMES, bool))
         return {}
 
-    for name, stage in list(STAGE_BY_NAME.items()):
+    for name, stage in list(stages.STAGE_BY_NAME.items()):
         if name in ("pairs", "train"):
             continue
-        phase = Phase("sleep", regions, sleep)
+        phase = stages.Phase("sleep", regions, sleep)
         if name == "ingest":
             phase = replace(phase, finish=all_frames_count)
         nothing = lambda run, parameters: None  # noqa: E731
-        STAGE_BY_NAME[name] = replace(stage, phases=(phase,), check=nothing)
+        stages.STAGE_BY_NAME[name] = replace(stage, phases=(phase,), check=nothing)
 
 
 def work(plan: Plan, workers: int, seconds: float, tasks: int) -> dict[str, float]:

@@ -297,7 +297,7 @@ def test_a_missing_model_fails_in_words(finished, plan, drive):
 @pytest.mark.parametrize(
     ("parameters", "match"),
     [
-        ({"spectrum": {"band": [30, 20]}}, "spectrum.band is 30 to 20 GHz"),
+        ({"spectrum": {"band": [0.1, 0.2]}}, "spectrum.band is 0.1 to 0.2 GHz"),
         ({"spectrum": {"band": [400, 500]}}, "between 6.67 and 100 GHz"),
     ],
 )
