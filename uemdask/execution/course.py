@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -79,7 +79,8 @@ def course(
     run = _open(planned, only, overwrite)
     refuse_gap(run, only)
     wanted = [name for name in STAGES if not only or name in only]
-    if not run.is_done("ingest"):
+    ahead = not run.is_done("ingest")
+    if ahead:
         refuse_ahead(run, wanted, planned.parameters)
     upstream = run.stage("ingest")["digest"]
     for name in STAGES:
@@ -102,8 +103,9 @@ def course(
             digest = digest_of(name, stage.version, parameters.model_dump(mode="json"), upstream)
         if name == "spectrum" and lacks_wave(run, digest, only):
             run.renew("spectrum", "wave")
-        later = [other for other in wanted if STAGES.index(other) > STAGES.index(name)]
-        yield from _stage(run, stage, planned, digest, later)
+        # Once is enough to look ahead; what was looked at then has not changed since.
+        later = [] if ahead else [w for w in wanted if STAGES.index(w) > STAGES.index(name)]
+        ahead |= yield from _stage(run, stage, planned, digest, later)
         if name == "ingest":
             run = put_in_place(run, planned.store)
         upstream = digest
@@ -164,11 +166,12 @@ def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
 
 def _stage(
     run: Run, stage: Stage, planned: PlannedRun, digest: str, later: Sequence[str]
-) -> Iterator[PhaseWork]:
+) -> Generator[PhaseWork, None, bool]:
+    """Make a stage where it is not done; return whether that was so."""
     parameters = getattr(planned.parameters, stage.name)
     record = run.stage(stage.name)
     if record.get("digest") == digest and record.get("finished"):
-        return
+        return False
     if record.get("digest") != digest or not record.get("created"):
         if is_export(run) and STAGES.index(stage.name) < STAGES.index("feature"):
             raise UemError(
@@ -176,7 +179,8 @@ def _stage(
                 f"anew; use the run that it was exported from"
             )
         stage.check(run, parameters)
-        refuse_ahead(run, later, planned.parameters)
+        if later:
+            refuse_ahead(run, later, planned.parameters)
         run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
         stage.create(run, parameters)
         run.note(stage.name, created=True)
@@ -199,6 +203,7 @@ def _stage(
         receipts = {region: work.receipts[region] for region in work.regions}
         run.note(stage.name, results=phase.finish(run, parameters, receipts))
     run.finish(stage.name)
+    return True
 
 
 def training_digest(parameters: TrainParameters, start: Start, labels: Sequence[str]) -> str:

@@ -118,6 +118,7 @@ class Driver:
         self._outcome = Outcome()
         self._flights: Flights[_Active] = Flights(cluster)
         self._back_off = back_off
+        self._given: dict[str, Any] = {}  # record of a model that is taken as it is
         self._runs = [
             _Active(planned, course(planned, only=only, overwrite=overwrite))
             for planned in plan.runs
@@ -129,9 +130,11 @@ class Driver:
         Raises
         ------
         UemError
-            If another driver is at work on one of the runs, the cluster gives no workers, or
-            memory or disk are too small for certain.
+            If another driver is at work on one of the runs, the model is missing, the cluster
+            gives no workers, or memory or disk are too small for certain.
         """
+        if self._plan.start is None and (not self._only or "train" in self._only):
+            self._given = use_model(Path(self._plan.model))
         with ExitStack() as stack:
             for active in self._runs:
                 stack.enter_context(sole_driver(active.planned.store))
@@ -292,23 +295,14 @@ class Driver:
         wanting = [a for a in self._runs if a.idle and isinstance(a.work, TrainingWanted)]
         if any(active.rests("train") for active in wanting):
             return
-        if self._plan.start is None:
+        if self._given:
             for active in wanting:
-                self._take_model(active)
+                self._trained([active], self._given)
         elif self._plan.one_model == "each":
             for active in wanting:
                 self._train([active], active.planned.name)
         elif wanting and all(a.over or a in wanting for a in self._runs):
             self._train(wanting, self._plan.name)
-
-    def _take_model(self, active: _Active) -> None:
-        assert isinstance(active.work, TrainingWanted)
-        try:
-            results = use_model(Path(self._plan.model))
-        except UemError as error:
-            self._fail(active, "", error)
-            return
-        self._trained([active], results)
 
     def _train(self, members: list[_Active], name: str) -> None:
         parameters: TrainParameters = members[0].planned.parameters.train
