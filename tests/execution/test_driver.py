@@ -1,6 +1,7 @@
 """The driver among failures; the same on a real cluster is in tests/end_to_end."""
 
 import os
+import shutil
 import threading
 import time
 
@@ -9,15 +10,13 @@ import pytest
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import Capacity, Cluster, Driver, campaign_status
+from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status
 from uemdask.execution.ledger import ledger_path, read_lines
 
 
 @pytest.fixture
 def two(raw):
     """Two raw folders, of which the second has a truncated frame."""
-    import shutil
-
     shutil.copytree(raw / "raw", raw / "bad")
     frame = raw / "bad" / "frame_0020.tif"
     os.truncate(frame, frame.stat().st_size // 2)
@@ -163,10 +162,33 @@ def test_a_run_has_one_driver_at_a_time(raw, plan, drive):
 
 def test_runs_take_turns(two, plan, drive):
     (two / "bad" / "frame_0020.tif").write_bytes((two / "raw" / "frame_0020.tif").read_bytes())
+    order = []
+
+    class Order(Silence):
+        def task_done(self, run, stage, phase, result):
+            order.append(run)
+
     ready = plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}])
-    done = drive(ready, only=("ingest",))
-    assert sorted(done.outcome.done) == ["bad", "raw"]
-    assert done.stages["ingest"] == 4
+    drive(ready, only=("ingest",), listener=Order())
+    assert order == ["bad", "raw", "bad", "raw"]  # not the first run first
+
+
+def test_a_poisoned_region_fails_its_run_alone(raw, plan, drive):
+    shutil.copytree(raw / "raw", raw / "short")
+    table = raw / "short" / "delays.csv"
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(rows[:-2]) + "\n")
+    for row in rows[-2:]:
+        (raw / "short" / row.split(",")[0]).unlink()
+
+    def poisoned(stage, region):
+        if stage == "align" and region == "time=16:28":
+            raise ZeroDivisionError("poison")
+
+    ready = plan(raw, runs=[{"raw": "short"}, {"raw": "raw"}])
+    outcome = drive(ready, poisoned, only=ONLY).outcome
+    assert outcome.done == ["raw"]
+    assert outcome.failed["short"] == ("stage align, region time=16:28: ZeroDivisionError: poison")
 
 
 def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):

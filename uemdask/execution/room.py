@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections import Counter
 from collections.abc import Mapping
@@ -16,6 +17,8 @@ from uemdask.execution.cluster import (
     ExistingProfile,
     LocalProfile,
 )
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,8 @@ class Jobs:
 def capacity_of(profile: ClusterProfile, gpu: bool) -> Capacity:
     """Return the room for GPU tasks or for the others; memory 0 where it is not known."""
     if isinstance(profile, LocalProfile):
-        return Capacity(slots=profile.workers, memory=parse_memory_limit(profile.memory, 1) or 0)
+        memory = parse_memory_limit(profile.memory, 1, logger=_LOG)
+        return Capacity(slots=profile.workers, memory=memory or 0)
     if isinstance(profile, ExistingProfile):
         return Capacity(slots=math.inf, place="the scheduler that runs already")
     pools = profile.pools_for(gpu)
