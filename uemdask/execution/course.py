@@ -10,7 +10,7 @@ from typing import Any
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import PlannedRun
-from uemdask.execution.foreseen import refuse_ahead
+from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.ledger import Ledger
 from uemdask.network import BASE_MODEL, model_digest
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
@@ -81,7 +81,7 @@ def course(
     wanted = [name for name in STAGES if not only or name in only]
     ahead = not run.is_done("ingest")
     if ahead:
-        refuse_ahead(run, wanted, planned.parameters)
+        Foreseen.of_run(run).refuse(wanted, planned.parameters)
     upstream = run.stage("ingest")["digest"]
     for name in STAGES:
         stage = STAGE_BY_NAME[name]
@@ -180,7 +180,7 @@ def _stage(
             )
         stage.check(run, parameters)
         if later:
-            refuse_ahead(run, later, planned.parameters)
+            Foreseen.of_run(run).refuse(later, planned.parameters)
         run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
         stage.create(run, parameters)
         run.note(stage.name, created=True)

@@ -89,7 +89,10 @@ def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> 
     for each in sound:
         each.to_do = _left(each, networks, only)
         if each.foreseen is not None:
-            each.fault = "; ".join(each.foreseen.faults(each.to_do, each.planned.parameters))
+            try:
+                each.foreseen.refuse(each.to_do, each.planned.parameters)
+            except UemError as error:
+                each.fault = str(error)
     return found
 
 

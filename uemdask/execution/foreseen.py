@@ -94,29 +94,21 @@ class Foreseen:
             for phase in STAGE_BY_NAME[stage].phases
         }
 
-    def faults(self, stages: Iterable[str], parameters: StageParameters) -> list[str]:
-        """Return what the stages will refuse."""
-        faults: list[str] = []
+    def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
+        """Refuse what the stages will refuse, all at once.
+
+        Raises
+        ------
+        UemError, FaultsError
+            With all that is wrong.
+        """
+        errors: list[UemError] = []
         for stage in stages:
             try:
                 STAGE_BY_NAME[stage].check(cast(Run, self), getattr(parameters, stage))
-            except FaultsError as error:
-                faults += [f"{error.subject}: {fault}" for fault in error.faults]
             except UemError as error:
-                faults.append(str(error))
-        return faults
-
-
-def refuse_ahead(run: Run, stages: Iterable[str], parameters: StageParameters) -> None:
-    """Refuse what later stages would refuse, before anything is done.
-
-    Raises
-    ------
-    UemError, FaultsError
-        With all that is wrong.
-    """
-    faults = Foreseen.of_run(run).faults(stages, parameters)
-    if len(faults) == 1:
-        raise UemError(faults[0])
-    if faults:
-        raise FaultsError(str(run.path), faults)
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise FaultsError(str(self.path), [str(error) for error in errors])
