@@ -120,10 +120,10 @@ class Run:
     @cached_property
     def dark(self) -> np.ndarray | None:
         """The dark image (y, x) in counts, to be taken off frames; None where there is none."""
-        return self.read("dark") if "dark" in self.group else None
+        return self.read("dark") if "dark" in self else None
 
     def __contains__(self, name: str) -> bool:
-        return name in self.group
+        return (self.path / name / "zarr.json").exists()
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
@@ -144,7 +144,7 @@ class Run:
 
     def read_stored(self, name: str, region: Region | None = None) -> np.ndarray:
         """Return a variable, or a region of it, as stored; confidence as 0..255."""
-        if name not in self.group:
+        if name not in self:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
             )
@@ -241,7 +241,7 @@ class Run:
         # The record goes first: a kill in between leaves spare variables, never a false record.
         self._save(record, without=gone)
         for name in gone:
-            if name in self.group:
+            if name in self:
                 del self.group[name]
 
     def renew(self, stage: str, *names: str) -> None:
