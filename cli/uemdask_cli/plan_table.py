@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 
 import click
@@ -13,21 +14,21 @@ from rich.text import Text
 from uemdask.cube import STAGES
 from uemdask.execution import Preview
 from uemdask.execution.preview import RunPreview
+from uemdask.monitor import size
 
 _WIDEST = 10_000  # characters
 
 
 def print_plan(plan: Preview) -> None:
     """Print what would be done, how much that is, and what it needs."""
-    console = Console()
     # Where nobody looks, a line may be as long as it is: names must not be cut.
-    width = None if console.is_terminal else _WIDEST
+    console = Console(width=None if sys.stdout.isatty() else _WIDEST)
     click.echo(f"campaign {plan.campaign}: {_count(len(plan.runs), 'run')}, output {plan.output}")
     click.echo(f"model: {plan.model}, one for {plan.one_model}")
     for table in (_runs(plan), _stages(plan), _pools(plan)):
         if table.row_count:
             click.echo()
-            console.print(table, width=width, soft_wrap=False, highlight=False)
+            console.print(table, highlight=False)
     click.echo()
     for line in _totals(plan):
         click.echo(line)
@@ -69,7 +70,7 @@ def _span(stages: list[str] | Mapping[str, str]) -> str:
 
 
 def _stages(plan: Preview) -> Table:
-    heads = ("stage", "runs", "tasks", "read", "write", "memory of a task", "a worker has", "where")
+    heads = ("stage", "runs", "tasks", "read", "write", "task needs", "worker has", "where")
     table = Table(*heads, box=None)
     for column in table.columns[1:7]:
         column.justify = "right"
@@ -106,13 +107,12 @@ def _totals(plan: Preview) -> Iterator[str]:
     jobs = sum(pool.jobs for pool in plan.pools)
     yield (
         f"total: {_count(plan.tasks, 'task')} for {at_work} of {_count(len(plan.runs), 'run')}, "
-        f"about {format_bytes(plan.read)} to read and {format_bytes(plan.written)} to write"
+        f"about {size(plan.read)} to read and {size(plan.written)} to write"
         + (f", at most {_count(jobs, 'job')} at a time" if plan.pools else "")
     )
     for disk in plan.disks:
         yield (
-            f"disk: about {format_bytes(disk.needed)} in {disk.folder}, where "
-            f"{format_bytes(disk.free)} are free"
+            f"disk: about {size(disk.needed)} in {disk.folder}, where {size(disk.free)} are free"
         )
     for warning in plan.warnings:
         yield f"near the limit: {warning}"
@@ -123,4 +123,4 @@ def _count(number: int, noun: str) -> str:
 
 
 def _bytes(number: int) -> str:
-    return format_bytes(number) if number else "-"
+    return size(number) if number else "-"
