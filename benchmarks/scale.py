@@ -5,8 +5,8 @@
 Each run is a small stack on disk and gets a real store and a real ledger; a task sleeps instead of
 computing, so that two cores can play a cluster. `plan` and `preview` look at all runs, nothing of
 them done; `work` takes some of them through all stages; `resume` finds all of them done, the rest
-as copies. Each step is a process of its own, and its line says how long it took, how much memory
-the driver had at most, and the load of the machine.
+as copies. Each step is a process of its own, and its line says how long it took, how much CPU time and
+memory the driver had, and the load of the machine.
 """
 
 from __future__ import annotations
@@ -137,6 +137,7 @@ def step(name: str, file: Path, options: argparse.Namespace) -> None:
     elif name == "resume":
         found |= work(plan, options.workers, options)
     found["s"] = time.perf_counter() - begun
+    found["cpu s"] = time.process_time()
     found["driver MiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     found["load"] = os.getloadavg()[0]
     print(json.dumps(found))

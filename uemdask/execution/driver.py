@@ -323,13 +323,13 @@ class Driver:
             assert isinstance(work, TrainingWanted)
             work.digest, work.results = digest, results
             record = work.run.stage("train")
+            parameters = active.planned.parameters.train.model_dump(mode="json")
             if record.get("digest") != digest or not record.get("finished"):
-                parameters = active.planned.parameters.train.model_dump(mode="json")
                 work.run.begin("train", digest=digest, parameters=parameters)
                 work.run.note("train", results=results)
                 work.run.finish("train")
-            else:  # the same weights by another training, or from another folder
-                parameters = active.planned.parameters.train.model_dump(mode="json")
+            elif record["parameters"] != parameters or record["results"] != results:
+                # The same weights by another training, or from another folder.
                 work.run.note("train", parameters=parameters, results=results)
             self._advance(active)
 
