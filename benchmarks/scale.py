@@ -5,8 +5,8 @@
 Each run is a small stack on disk and gets a real store and a real ledger; a task sleeps instead of
 computing, so that two cores can play a cluster. `plan` and `preview` look at all runs, nothing of
 them done; `work` takes some of them through all stages; `resume` finds all of them done, the rest
-as copies. Each step is a process of its own, and its line says how long it took, how much CPU time and
-memory the driver had, and the load of the machine.
+as copies. Each step is a process of its own, and its line says how long it took, CPU time and
+largest memory of the driver, and the load of the machine.
 """
 
 from __future__ import annotations
