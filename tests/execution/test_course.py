@@ -72,6 +72,10 @@ def test_what_is_done_is_passed_over(finished, plan, drive):
     assert again.outcome.done == ["raw"]
     assert again.tasks == []
     assert stamps(finished / "results" / "raw.zarr", "intensity", "wave", "flow", "mode") == before
+    record = finished / "results" / "raw.zarr" / "zarr.json"
+    written = record.stat().st_mtime_ns
+    assert drive(plan(finished)).tasks == []
+    assert record.stat().st_mtime_ns == written
 
 
 @pytest.mark.parametrize(

@@ -173,6 +173,17 @@ def test_runs_take_turns(two, plan, drive):
     assert order == ["bad", "raw", "bad", "raw"]  # not the first run first
 
 
+def test_the_first_runs_are_at_work_while_the_last_are_looked_at(two, plan, drive):
+    begun = []
+
+    def look(stage, region):
+        begun.append((two / "results" / "raw.zarr").exists())
+
+    drive(plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}]), look, only=("ingest",))
+    assert not begun[0]
+    assert begun[-1]
+
+
 def test_a_poisoned_region_fails_its_run_alone(raw, plan, drive):
     shutil.copytree(raw / "raw", raw / "short")
     table = raw / "short" / "delays.csv"
