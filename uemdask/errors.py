@@ -74,6 +74,9 @@ def telling_of_room(path: Path) -> Iterator[None]:
         ) from error
 
 
+#: Keys and numbers of entries that lead to a value in a file.
+Place = tuple[str | int, ...]
+
 #: What to write, by the kind of fault that pydantic found.
 _WANTED = {
     "int_type": "a whole number",
@@ -93,16 +96,26 @@ _WANTED = {
 
 def faults_in(error: ValidationError) -> list[str]:
     """Return one sentence for each fault that pydantic found, with its place."""
+    return [f"{spelled(place)}: {text}" for place, text in located_faults(error)]
+
+
+def located_faults(error: ValidationError) -> list[tuple[Place, str]]:
+    """Return place and sentence of each fault that pydantic found."""
     faults = error.errors()
     places = [fault["loc"] for fault in faults]
     return [
-        f"{'.'.join(str(part) for part in fault['loc']) or 'file'}: {sentence(fault)}"
+        (fault["loc"], sentence(fault))
         for fault in faults
         # A list of which every part is wrong is no second fault.
         if not any(
             len(p) > len(fault["loc"]) and p[: len(fault["loc"])] == fault["loc"] for p in places
         )
     ]
+
+
+def spelled(place: Place) -> str:
+    """Return a place as it is written in messages, such as ``runs.0.name``."""
+    return ".".join(str(part) for part in place) or "file"
 
 
 def sentence(fault: Mapping[str, Any]) -> str:

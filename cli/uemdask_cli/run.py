@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -9,6 +10,7 @@ import click
 from uemdask.cube import STAGES
 from uemdask.errors import UemError
 from uemdask.execution import (
+    ClusterProfile,
     Driver,
     Plan,
     merge_settings,
@@ -21,6 +23,7 @@ from uemdask.execution import (
 from uemdask.monitor import monitored
 from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
+from uemdask_cli.plan_table import print_plan
 
 
 @click.command()
@@ -38,7 +41,8 @@ from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
     "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Change a parameter."
 )
 @click.option("--overwrite", is_flag=True, help="Replace stores made from other raw data.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done, and stop.")
+@click.option("--dry-run", is_flag=True, help="Print the plan, and stop: nothing is done.")
+@click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def run(
     paths: tuple[Path, ...],
     output: Path | None,
@@ -48,19 +52,32 @@ def run(
     settings: tuple[str, ...],
     overwrite: bool,
     dry_run: bool,
+    as_json: bool,
 ) -> int:
     """Process PATHS: one campaign file (YAML), or runs (stores, raw folders, stacks).
 
     What is done already with the same inputs and parameters is not done again.
     """
-    plan = plan_of(paths, output=output, model=model, settings=settings)
+    if as_json and not dry_run:
+        raise click.UsageError("--json goes with --dry-run; 'uemdask status --json' tells of a run")
+    plan, profile = _together(
+        lambda: plan_of(paths, output=output, model=model, settings=settings),
+        lambda: read_profile(cluster),
+    )
     if dry_run:
-        expected = preview(plan, only=only)
-        click.echo(expected.text)
-        return _exit_code(len(plan.runs), len(expected.faults))
+        expected = preview(plan, only=only, overwrite=overwrite, profile=profile)
+        if as_json:
+            click.echo(expected.model_dump_json(indent=1))
+        else:
+            print_plan(expected)
+        for broken in expected.broken:
+            click.echo(f"uemdask: {broken.run}: {broken.fault}", err=True)
+        for fault in expected.faults:
+            click.echo(f"uemdask: {fault}", err=True)
+        return BAD_INPUT if expected.faults else _exit_code(len(plan.runs), len(expected.broken))
     with (
         listener() as hears,
-        open_cluster(read_profile(cluster)) as workers,
+        open_cluster(profile) as workers,
         monitored(plan, workers, hears, only=only) as told,
     ):
         outcome = Driver(plan, workers, only=only, overwrite=overwrite, listener=told).run()
@@ -71,6 +88,21 @@ def run(
     for name, message in outcome.failed.items():
         click.echo(f"uemdask: {name}: {message}", err=True)
     return _exit_code(len(plan.runs), len(outcome.failed))
+
+
+def _together(
+    plan: Callable[[], Plan], profile: Callable[[], ClusterProfile]
+) -> tuple[Plan, ClusterProfile]:
+    """Read campaign and profile; where both are at fault, that is told in one round."""
+    try:
+        found = plan()
+    except UemError as error:
+        try:
+            profile()
+        except UemError as other:
+            raise UemError(f"{error}\n{other}") from None
+        raise
+    return found, profile()
 
 
 def _exit_code(runs: int, failed: int) -> int:

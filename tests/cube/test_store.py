@@ -43,6 +43,13 @@ def test_plain_zarr_reads_back_what_was_written(run, frames):
     assert group["source_file"][3] == "Überlauf_003.tif"
 
 
+def test_consolidated_metadata_are_those_that_zarr_makes(labelled):
+    ours = json.loads((labelled.path / "zarr.json").read_text())
+    with pytest.warns(match="Consolidated metadata"):
+        zarr.consolidate_metadata(str(labelled.path))
+    assert json.loads((labelled.path / "zarr.json").read_text()) == ours
+
+
 def test_metadata_are_strict_json_that_any_language_reads(run):
     def refuse_constant(name):
         raise AssertionError(name)

@@ -158,14 +158,67 @@ def test_all_unknown_keys_and_wrong_values_are_listed_with_their_place(read):
             "parameters: {label: {base: perhaps}, spectra: {}}\n"
         )
     assert "ge.yaml" in caught.value.subject
-    places = sorted(fault.split(": ")[0] for fault in caught.value.faults)
+    places = [fault.split(": ")[0] for fault in caught.value.faults]
     assert places == [
-        "one_model",
-        "ouput",
-        "parameters.label.base",
-        "parameters.spectra",
-        "runs.0.pixelsize",
+        "line 2, runs.0.pixelsize",
+        "line 3, ouput",
+        "line 4, one_model",
+        "line 5, parameters.label.base",
+        "line 5, parameters.spectra",
     ]
+
+
+def test_faults_of_every_kind_are_told_in_one_round(read, folder):
+    (folder / "log.csv").write_text("delay_ps\n1\n")
+    with pytest.raises(FaultsError) as caught:
+        read(
+            "runs:\n"
+            "  - raw: raw/a\n"
+            "    colour: red\n"
+            "    delays: nothing.csv\n"
+            "    time_zero: 12 nm\n"
+            "    pixel_size: 3 ps\n"
+            "  - {raw: raw/b, delays: '1:2', metadata: {beam_energy: 200 nm, sample: Ge}}\n"
+            "  - raw: gone\n"
+            "  - {raw: raw/c, rois: [{name: a, rectangle: {x: [9, 0], y: [0, 9]}}]}\n"
+            "  - {run: old.zarr, scan: 2}\n"
+            "  - 3\n"
+            "defaults: {delays: log.csv, time_zero: soon}\n"
+            "rois:\n"
+            "  - {name: ring, circle: 3}\n"
+            "  - {name: left, mask: lft}\n"
+            "parameters:\n"
+            "  spectrum: {band: [40, 30], window: wide}\n"
+            "  feature: {masks: {lift: none.tif}}\n"
+            "  align: {drift_table: none.csv}\n"
+            "one_model: some\n"
+        )
+    assert [fault.split(": ")[0] for fault in caught.value.faults] == [
+        "line 3, runs.0.colour",
+        "line 4, runs.0.delays",
+        "line 5, runs.0.time_zero",
+        "line 6, runs.0.pixel_size",
+        "line 7, runs.1.delays",
+        "line 7, runs.1.metadata.beam_energy",
+        "line 8, runs.2.raw",
+        "line 9, runs.3.rois.0.rectangle.x",
+        "line 10, runs.4.scan",
+        "line 11, runs.5",
+        "line 12, defaults.time_zero",
+        "line 14, rois.0.circle",
+        "line 15, rois.1.mask",
+        "line 17, parameters.spectrum.band",
+        "line 17, parameters.spectrum.window",
+        "line 18, parameters.feature.masks.lift",
+        "line 19, parameters.align.drift_table",
+        "line 20, one_model",
+    ]
+
+
+def test_what_is_set_on_the_command_line_has_no_line(read):
+    with pytest.raises(FaultsError) as caught:
+        read("runs: [{raw: raw/a}]\n", parameters={"spectrum": {"bnd": 3}})
+    assert caught.value.faults[0].startswith("parameters.spectrum.bnd: ")
 
 
 def test_regions_and_masks_are_checked_before_anything_is_done(read):
@@ -175,10 +228,10 @@ def test_regions_and_masks_are_checked_before_anything_is_done(read):
             "rois: [{name: ring, circle: {x: 1, y: 1}}]\n"
             "parameters: {feature: {masks: {left: none.tif}}}\n"
         )
-    (mask, region) = caught.value.faults  # once, not once for each run
-    assert "none.tif" in mask
+    (region, mask) = caught.value.faults  # once, not once for each run
     assert "circle" in region
-    with pytest.raises(FaultsError, match="'lft'; there are only mask"):
+    assert "none.tif" in mask
+    with pytest.raises(FaultsError, match="'lft' is no mask; there are only mask"):
         read("runs: [{raw: raw/a}]\nrois: [{name: left, mask: lft}]\n")
 
 
@@ -186,10 +239,10 @@ def test_all_paths_that_name_nothing_are_listed(read):
     with pytest.raises(FaultsError) as caught:
         read("runs: [{raw: none}, {run: gone.zarr}, {}, {raw: raw/a, run: old.zarr}]\n")
     assert [fault.split(":")[0] for fault in caught.value.faults] == [
-        "runs.0",
-        "runs.1",
-        "runs.2",
-        "runs.3",
+        "line 1, runs.0.raw",
+        "line 1, runs.1.run",
+        "line 1, runs.2",
+        "line 1, runs.3",
     ]
 
 

@@ -1,6 +1,7 @@
 """The driver among failures; the same on a real cluster is in tests/end_to_end."""
 
 import os
+import shutil
 import threading
 import time
 
@@ -9,16 +10,13 @@ import pytest
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import Capacity, Cluster, Driver, campaign_status, preview
+from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status, preview
 from uemdask.execution.ledger import ledger_path, read_lines
-from uemdask.execution.progress import Silence
 
 
 @pytest.fixture
 def two(raw):
     """Two raw folders, of which the second has a truncated frame."""
-    import shutil
-
     shutil.copytree(raw / "raw", raw / "bad")
     frame = raw / "bad" / "frame_0020.tif"
     os.truncate(frame, frame.stat().st_size // 2)
@@ -164,10 +162,44 @@ def test_a_run_has_one_driver_at_a_time(raw, plan, drive):
 
 def test_runs_take_turns(two, plan, drive):
     (two / "bad" / "frame_0020.tif").write_bytes((two / "raw" / "frame_0020.tif").read_bytes())
+    order = []
+
+    class Order(Silence):
+        def task_done(self, run, stage, phase, result):
+            order.append(run)
+
     ready = plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}])
-    done = drive(ready, only=("ingest",))
-    assert sorted(done.outcome.done) == ["bad", "raw"]
-    assert done.stages["ingest"] == 4
+    drive(ready, only=("ingest",), listener=Order())
+    assert order == ["bad", "raw", "bad", "raw"]  # not the first run first
+
+
+def test_the_first_runs_are_at_work_while_the_last_are_looked_at(two, plan, drive):
+    begun = []
+
+    def look(stage, region):
+        begun.append((two / "results" / "raw.zarr").exists())
+
+    drive(plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}]), look, only=("ingest",))
+    assert not begun[0]
+    assert begun[-1]
+
+
+def test_a_poisoned_region_fails_its_run_alone(raw, plan, drive):
+    shutil.copytree(raw / "raw", raw / "short")
+    table = raw / "short" / "delays.csv"
+    rows = table.read_text().splitlines()
+    table.write_text("\n".join(rows[:-2]) + "\n")
+    for row in rows[-2:]:
+        (raw / "short" / row.split(",")[0]).unlink()
+
+    def poisoned(stage, region):
+        if stage == "align" and region == "time=16:28":
+            raise ZeroDivisionError("poison")
+
+    ready = plan(raw, runs=[{"raw": "short"}, {"raw": "raw"}])
+    outcome = drive(ready, poisoned, only=ONLY).outcome
+    assert outcome.done == ["raw"]
+    assert outcome.failed["short"] == ("stage align, region time=16:28: ZeroDivisionError: poison")
 
 
 def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
@@ -225,6 +257,7 @@ def test_a_stage_of_raw_data_that_are_not_ingested_says_what_to_do(raw, plan, dr
         f"{store}: {raw / 'raw'} is not ingested yet, and --only align leaves that out; add "
         f"--only ingest, or leave --only out"
     )
-    assert f"cannot be done: {wanted}" in preview(planned, only=("align",)).text
+    (expected,) = preview(planned, only=("align",)).runs
+    assert expected.fault == wanted
     assert drive(planned, only=("align",)).outcome.failed == {"raw": wanted}
     assert not store.exists()

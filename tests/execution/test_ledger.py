@@ -89,6 +89,20 @@ def test_a_kill_at_any_byte_loses_at_most_the_last_line(tmp_path_factory, data):
     assert list(ledger.receipts("label", "pairs", "d1")) == [*kept, "last"]
 
 
+@pytest.mark.parametrize("length", [10, 200_000])
+def test_the_last_word_is_found_however_long_it_is(ledger, length):
+    def last():
+        return list(read_lines(ledger.path))[-1]
+
+    ledger.mended()  # there is nothing to mend
+    note(ledger, "all")
+    ledger.mended()
+    assert "receipt" in last()
+    ledger.failed(stage="label", phase="", region="", message="no", trace="x" * length)
+    ledger.mended()
+    assert last()["mended"]
+
+
 def test_every_line_is_json_with_its_time(ledger):
     note(ledger, "all")
     (line,) = [json.loads(text) for text in ledger.path.read_text().splitlines()]

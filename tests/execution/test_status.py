@@ -18,7 +18,7 @@ def test_all_done(finished, plan):
     (status,) = campaign_status(plan(finished))
     assert status.done
     assert status.shares == dict.fromkeys(STAGES, 1.0)
-    assert "to do: nothing" in preview(plan(finished)).text
+    assert preview(plan(finished)).runs[0].to_do == {}
 
 
 def test_a_stage_at_work_shows_its_share(raw, plan, drive):
@@ -35,7 +35,10 @@ def test_a_stage_at_work_shows_its_share(raw, plan, drive):
     assert status.shares["ingest"] == 1.0
     assert status.shares["align"] == pytest.approx(2 / 7)  # bad pixels, and one of two slabs
     assert "spectrum" not in status.shares
-    assert "to do: align, spectrum" in preview(plan(raw)).text
+    (expected,) = preview(plan(raw)).runs
+    assert expected.done == ["ingest"]
+    assert expected.to_do["align"] == "begun"
+    assert expected.to_do["spectrum"] == "after align"
 
 
 def test_a_failure_shows_until_the_run_goes_on(raw, plan, drive):
@@ -51,7 +54,7 @@ def test_a_failure_shows_until_the_run_goes_on(raw, plan, drive):
     assert status.shares.get("align", 0.0) < 1.0
     assert status.failed_stage == "align"
     assert "ZeroDivisionError" in status.failed
-    assert "failed before" in preview(plan(raw)).text
+    assert "ZeroDivisionError" in preview(plan(raw)).runs[0].failed_before
     drive(plan(raw), only=("align",))
     status = run_status(planned)
     assert (status.shares["align"], status.failed, status.failed_stage) == (1.0, "", "")
@@ -72,9 +75,10 @@ def test_a_failure_is_over_when_its_stage_is_finished_without_a_task(finished, p
 
 def test_only_the_wanted_stages_are_previewed(raw, plan, drive):
     early = preview(plan(raw), only=("align",))
-    assert early.faults == ["raw"]  # as `drive` would say: there is no run yet
+    assert early.runs[0].fault  # as `drive` would say: there is no run yet
     drive(plan(raw), only=("ingest",))
-    assert preview(plan(raw), only=("align",)).text.endswith("to do: align")
+    assert list(preview(plan(raw), only=("align",)).runs[0].to_do) == ["align"]
+    assert "'align' is not done" in preview(plan(raw), only=("label",)).runs[0].fault
 
 
 @pytest.mark.parametrize(
@@ -91,19 +95,20 @@ def test_only_the_wanted_stages_are_previewed(raw, plan, drive):
 def test_what_was_announced_is_what_is_done(finished, plan, drive, quick, changes, options):
     train = quick["train"] | changes.get("train", {})
     changed = plan(finished, parameters=changes | {"train": train})
-    announced = preview(changed, **options).text.rpartition("to do: ")[2]
+    announced = preview(changed, **options)
     done = drive(changed, **options)
     assert done.outcome.done == ["raw"]
     stages = [stage for stage in STAGES if stage in done.stages]
-    said = [stage for stage in announced.split(", ") if stage not in ("nothing", "pairs")]
-    assert said == stages
+    (run,) = announced.runs
+    assert [stage for stage in run.to_do if stage != "pairs"] == stages
+    counted = {stage.stage: stage.tasks for stage in announced.stages if stage.tasks}
+    assert counted == dict(done.stages)
+    assert announced.tasks == len(done.tasks)
 
 
 def test_raw_data_at_fault_are_found_without_starting(raw, plan):
     (raw / "raw" / "delays.csv").unlink()
-    found = preview(plan(raw))
-    assert found.faults == ["raw"]
-    assert "no delays found" in found.text
+    assert "no delays found" in preview(plan(raw)).runs[0].fault
     assert list(raw.iterdir()) == [raw / "raw"]
 
 

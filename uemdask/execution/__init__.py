@@ -1,15 +1,6 @@
 """Execution: campaigns, plans, region tasks on a Dask cluster, ledger and resume."""
 
-from uemdask.execution.campaign import (
-    Campaign,
-    Plan,
-    PlannedRun,
-    merge_settings,
-    plan_campaign,
-    plan_ingest,
-    plan_runs,
-    read_campaign,
-)
+from uemdask.execution.campaign import Campaign, Plan, PlannedRun
 from uemdask.execution.cluster import (
     BatchProfile,
     Capacity,
@@ -23,8 +14,10 @@ from uemdask.execution.cluster import (
     read_profile,
 )
 from uemdask.execution.driver import Driver, Outcome
+from uemdask.execution.planning import plan_campaign, plan_ingest, plan_runs, read_campaign
 from uemdask.execution.preview import Preview, preview
 from uemdask.execution.progress import Listener, Silence
+from uemdask.execution.settings import merge_settings
 from uemdask.execution.status import RunStatus, campaign_status, run_status
 
 __all__ = [

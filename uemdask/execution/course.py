@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.ledger import Ledger
 from uemdask.network import BASE_MODEL, model_digest
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
@@ -78,16 +79,16 @@ def course(
         If the run's raw data, store or parameters are at fault.
     """
     run = _open(planned, only, overwrite)
+    refuse_gap(run, only)
+    wanted = [name for name in STAGES if not only or name in only]
+    ahead = not run.is_done("ingest")
+    if ahead:
+        Foreseen.of_run(run).refuse(wanted, planned.parameters)
     upstream = run.stage("ingest")["digest"]
     for name in STAGES:
         stage = STAGE_BY_NAME[name]
         parameters = getattr(planned.parameters, name)
         if only and name not in only:
-            if not run.is_done(name) and _is_needed(name, only):
-                raise UemError(
-                    f"{planned.store}: stage '{name}' is not done and '{only[-1]}' needs it; "
-                    f"run it first, or leave --only out"
-                )
             upstream = run.stage(name).get("digest", upstream)
             continue
         if name == "train" and run.is_done("train") and is_export(run):
@@ -95,16 +96,18 @@ def course(
             upstream = run.stage("train")["digest"]
             continue
         if name == "train":
-            wanted = TrainingWanted(run)
-            yield wanted
-            upstream = wanted.digest
+            training = TrainingWanted(run)
+            yield training
+            upstream = training.digest
             continue
         digest = upstream
         if name != "ingest":
             digest = digest_of(name, stage.version, parameters.model_dump(mode="json"), upstream)
         if name == "spectrum" and lacks_wave(run, digest, only):
             run.renew("spectrum", "wave")
-        yield from _stage(run, stage, parameters, digest, planned.store)
+        # Once is enough to look ahead; what was looked at then has not changed since.
+        later = [] if ahead else [w for w in wanted if STAGES.index(w) > STAGES.index(name)]
+        ahead |= yield from _stage(run, stage, planned, digest, later)
         if name == "ingest":
             run = put_in_place(run, planned.store)
         upstream = digest
@@ -124,8 +127,21 @@ def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
     return "spectrum" in only or not all(run.is_done(stage) for stage in wanted)
 
 
-def _is_needed(name: str, only: Sequence[str]) -> bool:
-    return STAGES.index(name) < max(STAGES.index(stage) for stage in only)
+def refuse_gap(run: Run, only: Sequence[str]) -> None:
+    """Refuse single stages where one that they need is neither done nor asked for.
+
+    Raises
+    ------
+    UemError
+        If there is such a stage.
+    """
+    last = max((STAGES.index(stage) for stage in only), default=0)
+    for name in STAGES[:last]:
+        if name not in only and not run.is_done(name):
+            raise UemError(
+                f"{run.path}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
+                f"first, or leave --only out"
+            )
 
 
 def _open(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Run:
@@ -172,11 +188,13 @@ def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
 
 
 def _stage(
-    run: Run, stage: Stage, parameters: Any, digest: str, store: Path
-) -> Iterator[PhaseWork]:
+    run: Run, stage: Stage, planned: PlannedRun, digest: str, later: Sequence[str]
+) -> Generator[PhaseWork, None, bool]:
+    """Make a stage where it is not done; return whether that was so."""
+    parameters = getattr(planned.parameters, stage.name)
     record = run.stage(stage.name)
     if record.get("digest") == digest and record.get("finished"):
-        return
+        return False
     if record.get("digest") != digest or not record.get("created"):
         if is_export(run) and STAGES.index(stage.name) < STAGES.index("feature"):
             raise UemError(
@@ -184,11 +202,13 @@ def _stage(
                 f"anew; use the run that it was exported from"
             )
         stage.check(run, parameters)
+        if later:
+            Foreseen.of_run(run).refuse(later, planned.parameters)
         run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
         stage.create(run, parameters)
         run.note(stage.name, created=True)
         run.consolidate()
-    ledger = Ledger(store, run.identity(stage.name))
+    ledger = Ledger(planned.store, run.identity(stage.name))
     for phase in stage.phases:
         work = PhaseWork(
             stage=stage,
@@ -208,6 +228,7 @@ def _stage(
         work.warnings += results.get("warnings", [])
         run.note(stage.name, results=results)
     run.finish(stage.name)
+    return True
 
 
 def training_digest(parameters: TrainParameters, start: Start, labels: Sequence[str]) -> str:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan, PlannedRun
+from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.course import (
     PhaseWork,
@@ -31,6 +31,7 @@ from uemdask.execution.flights import Flight, Flights
 from uemdask.execution.ledger import Ledger, sole_driver
 from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.requirements import check_requirements
+from uemdask.execution.turns import RunAtWork, Turns
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages import digest_of
 from uemdask.stages.replacing import discard_half
@@ -50,36 +51,6 @@ class Outcome:
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
-
-
-@dataclass
-class _Active:
-    """A run at work."""
-
-    planned: PlannedRun
-    steps: Iterator[PhaseWork | TrainingWanted]
-    work: PhaseWork | TrainingWanted | None = None
-    pending: deque[str] = field(default_factory=deque)
-    flying: int = 0
-    attempts: Counter[str] = field(default_factory=Counter)
-    rests_until: dict[str, float] = field(default_factory=dict)  # tasks that failed lately
-    over: bool = False
-
-    @property
-    def idle(self) -> bool:
-        return not (self.over or self.pending or self.flying)
-
-    def rests(self, task: str) -> bool:
-        return self.rests_until.get(task, 0.0) > time.monotonic()
-
-    def next_task(self) -> str | None:
-        """Take the first task that does not rest."""
-        for _ in range(len(self.pending)):
-            task = self.pending.popleft()
-            if not self.rests(task):
-                return task
-            self.pending.append(task)
-        return None
 
 
 class Driver:
@@ -116,12 +87,14 @@ class Driver:
         self._listener: Listener = listener or Silence()
         self._only = only
         self._outcome = Outcome()
-        self._flights: Flights[_Active] = Flights(cluster)
+        self._flights: Flights[RunAtWork] = Flights(cluster)
         self._back_off = back_off
+        self._given: dict[str, Any] = {}  # record of a model that is taken as it is
         self._runs = [
-            _Active(planned, course(planned, only=only, overwrite=overwrite))
+            RunAtWork(planned, course(planned, only=only, overwrite=overwrite))
             for planned in plan.runs
         ]
+        self._turns = Turns(self._runs)
 
     def run(self) -> Outcome:
         """Do everything that is left to do, and return how it ended.
@@ -129,9 +102,11 @@ class Driver:
         Raises
         ------
         UemError
-            If another driver is at work on one of the runs, the cluster gives no workers, or
-            memory or disk are too small for certain.
+            If another driver is at work on one of the runs, the model is missing, the cluster
+            gives no workers, or memory or disk are too small for certain.
         """
+        if self._plan.start is None and (not self._only or "train" in self._only):
+            self._given = use_model(Path(self._plan.model))
         with ExitStack() as stack:
             for active in self._runs:
                 stack.enter_context(sole_driver(active.planned.store))
@@ -139,18 +114,19 @@ class Driver:
             self._listener.cluster_is_up(self._cluster.dashboard, int(self._cluster.slots))
             for hint in (*self._cluster.hints, *warnings):
                 self._listener.notice(hint)
-            for active in self._runs:
-                self._advance(active)
+            unbegun = deque(self._runs)
             # Also tasks of runs that failed are waited for: they may be writing still.
-            while self._flights or not all(active.over for active in self._runs):
+            while unbegun or self._flights or not all(active.over for active in self._runs):
+                if unbegun:  # the first ones are at work while the last are looked at
+                    self._advance(unbegun.popleft())
                 self._start_training()
                 self._fill_window()
-                self._wait()
+                self._wait(0.0 if unbegun else _POLL)
         return self._outcome
 
     # ---- one run
 
-    def _advance(self, active: _Active) -> None:
+    def _advance(self, active: RunAtWork) -> None:
         """Go on to the next phase that has something to do, or to training, or to the end."""
         while active.idle:
             before = active.work
@@ -170,9 +146,7 @@ class Driver:
                 return
             if isinstance(active.work, TrainingWanted):
                 return
-            active.pending.extend(active.work.missing)
-            active.attempts.clear()
-            active.rests_until.clear()
+            active.take_up(active.work)
             total = len(active.work.regions)
             self._listener.phase_begins(
                 active.planned.name,
@@ -182,12 +156,12 @@ class Driver:
                 total - len(active.pending),
             )
 
-    def _warn(self, active: _Active, work: PhaseWork | TrainingWanted | None) -> None:
+    def _warn(self, active: RunAtWork, work: PhaseWork | TrainingWanted | None) -> None:
         """Tell what a phase that has finished found worth a warning."""
         for text in work.warnings if isinstance(work, PhaseWork) else ():
             self._listener.notice(f"{active.planned.name}: {text}")
 
-    def _fail(self, active: _Active, region: str, error: BaseException) -> None:
+    def _fail(self, active: RunAtWork, region: str, error: BaseException) -> None:
         if active.over:
             return
         active.over = True
@@ -212,7 +186,7 @@ class Driver:
         self._outcome.failed[name] = message
         self._listener.run_failed(name, stage, message)
 
-    def _discard(self, active: _Active) -> None:
+    def _discard(self, active: RunAtWork) -> None:
         """Leave no half store behind, once no task of a run that failed is writing to it."""
         made_here = active.planned.parameters.ingest.raw  # a store that was given is the user's
         if made_here and not active.flying:
@@ -221,15 +195,12 @@ class Driver:
     # ---- tasks
 
     def _fill_window(self) -> None:
-        waiting = deque(active for active in self._runs if active.pending)
-        while waiting:
-            active = waiting.popleft()
-            work = active.work
-            assert isinstance(work, PhaseWork)
-            if self._flights.room(work.phase.gpu) <= 0:
-                continue
-            region = active.next_task()
-            if region is None:
+        """Send tasks to the cluster, in turn over the runs, as many as there is room for."""
+        room = self._room()
+        if not any(room.values()):
+            return
+        for active, work in self._turns:
+            if not room[work.phase.gpu] or (region := active.next_task()) is None:
                 continue
             self._submit(
                 Flight([active], region, work.phase.gpu, work),
@@ -242,25 +213,29 @@ class Driver:
                 region,
                 work.parameters,
             )
-            if active.pending:
-                waiting.append(active)
+            room = self._room()
+            if not any(room.values()):
+                return
 
-    def _submit(self, flight: Flight[_Active], label: str, task: Any, *arguments: Any) -> None:
+    def _room(self) -> dict[bool, bool]:
+        return {gpu: self._flights.room(gpu) > 0 for gpu in (False, True)}
+
+    def _submit(self, flight: Flight[RunAtWork], label: str, task: Any, *arguments: Any) -> None:
         for active in flight.runs:
             active.flying += 1
         self._flights.submit(flight, label, task, *arguments)
 
-    def _wait(self) -> None:
-        """Take in the tasks that ended, waiting a moment for the first."""
+    def _wait(self, timeout: float) -> None:
+        """Take in the tasks that ended, waiting at most `timeout` s for the first."""
         self._report_training()
         overseer = self._cluster.overseer
         for news in overseer.news() if overseer is not None else ():
             self._listener.notice(news)
         if not self._flights:
-            if any(active.rests_until for active in self._runs if not active.over):
+            if timeout and any(active.has_resting() for active in self._runs):
                 time.sleep(_REST)
             return
-        for landed in self._flights.landed(_POLL):
+        for landed in self._flights.landed(timeout):
             for active in landed.flight.runs:
                 active.flying -= 1
             if landed.flight.work is None:
@@ -269,7 +244,7 @@ class Driver:
                 self._land(landed.flight, landed.flight.work, landed.result, landed.error)
 
     def _land(
-        self, flight: Flight[_Active], work: PhaseWork, result: Any, error: Exception | None
+        self, flight: Flight[RunAtWork], work: PhaseWork, result: Any, error: Exception | None
     ) -> None:
         active = flight.runs[0]
         if active.over:
@@ -284,13 +259,12 @@ class Driver:
             self._fail(active, flight.region, error)
         self._advance(active)
 
-    def _is_tried_again(self, active: _Active, task: str, error: Exception) -> bool:
+    def _is_tried_again(self, active: RunAtWork, task: str, error: Exception) -> bool:
         """Count a failure, and let the task rest before it is tried again."""
         active.attempts[task] += 1
         if isinstance(error, UemError) or active.attempts[task] >= _ATTEMPTS:
             return False
-        rest = self._back_off * 2 ** (active.attempts[task] - 1)
-        active.rests_until[task] = time.monotonic() + rest
+        active.let_rest(task, self._back_off * 2 ** (active.attempts[task] - 1))
         return True
 
     # ---- training
@@ -300,25 +274,16 @@ class Driver:
         wanting = [a for a in self._runs if a.idle and isinstance(a.work, TrainingWanted)]
         if any(active.rests("train") for active in wanting):
             return
-        if self._plan.start is None:
+        if self._given:
             for active in wanting:
-                self._take_model(active)
+                self._trained([active], self._given)
         elif self._plan.one_model == "each":
             for active in wanting:
                 self._train([active], active.planned.name)
         elif wanting and all(a.over or a in wanting for a in self._runs):
             self._train(wanting, self._plan.name)
 
-    def _take_model(self, active: _Active) -> None:
-        assert isinstance(active.work, TrainingWanted)
-        try:
-            results = use_model(Path(self._plan.model))
-        except UemError as error:
-            self._fail(active, "", error)
-            return
-        self._trained([active], results)
-
-    def _train(self, members: list[_Active], name: str) -> None:
+    def _train(self, members: list[RunAtWork], name: str) -> None:
         parameters: TrainParameters = members[0].planned.parameters.train
         runs = [a.work.run for a in members if isinstance(a.work, TrainingWanted)]
         start = self._plan.start
@@ -347,7 +312,9 @@ class Driver:
             self._cluster.training_threads if alone or self._cluster.gpu else 1,
         )
 
-    def _land_training(self, flight: Flight[_Active], result: Any, error: Exception | None) -> None:
+    def _land_training(
+        self, flight: Flight[RunAtWork], result: Any, error: Exception | None
+    ) -> None:
         assert flight.model is not None
         if error is None:
             self._listener.task_done(flight.model.stem, "train", "model", result)
@@ -356,7 +323,7 @@ class Driver:
             for active in flight.runs:
                 self._fail(active, "", error)
 
-    def _trained(self, members: list[_Active], results: dict[str, Any]) -> None:
+    def _trained(self, members: list[RunAtWork], results: dict[str, Any]) -> None:
         # What follows depends on the weights alone, not on how they came about.
         digest = digest_of("train", results["model_digest"])
         for active in members:
@@ -364,13 +331,13 @@ class Driver:
             assert isinstance(work, TrainingWanted)
             work.digest, work.results = digest, results
             record = work.run.stage("train")
+            parameters = active.planned.parameters.train.model_dump(mode="json")
             if record.get("digest") != digest or not record.get("finished"):
-                parameters = active.planned.parameters.train.model_dump(mode="json")
                 work.run.begin("train", digest=digest, parameters=parameters)
                 work.run.note("train", results=results)
                 work.run.finish("train")
-            else:  # the same weights by another training, or from another folder
-                parameters = active.planned.parameters.train.model_dump(mode="json")
+            elif record["parameters"] != parameters or record["results"] != results:
+                # The same weights by another training, or from another folder.
                 work.run.note("train", parameters=parameters, results=results)
             self._advance(active)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,6 +84,7 @@ class Flights(Generic[_Run]):
     cluster: Cluster
     _flying: dict[str, tuple[Future, Flight[_Run]]] = field(default_factory=dict)
     _ended: queue.SimpleQueue[Future] = field(default_factory=queue.SimpleQueue)
+    _count: Counter[bool] = field(default_factory=Counter)  # by whether it is for a GPU worker
     _serial: int = 0
 
     def __len__(self) -> int:
@@ -94,7 +96,8 @@ class Flights(Generic[_Run]):
     def room(self, gpu: bool) -> float:
         """Return how many more tasks of a kind the window takes."""
         capacity = self.cluster.capacity(gpu)
-        taken = sum(self.cluster.capacity(flight.gpu) is capacity for flight in self)
+        shared = self.cluster.capacity(not gpu) is capacity
+        taken = self._count[gpu] + (self._count[not gpu] if shared else 0)
         return _WINDOW * capacity.slots - taken
 
     def submit(self, flight: Flight[_Run], label: str, task: Any, *arguments: Any) -> None:
@@ -109,6 +112,7 @@ class Flights(Generic[_Run]):
             resources=dict(resources) if resources else None,
         )
         self._flying[future.key] = (future, flight)
+        self._count[flight.gpu] += 1
         future.add_done_callback(self._ended.put)
 
     def landed(self, timeout: float) -> Iterator[Landed[_Run]]:
@@ -133,6 +137,7 @@ class Flights(Generic[_Run]):
 
     def _land(self, future: Future) -> Landed[_Run]:
         _, flight = self._flying.pop(future.key)
+        self._count[flight.gpu] -= 1
         if flight.verdict is not None:
             return Landed(flight, error=flight.verdict)
         if future.status == "finished":

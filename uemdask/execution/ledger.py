@@ -17,6 +17,9 @@ from typing import Any
 
 from uemdask.errors import UemError, has_no_room
 
+#: The last line of a ledger is looked for in so many bytes first.
+_TAIL = 64 * 1024
+
 
 class Ledger:
     """The ledger beside ``NAME.zarr``, a file ``NAME.ledger.jsonl``.
@@ -61,8 +64,7 @@ class Ledger:
 
     def mended(self) -> None:
         """Append that all is done, where the last line is a failure and would be the last word."""
-        lines = deque(read_lines(self.path), maxlen=1)
-        if lines and "failed" in lines[0]:
+        if "failed" in _last_line(self.path):
             self._append({"mended": True})
 
     def _append(self, line: dict[str, Any]) -> None:
@@ -126,6 +128,25 @@ def read_lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
             if isinstance(line, dict):
                 yield line
+
+
+def _last_line(path: Path) -> dict[str, Any]:
+    """Return the last line of a ledger, which may be long; empty where there is none."""
+    if not path.exists() or not path.stat().st_size:
+        return {}
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _TAIL))
+        lines = file.read().splitlines()
+    for text in reversed(lines[1:] if size > _TAIL else lines):
+        try:
+            found = json.loads(text)
+        except ValueError:  # torn by a kill
+            continue
+        if isinstance(found, dict):
+            return found
+    # Longer than that: the whole is read.
+    return next(iter(deque(read_lines(path), maxlen=1)), {})
 
 
 def _ends_with_newline(path: Path) -> bool:

@@ -1,168 +1,308 @@
-"""What a campaign would do, found out without doing anything."""
+"""The plan of a campaign: what would be done, how much that is, and what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Final, Literal
 
-from uemdask.cube import STAGES, Run
-from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import (
-    is_export,
-    is_trained,
-    lacks_wave,
-    not_ingested,
-    training_digest,
+from pydantic import BaseModel, Field
+
+from uemdask.cube import STAGES
+from uemdask.execution.campaign import Plan
+from uemdask.execution.cluster import ClusterProfile, LocalProfile
+from uemdask.execution.expectation import Expectation, expect
+from uemdask.execution.ledger import Ledger
+from uemdask.execution.requirements import (
+    Wanted,
+    disks,
+    largest_needs,
+    shortages,
+    traffic_of,
 )
+from uemdask.execution.room import capacity_of, jobs_of
 from uemdask.execution.status import run_status
-from uemdask.stages import STAGE_BY_NAME, digest_of
-from uemdask.stages.ingest import digest_of_raw, raw_of
-from uemdask.stages.train import use_model
+from uemdask.stages import STAGE_BY_NAME
+
+#: Raised by one where a name goes or changes its meaning; new names may come at any time.
+SCHEMA: Final = "uemdask.plan/1"
 
 
-@dataclass(frozen=True)
-class Preview:
-    """What would be done.
+class RunPreview(BaseModel):
+    """What would be done for one run.
 
     Attributes
     ----------
-    text : str
-        In words.
-    faults : list of str
-        Names of the runs that would fail at once.
+    run, store : str
+        Name and store.
+    raw : str
+        What the raw data are, in words; empty where they are not looked at.
+    done : list of str
+        Stages that are done with these inputs and parameters.
+    to_do : dict of str to str
+        Why a stage is to be made, by stage.
+    tasks : int
+        Tasks of these stages.
+    fault : str
+        Why nothing can be done; empty where there is no fault.
+    failed_before : str
+        Message of an earlier failure.
     """
 
-    text: str
-    faults: list[str]
-
-
-@dataclass
-class _Expected:
-    """A run as it stands, and the digests that its stages would have."""
-
-    planned: PlannedRun
-    run: Run | None = None
-    digests: dict[str, str] = field(default_factory=dict)
+    run: str
+    store: str
     raw: str = ""
+    done: list[str]
+    to_do: dict[str, str]
+    tasks: int = 0
     fault: str = ""
-
-    def again(self, stage: str) -> bool:
-        """Return whether a stage is not done with these inputs and parameters."""
-        if self.run is None or not self.run.is_done(stage):
-            return True
-        return self.run.stage(stage)["digest"] != self.digests[stage]
+    failed_before: str = ""
 
 
-def preview(plan: Plan, *, only: Sequence[str] = ()) -> Preview:
+class StagePreview(BaseModel):
+    """What would be done in one stage, over all runs.
+
+    Attributes
+    ----------
+    stage : str
+        Its name.
+    runs, tasks : int
+        Runs and tasks.
+    read, written : int
+        About how many bytes the tasks read from files and write to them.
+    memory : int
+        About how much a worker needs for the largest task, bytes; 0 where that is very little.
+    worker : int
+        Memory of the smallest worker that would do it, bytes; 0 where that is not limited or
+        not known.
+    place : str
+        Where that is.
+    """
+
+    stage: str
+    runs: int
+    tasks: int
+    read: int
+    written: int
+    memory: int = 0
+    worker: int = 0
+    place: str = ""
+
+
+class PoolPreview(BaseModel):
+    """Jobs of one pool.
+
+    Attributes
+    ----------
+    pool : str
+        Its name.
+    jobs, workers : int
+        At most at a time; with ``launch: allocation`` nodes of the one job.
+    asks : dict of str to str
+        What each asks the batch system for.
+    """
+
+    pool: str
+    jobs: int
+    workers: int
+    asks: dict[str, str]
+
+
+class DiskPreview(BaseModel):
+    """A file system with results: about what they take, and what is free, bytes."""
+
+    folder: str
+    needed: int
+    free: int
+
+
+class Preview(BaseModel):
+    """What a campaign would do.
+
+    Attributes
+    ----------
+    version : str
+        `SCHEMA`.
+    campaign, output, model, one_model : str
+        As in its plan.
+    cluster : str
+        Kind of the cluster.
+    runs, stages, pools, disks : list
+        See there; of the stages those with something to do.
+    tasks, read, written : int
+        Over all stages.
+    faults : list of str
+        What stops the whole campaign.
+    warnings : list of str
+        What may be too little.
+    """
+
+    version: Literal["uemdask.plan/1"] = SCHEMA
+    campaign: str
+    output: str
+    model: str
+    one_model: str
+    cluster: str
+    runs: list[RunPreview]
+    stages: list[StagePreview] = Field(default_factory=list)
+    pools: list[PoolPreview] = Field(default_factory=list)
+    disks: list[DiskPreview] = Field(default_factory=list)
+    tasks: int = 0
+    read: int = 0
+    written: int = 0
+    faults: list[str] = Field(default_factory=list)
+    warnings: list[str] = Field(default_factory=list)
+
+    @property
+    def broken(self) -> list[RunPreview]:
+        """Runs for which nothing can be done."""
+        return [run for run in self.runs if run.fault]
+
+
+def preview(
+    plan: Plan,
+    *,
+    only: Sequence[str] = (),
+    overwrite: bool = False,
+    profile: ClusterProfile | None = None,
+) -> Preview:
     """Return what a campaign would do, without doing anything.
 
-    Raw data are looked at as by ingest, but no frame is read.
+    Raw data are looked at as by ingest, but no frame is read; no job is submitted.
+
+    Parameters
+    ----------
+    plan : Plan
+        The campaign.
+    only : sequence of str
+        Stages to do; all where empty.
+    overwrite : bool
+        Replace stores made from other raw data.
+    profile : ClusterProfile, optional
+        The cluster; this machine where not given.
+
+    Raises
+    ------
+    UemError
+        If the model that the plan names is not there or is none.
     """
-    runs = [_expect(planned, only) for planned in plan.runs]
-    lines = [f"output: {plan.output}", f"model: {plan.model}, one for {plan.one_model}"]
-    model_fault = ""
-    if plan.start is None:
-        try:
-            use_model(Path(plan.model))
-        except UemError as error:
-            model_fault = str(error)
-    sound = [found for found in runs if not found.fault]
-    for found in runs:
-        planned = found.planned
-        raw = planned.parameters.ingest.raw
-        lines.append(f"{planned.name}: {planned.store}" + (f" from {raw}" if raw else ""))
-        if found.raw:
-            lines.append(f"  raw data: {found.raw}")
-        if not found.fault:
-            members = sound if plan.one_model == "all" else [found]
-            left = _left(found, members, plan, only)
-            if model_fault and "train" in left:
-                found.fault = model_fault
-            else:
-                lines.append(f"  to do: {', '.join(left) if left else 'nothing'}")
-        if found.fault:
-            lines.append(f"  cannot be done: {found.fault}")
-        failed = run_status(planned).failed
-        if failed:
-            lines.append(f"  failed before: {failed}")
-    return Preview("\n".join(lines), [found.planned.name for found in runs if found.fault])
-
-
-def _expect(planned: PlannedRun, only: Sequence[str]) -> _Expected:
-    """Follow the digests as far as training, as `course` would find them."""
-    expected = _Expected(planned)
-    ingest = planned.parameters.ingest
-    try:
-        expected.run = Run(planned.store)
-    except UemError as error:
-        if not ingest.raw:
-            expected.fault = str(error)
-            return expected
-    done = expected.run is not None and expected.run.is_done("ingest")
-    if ingest.raw and (not only or "ingest" in only) and (Path(ingest.raw).exists() or not done):
-        try:
-            raw = raw_of(ingest)
-        except UemError as error:
-            expected.fault = str(error)
-            return expected
-        expected.raw = f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px"
-        upstream = digest_of_raw(raw)
-    elif expected.run is None or not done:
-        expected.fault = not_ingested(planned, only)
-        return expected
-    else:
-        upstream = expected.run.stage("ingest")["digest"]
-    expected.digests["ingest"] = upstream
-    for name in STAGES[1 : STAGES.index("train")]:
-        upstream = expected.digests[name] = _digest(planned, name, upstream)
-    return expected
-
-
-def _digest(planned: PlannedRun, name: str, upstream: str) -> str:
-    parameters = getattr(planned.parameters, name).model_dump(mode="json")
-    return digest_of(name, STAGE_BY_NAME[name].version, parameters, upstream)
-
-
-def _left(
-    found: _Expected, members: Sequence[_Expected], plan: Plan, only: Sequence[str]
-) -> list[str]:
-    """Return the stages that would be made, from the first that is out of date on."""
-    chosen = [stage for stage in STAGES if not only or stage in only]
-    earlier = STAGES[: STAGES.index("train")]
-    if found.run is None or any(found.again(stage) for stage in earlier if stage in chosen):
-        first = next(stage for stage in earlier if stage in chosen and found.again(stage))
-        return [stage for stage in chosen if STAGES.index(stage) >= STAGES.index(first)]
-    left = []
-    if lacks_wave(found.run, found.digests["spectrum"], only) and "spectrum" in chosen:
-        left.append("spectrum")
-    if "train" in chosen and not is_export(found.run) and _trains(found, members, plan):
-        return left + [stage for stage in chosen if STAGES.index(stage) >= STAGES.index("train")]
-    upstream = found.run.stage("train").get("digest", "")
-    for name in STAGES[STAGES.index("train") + 1 :]:
-        if name not in chosen:
-            upstream = found.run.stage(name).get("digest", upstream)
-            continue
-        upstream = found.digests[name] = _digest(found.planned, name, upstream)
-        if found.again(name):
-            left.append(name)
-    return left
-
-
-def _trains(found: _Expected, members: Sequence[_Expected], plan: Plan) -> bool:
-    assert found.run is not None
-    record = found.run.stage("train")
-    if not record.get("finished"):
-        return True
-    if plan.start is None:
-        try:
-            digest = use_model(Path(plan.model))["model_digest"]
-        except UemError:
-            return True
-        return bool(record["digest"] != digest_of("train", digest))
-    name = plan.name if plan.one_model == "all" else found.planned.name
-    wanted = training_digest(
-        members[0].planned.parameters.train, plan.start, [m.digests["label"] for m in members]
+    cluster = profile or LocalProfile()
+    found = expect(plan, only=only, overwrite=overwrite)
+    tasks = [_tasks(each) for each in found]
+    wanted = [
+        Wanted(each.planned, each.foreseen.sizes, list(each.to_do))
+        for each in found
+        if each.foreseen is not None and each.to_do and not each.fault
+    ]
+    stages = _stages(plan, found, tasks, wanted, cluster)
+    faults, warnings = shortages(wanted, lambda gpu: capacity_of(cluster, gpu))
+    return Preview(
+        campaign=plan.name,
+        output=str(plan.output),
+        model=plan.model,
+        one_model=plan.one_model,
+        cluster=cluster.kind,
+        runs=[_run(each, counts) for each, counts in zip(found, tasks, strict=True)],
+        stages=stages,
+        pools=[
+            PoolPreview(
+                pool=jobs.pool, jobs=jobs.count, workers=jobs.count * jobs.processes, asks=jobs.asks
+            )
+            for jobs in jobs_of(cluster, _widest(plan, tasks))
+        ],
+        disks=[
+            DiskPreview(folder=str(folder), needed=needed, free=free)
+            for folder, needed, free in disks(wanted)
+        ],
+        tasks=sum(stage.tasks for stage in stages),
+        read=sum(stage.read for stage in stages),
+        written=sum(stage.written for stage in stages),
+        faults=faults,
+        warnings=warnings,
     )
-    return not is_trained(record, wanted, plan.output / "models" / f"{name}.pt")
+
+
+#: Tasks that are left, by stage and phase.
+_Counts = dict[str, dict[str, int]]
+
+
+def _tasks(found: Expectation) -> _Counts:
+    """Count the tasks that are left; a training is one task of its own."""
+    if found.foreseen is None or found.fault:
+        return {}
+    counts: _Counts = {}
+    for stage in found.to_do:
+        regions = found.foreseen.tasks(stage, found.planned.parameters)
+        counts[stage] = {phase: len(keys) for phase, keys in regions.items()}
+        run = found.run
+        if run is None or found.to_do[stage] != "begun":
+            continue
+        ledger, digest = Ledger(found.planned.store, run.identity(stage)), found.digests[stage]
+        for phase, keys in regions.items():
+            done = ledger.receipts(stage, phase, digest)
+            counts[stage][phase] = sum(key not in done for key in keys)
+    return counts
+
+
+def _run(found: Expectation, counts: _Counts) -> RunPreview:
+    done = [] if found.run is None else [s for s in STAGES if found.run.is_done(s)]
+    return RunPreview(
+        run=found.planned.name,
+        store=str(found.planned.store),
+        raw=found.raw,
+        done=[stage for stage in done if stage not in found.to_do],
+        to_do=found.to_do,
+        tasks=sum(sum(phases.values()) for phases in counts.values()),
+        fault=found.fault,
+        failed_before=run_status(found.planned).failed,
+    )
+
+
+def _stages(
+    plan: Plan,
+    found: Sequence[Expectation],
+    tasks: Sequence[_Counts],
+    wanted: Sequence[Wanted],
+    cluster: ClusterProfile,
+) -> list[StagePreview]:
+    needs = {need.stage: need for need in largest_needs(wanted)}
+    stages = []
+    for name in STAGES:
+        members = [run for run in wanted if name in run.stages]
+        if not members:
+            continue
+        count = sum(sum(counts.get(name, {}).values()) for counts in tasks)
+        if name == "train" and plan.start is not None:
+            count = 1 if plan.one_model == "all" else len(members)
+        moved = [traffic_of(run.sizes, name) for run in members]
+        stage = StagePreview(
+            stage=name,
+            runs=len(members),
+            tasks=count,
+            read=int(sum(read for read, _ in moved)),
+            written=int(sum(written for _, written in moved)),
+        )
+        if name in needs:
+            room = capacity_of(cluster, needs[name].gpu)
+            stage.memory, stage.worker = needs[name].worker, room.memory
+            stage.place = room.place
+        stages.append(stage)
+    return stages
+
+
+def _widest(plan: Plan, tasks: Sequence[_Counts]) -> dict[bool, int]:
+    """Return how many tasks there are at a time, at most, for GPU workers and for the others."""
+    widest = {False: 0, True: 0}
+    for counts in tasks:
+        for gpu in widest:
+            widest[gpu] += max(
+                (
+                    counts[stage].get(phase.name, 0)
+                    for stage in counts
+                    for phase in STAGE_BY_NAME[stage].phases
+                    if phase.gpu == gpu
+                ),
+                default=0,
+            )
+    if plan.start is not None and any("train" in counts for counts in tasks):
+        widest[True] = max(widest[True], 1)
+    return widest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dask.utils import format_bytes
@@ -24,21 +24,45 @@ _MIB = 2**20
 _WORKER = 400 * _MIB
 #: A nanny ends a worker above this share of its memory.
 _USABLE = 0.95
-#: Store and ledger, in float32 frames of the run: measured on simulated runs of 256 to 512 px.
-_STORE = 2.2
-_STORE_AFTER_INGEST = 1.6
+#: What the tasks of a stage read and write, in float32 frames of the run: measured on a simulated
+#: run of 64 frames of 384 px.
+_TRAFFIC = {
+    "ingest": (0.6, 0.35),
+    "align": (18.0, 0.02),
+    "spectrum": (3.3, 0.5),
+    "label": (3.5, 0.6),
+    "train": (0.75, 0.0),
+    "flow": (6.3, 0.85),
+    "feature": (0.6, 0.0),
+    "mode": (0.03, 0.0),
+}
 
 
 @dataclass(frozen=True)
-class _Need:
-    """Memory of a stage's largest task, bytes."""
+class Wanted:
+    """A run that has something to do: its sizes, and the stages."""
+
+    planned: PlannedRun
+    sizes: Mapping[str, int]
+    stages: Collection[str]
+
+
+@dataclass(frozen=True)
+class Need:
+    """Memory of a stage's largest task, bytes, and the run that has it."""
 
     stage: str
     gpu: bool
     memory: float
+    run: str = ""
+
+    @property
+    def worker(self) -> int:
+        """Memory of a worker that does it, bytes."""
+        return int(_WORKER + self.memory)
 
 
-def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[_Need]:
+def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need]:
     """Return about how much memory the tasks of each stage take.
 
     Peaks above an idle worker, measured on runs of 60 and 120 frames of 256 and 512 px; they grow
@@ -51,14 +75,21 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[_Nee
     series = frames * height * width * _PIXEL
     training = min(parameters.train.memory * 2**30, 2.0 * series)
     return [
-        _Need("ingest", False, 2 * slab + 20 * _MIB),
-        _Need("align", False, 8 * slab + 20 * _MIB),
-        _Need("spectrum", False, 5 * tile + 20 * _MIB),
-        _Need("label", False, 22 * field + 10 * _MIB),
-        _Need("train", True, training + 350 * _MIB),
-        _Need("flow", True, 12 * field + 150 * _MIB),
-        _Need("feature", False, 25 * field),
+        Need("ingest", False, 2 * slab + 20 * _MIB),
+        Need("align", False, 8 * slab + 20 * _MIB),
+        Need("spectrum", False, 5 * tile + 20 * _MIB),
+        Need("label", False, 22 * field + 10 * _MIB),
+        Need("train", True, training + 350 * _MIB),
+        Need("flow", True, 12 * field + 150 * _MIB),
+        Need("feature", False, 25 * field),
     ]
+
+
+def traffic_of(sizes: Mapping[str, int], stage: str) -> tuple[float, float]:
+    """Return about how many bytes the tasks of a stage read from files and write to them."""
+    series = sizes["time"] * sizes["y"] * sizes["x"] * _PIXEL
+    read, written = _TRAFFIC.get(stage, (0.0, 0.0))
+    return read * series, written * series
 
 
 def check_requirements(plan: Plan, cluster: Cluster, only: Sequence[str] = ()) -> list[str]:
@@ -69,80 +100,83 @@ def check_requirements(plan: Plan, cluster: Cluster, only: Sequence[str] = ()) -
     FaultsError
         If a task needs more memory than a worker has, or the results more disk than is free.
     """
-    wanted = [(planned, sizes) for planned in plan.runs if (sizes := _sizes(planned))]
-    faults: list[str] = []
-    warnings: list[str] = []
-    for text, surely in _of_memory(wanted, cluster, only):
-        (faults if surely else warnings).append(text)
-    faults += _of_disk(wanted)
+    wanted = [found for planned in plan.runs if (found := _wanted(planned, only))]
+    faults, warnings = shortages(wanted, cluster.capacity)
     if faults:
         raise FaultsError("before the first task", faults)
     return warnings
 
 
-def _sizes(planned: PlannedRun) -> dict[str, int]:
-    """Return the sizes of a run that has something to do; empty where they cannot be known."""
+def shortages(
+    wanted: Sequence[Wanted], capacity: Callable[[bool], Capacity]
+) -> tuple[list[str], list[str]]:
+    """Return what is too little for certain, and what may be: memory of workers, and disk."""
+    faults: list[str] = []
+    warnings: list[str] = []
+    for need in largest_needs(wanted):
+        room = capacity(need.gpu)
+        limit = _USABLE * room.memory
+        if not room.memory or need.worker <= 0.8 * limit:
+            continue
+        text = (
+            f"stage {need.stage} of run {need.run!r} takes about {format_bytes(need.worker)}, "
+            f"and a worker of {room.place} has {format_bytes(room.memory)}; raise "
+            f"'memory', or lower 'processes' (or 'workers'), in the cluster profile"
+        )
+        (faults if need.worker > limit else warnings).append(text)
+    for folder, needed, free in disks(wanted):
+        if needed > free:
+            faults.append(
+                f"{folder}: the results take about {format_bytes(needed)} and "
+                f"{format_bytes(free)} are free; make room, or give another 'output'"
+            )
+    return faults, warnings
+
+
+def largest_needs(wanted: Sequence[Wanted]) -> list[Need]:
+    """Return for each stage the need of its most demanding run."""
+    largest: dict[str, Need] = {}
+    for run in wanted:
+        for need in needs_of(run.sizes, run.planned.parameters):
+            before = largest.get(need.stage)
+            if need.stage in run.stages and (before is None or need.memory > before.memory):
+                largest[need.stage] = replace(need, run=run.planned.name)
+    return list(largest.values())
+
+
+def disks(wanted: Sequence[Wanted]) -> list[tuple[Path, int, int]]:
+    """Return a folder of each file system with results: bytes that they take, bytes free."""
+    totals: dict[int, tuple[Path, float]] = {}
+    for run in wanted:
+        folder = _existing(run.planned.store.parent)
+        device = os.stat(folder).st_dev
+        _, before = totals.get(device, (folder, 0.0))
+        needed = sum(traffic_of(run.sizes, stage)[1] for stage in run.stages)
+        totals[device] = (folder, before + needed)
+    return [
+        (folder, int(total), shutil.disk_usage(folder).free) for folder, total in totals.values()
+    ]
+
+
+def _wanted(planned: PlannedRun, only: Sequence[str]) -> Wanted | None:
+    """Return what is to do for a run; None where it is nothing, or cannot be known."""
+    stages = [stage for stage in STAGES if not only or stage in only]
     try:
         run = Run(planned.store)
         if run.is_done("ingest"):
-            return {} if all(run.is_done(stage) for stage in STAGES) else run.sizes
+            left = [stage for stage in stages if not run.is_done(stage)]
+            return Wanted(planned, run.sizes, left) if left else None
     except UemError:
         pass  # no store yet
     ingest = planned.parameters.ingest
     if not ingest.raw:
-        return {}
+        return None
     try:
         raw = inspect_raw(Path(ingest.raw), **ingest.model_dump(exclude={"raw"}))
     except (UemError, OSError):
-        return {}  # the run itself will say what is wrong with it
-    return {"time": len(raw.delays), "y": raw.shape[0], "x": raw.shape[1]}
-
-
-def _of_memory(
-    wanted: Sequence[tuple[PlannedRun, dict[str, int]]], cluster: Cluster, only: Sequence[str]
-) -> list[tuple[str, bool]]:
-    """Return for each stage its most demanding run, where that is near or over the limit."""
-    largest: dict[str, tuple[_Need, PlannedRun]] = {}
-    for planned, sizes in wanted:
-        for need in needs_of(sizes, planned.parameters):
-            if only and need.stage not in only:
-                continue
-            if need.stage not in largest or need.memory > largest[need.stage][0].memory:
-                largest[need.stage] = (need, planned)
-    found = []
-    for need, planned in largest.values():
-        capacity: Capacity = cluster.capacity(need.gpu)
-        total, limit = _WORKER + need.memory, _USABLE * capacity.memory
-        if not capacity.memory or total <= 0.8 * limit:
-            continue
-        text = (
-            f"stage {need.stage} of run {planned.name!r} takes about {format_bytes(int(total))}, "
-            f"and a worker of {capacity.place} has {format_bytes(capacity.memory)}; raise "
-            f"'memory', or lower 'processes' (or 'workers'), in the cluster profile"
-        )
-        found.append((text, total > limit))
-    return found
-
-
-def _of_disk(wanted: Sequence[tuple[PlannedRun, dict[str, int]]]) -> list[str]:
-    """Return which file systems have too little space for the results that go there."""
-    totals: dict[int, tuple[Path, float]] = {}
-    for planned, sizes in wanted:
-        folder = _existing(planned.store.parent)
-        device = os.stat(folder).st_dev
-        share = _STORE_AFTER_INGEST if planned.store.exists() else _STORE
-        series = sizes["time"] * sizes["y"] * sizes["x"] * _PIXEL
-        _, before = totals.get(device, (folder, 0.0))
-        totals[device] = (folder, before + share * series)
-    faults = []
-    for folder, total in totals.values():
-        free = shutil.disk_usage(folder).free
-        if total > free:
-            faults.append(
-                f"{folder}: the results take about {format_bytes(int(total))} and "
-                f"{format_bytes(free)} are free; make room, or give another 'output'"
-            )
-    return faults
+        return None  # the run itself will say what is wrong with it
+    sizes = {"time": len(raw.delays), "y": raw.shape[0], "x": raw.shape[1]}
+    return Wanted(planned, sizes, stages)
 
 
 def _existing(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from uemdask.regions.features import FEATURES, Feature, finalise, roi_features
 from uemdask.regions.modes import MODES, classify_mode, roi_numbers
 from uemdask.regions.outlines import mask_outline, outline
 from uemdask.regions.rasterising import rasterise, to_nm
-from uemdask.regions.roi import DEFAULT_ROI, Rectangle, Roi, parse_rois
+from uemdask.regions.roi import DEFAULT_ROI, Rectangle, Roi, parse_rois, read_rois
 from uemdask.regions.sums import RoiSums
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "outline",
     "parse_rois",
     "rasterise",
+    "read_rois",
     "roi_features",
     "roi_numbers",
     "to_nm",

@@ -15,7 +15,7 @@ from pydantic import (
     model_validator,
 )
 
-from uemdask.errors import FaultsError
+from uemdask.errors import FaultsError, Place, located_faults, spelled
 
 RELEVANT_MASK = "mask"
 """Name under which the run's relevant mask is a named mask."""
@@ -172,24 +172,32 @@ def parse_rois(items: Sequence[Any] | None, source: str = "rois") -> list[Roi]:
         return [DEFAULT_ROI]
     if isinstance(items, str) or not isinstance(items, Sequence):
         raise FaultsError(source, [f"found {type(items).__name__}; give a list of regions"])
-    rois: list[Roi] = []
-    faults: list[str] = []
+    rois, found = read_rois(items)
+    if found:
+        raise FaultsError(source, [_told(items, place, text) for place, text in found])
+    return list(rois.values())
+
+
+def read_rois(items: Sequence[Any]) -> tuple[dict[int, Roi], list[tuple[Place, str]]]:
+    """Return the sound regions by their number, and the faults of the others with their places."""
+    rois: dict[int, Roi] = {}
+    faults: list[tuple[Place, str]] = []
     seen: set[str] = set()
     for index, item in enumerate(items):
-        name = item.get("name") if isinstance(item, dict) else None
-        where = f"region {index + 1}" + (f" ({name})" if name else "")
         try:
             roi = Roi.model_validate(item)
         except ValidationError as error:
-            for fault in error.errors():
-                key = ".".join(str(part) for part in fault["loc"])
-                message = fault["msg"].removeprefix("Value error, ")
-                faults.append(f"{where}{', ' + key if key else ''}: {message}")
+            faults += [((index, *place), text) for place, text in located_faults(error)]
             continue
         if roi.name in seen:
-            faults.append(f"{where}: the name is used twice; give every region its own")
+            faults.append(((index,), "the name is used twice; give every region its own"))
         seen.add(roi.name)
-        rois.append(roi)
-    if faults:
-        raise FaultsError(source, faults)
-    return rois
+        rois[index] = roi
+    return rois, faults
+
+
+def _told(items: Sequence[Any], place: Place, text: str) -> str:
+    index, *keys = place
+    name = items[int(index)].get("name") if isinstance(items[int(index)], dict) else None
+    where = f"region {int(index) + 1}" + (f" ({name})" if name else "")
+    return f"{where}{', ' + spelled(tuple(keys)) if keys else ''}: {text}"

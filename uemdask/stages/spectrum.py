@@ -9,7 +9,7 @@ from operator import add
 from typing import Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from uemdask import labels, network
 from uemdask.cube import Run
@@ -101,6 +101,13 @@ class SpectrumParameters(Parameters):
     statistic: Literal["amplitude", "peak_ratio"] = "amplitude"
     threshold: float | None = None
     directional: Literal["auto"] | bool = "auto"
+
+    @field_validator("band")
+    @classmethod
+    def _rising(cls, band: tuple[float, float] | None) -> tuple[float, float] | None:
+        if band is not None and not band[0] < band[1]:
+            raise ValueError(f"is {band[0]:g} to {band[1]:g} GHz; give the lower end first")
+        return band
 
 
 def band_of(run: Run) -> Band:

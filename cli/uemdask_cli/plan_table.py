@@ -1,0 +1,126 @@
+"""The plan of a campaign as tables, for ``uemdask run --dry-run``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+
+import click
+from dask.utils import format_bytes
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from uemdask.cube import STAGES
+from uemdask.execution import Preview
+from uemdask.execution.preview import RunPreview
+from uemdask.monitor import size
+
+_WIDEST = 10_000  # characters
+
+
+def print_plan(plan: Preview) -> None:
+    """Print what would be done, how much that is, and what it needs."""
+    # Where nobody looks, a line may be as long as it is: names must not be cut.
+    console = Console(width=None if sys.stdout.isatty() else _WIDEST)
+    click.echo(f"campaign {plan.campaign}: {_count(len(plan.runs), 'run')}, output {plan.output}")
+    click.echo(f"model: {plan.model}, one for {plan.one_model}")
+    for table in (_runs(plan), _stages(plan), _pools(plan)):
+        if table.row_count:
+            click.echo()
+            console.print(table, highlight=False)
+    click.echo()
+    for line in _totals(plan):
+        click.echo(line)
+
+
+def _runs(plan: Preview) -> Table:
+    table = Table("run", "raw data", "done", "to do", "tasks", "why", box=None)
+    table.columns[4].justify = "right"
+    for run in plan.runs:
+        # A name is text, whatever brackets it has.
+        table.add_row(
+            Text(run.run),
+            run.raw or "-",
+            _span(run.done),
+            "cannot be done" if run.fault else _span(run.to_do) if run.to_do else "nothing",
+            str(run.tasks),
+            Text(_why(run)),
+        )
+    return table
+
+
+def _why(run: RunPreview) -> str:
+    """Return why the first stages are made; the later ones follow from them."""
+    reasons = [f"{stage} {why}" for stage, why in run.to_do.items() if not why.startswith("after ")]
+    if run.failed_before:
+        reasons.append(f"failed before: {run.failed_before}")
+    return "; ".join(reasons)
+
+
+def _span(stages: list[str] | Mapping[str, str]) -> str:
+    """Return stages in words; such as follow each other by the first and the last."""
+    groups: list[list[str]] = []
+    for stage in stages:
+        if groups and STAGES.index(stage) == STAGES.index(groups[-1][-1]) + 1:
+            groups[-1].append(stage)
+        else:
+            groups.append([stage])
+    return ", ".join(f"{g[0]} to {g[-1]}" if len(g) > 2 else ", ".join(g) for g in groups) or "-"
+
+
+def _stages(plan: Preview) -> Table:
+    heads = ("stage", "runs", "tasks", "read", "write", "task needs", "worker has", "where")
+    table = Table(*heads, box=None)
+    for column in table.columns[1:7]:
+        column.justify = "right"
+    for stage in plan.stages:
+        limit = format_bytes(stage.worker) if stage.worker else "not known"
+        table.add_row(
+            stage.stage,
+            str(stage.runs),
+            str(stage.tasks),
+            _bytes(stage.read),
+            _bytes(stage.written),
+            format_bytes(stage.memory) if stage.memory else "little",
+            limit if stage.memory else "",
+            stage.place,
+        )
+    if plan.stages:
+        table.add_row("total", "", str(plan.tasks), _bytes(plan.read), _bytes(plan.written))
+    return table
+
+
+def _pools(plan: Preview) -> Table:
+    if not plan.pools:
+        return Table()
+    table = Table("pool", "jobs, at most", "workers", *plan.pools[0].asks, box=None)
+    for column in table.columns[1:-1]:
+        column.justify = "right"
+    for pool in plan.pools:
+        table.add_row(pool.pool, str(pool.jobs), str(pool.workers), *pool.asks.values())
+    return table
+
+
+def _totals(plan: Preview) -> Iterator[str]:
+    at_work = sum(bool(run.to_do) and not run.fault for run in plan.runs)
+    jobs = sum(pool.jobs for pool in plan.pools)
+    yield (
+        f"total: {_count(plan.tasks, 'task')} for {at_work} of {_count(len(plan.runs), 'run')}, "
+        f"about {size(plan.read)} to read and {size(plan.written)} to write"
+        + (f", at most {_count(jobs, 'job')} at a time" if plan.pools else "")
+    )
+    for disk in plan.disks:
+        yield (
+            f"disk: about {size(disk.needed)} in {disk.folder}, where {size(disk.free)} are free"
+        )
+    for warning in plan.warnings:
+        yield f"near the limit: {warning}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def _bytes(number: int) -> str:
+    return size(number) if number else "-"

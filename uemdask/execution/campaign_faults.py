@@ -1,0 +1,224 @@
+"""What is wrong with a campaign file: all faults in one round, each with its place and line."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from uemdask.errors import FaultsError, Place, UemError, located_faults, spelled
+from uemdask.execution.campaign import Campaign, RawEntry, RunEntry
+from uemdask.metadata import check_metadata
+from uemdask.readers import read_drift_table
+from uemdask.readers.delays import parse_plan
+from uemdask.regions import read_rois
+from uemdask.regions.roi import RELEVANT_MASK
+from uemdask.stages.train import TrainParameters
+from uemdask.units import parse_delay, parse_length
+
+Fault = tuple[Place, str]
+
+#: What is wrong may hide more: a file is looked at again without it, so many times at most.
+_ROUNDS = 5
+#: Keys of metadata that say which images are special; they are no metadata.
+_SPECIAL = ("dark", "pump_off")
+
+
+class Lines:
+    """Where the keys of a YAML text stand.
+
+    Examples
+    --------
+    >>> Lines("runs: [{raw: a}]").of(("runs", 0, "raw"))
+    1
+    """
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    @cached_property
+    def _root(self) -> yaml.Node | None:
+        return yaml.compose(self._text, Loader=yaml.SafeLoader) if self._text else None
+
+    def of(self, place: Place) -> int | None:
+        """Return the line of a key or entry, counted from 1; None where it is not in the text."""
+        node, line = self._root, None
+        for part in place:
+            if isinstance(node, yaml.MappingNode):
+                found = [pair for pair in node.value if pair[0].value == str(part)]
+                if not found:
+                    return None
+                line, node = found[-1][0].start_mark.line, found[-1][1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+                if part >= len(node.value):
+                    return None
+                node = node.value[part]
+                line = node.start_mark.line
+        return None if line is None else line + 1
+
+
+def told(faults: list[Fault], lines: Lines) -> list[str]:
+    """Return faults as sentences with their place, in the order of the file."""
+    found = [(lines.of(place), spelled(place), text) for place, text in dict.fromkeys(faults)]
+    found.sort(key=lambda fault: (fault[0] is None, fault[0] or 0))
+    return [
+        f"{place}: {text}" if line is None else f"line {line}, {place}: {text}"
+        for line, place, text in found
+    ]
+
+
+def sound_part(found: Any) -> tuple[Campaign | None, list[Fault]]:
+    """Return the campaign without what breaks its schema, and the faults.
+
+    The rest is then looked at as well, so that nobody has to mend a file twice. None where nothing
+    is left of it.
+    """
+    faults: list[Fault] = []
+    for _ in range(_ROUNDS):
+        try:
+            return Campaign.model_validate(found), faults
+        except ValidationError as error:
+            new = located_faults(error)
+        faults += [fault for fault in new if fault not in faults]
+        found = copy.deepcopy(found)
+        # From the end, so that the numbers of entries before stay what they are.
+        if not all(_taken_out(found, place) for place, _ in reversed(new)):
+            break
+    return None, faults
+
+
+def _taken_out(found: Any, place: Place) -> bool:
+    """Remove what stands at a place, or else what is around it; return whether that could be."""
+    owner: Any = None
+    key: Any = None
+    for part in place:
+        inner = found[key] if owner is not None else found
+        if not (
+            (isinstance(inner, dict) and part in inner)
+            or (isinstance(inner, list) and isinstance(part, int) and part < len(inner))
+        ):
+            break
+        owner, key, found = inner, part, inner
+    if owner is None or (isinstance(owner, dict) and key == "runs"):
+        return False
+    if place[:1] == ("runs",) and isinstance(owner, list):
+        owner[key] = {}  # keeps the numbers of the runs
+    else:
+        del owner[key]
+    return True
+
+
+def faults_of_entry(entry: RawEntry, place: Place, folder: Path) -> Iterator[Fault]:
+    """Yield what is wrong with an entry, as far as its raw data need not be known."""
+    if entry.pixel_size is not None:
+        for part in entry.pixel_size.split(","):
+            yield from _refused(parse_length, part, (*place, "pixel_size"), what="pixel size")
+    if entry.time_zero is not None:
+        yield from _refused(parse_delay, entry.time_zero, (*place, "time_zero"), what="time zero")
+    if entry.delays is not None and not names_file(folder, entry.delays):
+        if ":" in entry.delays:
+            yield from _refused(parse_plan, entry.delays, (*place, "delays"))
+        else:
+            yield (
+                (*place, "delays"),
+                f"{entry.delays!r} is no file in {folder}, and no plan like '-30:500:5 ps'; "
+                f"check the path",
+            )
+    for key, value in entry.metadata.items():
+        if key not in _SPECIAL:
+            try:
+                check_metadata({key: value}, "metadata")
+            except FaultsError as error:
+                for fault in error.faults:
+                    yield (*place, "metadata", key), fault.removeprefix(f"{key}: ")
+    if isinstance(entry, RunEntry) and entry.run is not None and entry.raw is None:
+        for key in sorted(entry.model_fields_set & set(RawEntry.model_fields)):
+            yield (*place, key), "belongs to raw data, and 'run' is ingested already; leave it out"
+
+
+def _refused(parse: Any, text: str, place: Place, **options: str) -> Iterator[Fault]:
+    try:
+        parse(text, **options)
+    except UemError as error:
+        yield place, str(error)
+
+
+def names_file(folder: Path, text: str) -> bool:
+    """Return whether a text is the name of a file in the campaign's folder."""
+    try:
+        return (folder / text).is_file()
+    except OSError:  # a long plan of delays is no file name
+        return False
+
+
+def faults_of_parameters(campaign: Campaign, folder: Path) -> Iterator[Fault]:
+    """Yield what is wrong with files that parameters name, and with parameters that clash."""
+    yield from _faults_of_files(campaign.parameters.model_dump(), ("parameters",), folder)
+    for number, entry in enumerate(campaign.runs):
+        yield from _faults_of_files(entry.parameters, ("runs", number, "parameters"), folder)
+    if campaign.model == "base" and campaign.parameters.train.unet != TrainParameters().unet:
+        yield (
+            ("parameters", "train", "unet"),
+            "the base model has its own network; leave this out, or train from nothing with "
+            "model 'new'",
+        )
+
+
+def _faults_of_files(
+    parameters: dict[str, dict[str, Any]], place: Place, folder: Path
+) -> Iterator[Fault]:
+    for name, file in parameters.get("feature", {}).get("masks", {}).items():
+        if not names_file(folder, file):
+            inner = (*place, "feature", "masks", name)
+            yield inner, f"{file!r} is no file in {folder}; check the path"
+    table = parameters.get("align", {}).get("drift_table")
+    if table is not None:
+        for fault in _faults_of_table(folder / table):
+            yield (*place, "align", "drift_table"), fault
+
+
+def _faults_of_table(table: Path) -> list[str]:
+    if not table.is_file():
+        return [f"{table} is not there; check the path"]
+    try:
+        read_drift_table(table)
+    except FaultsError as error:
+        return [f"{table}: {fault}" for fault in error.faults]
+    except UemError as error:
+        return [str(error)]
+    return []
+
+
+def faults_of_regions(campaign: Campaign) -> Iterator[Fault]:
+    """Yield what is wrong with regions, which are needed last but known first."""
+    known = [RELEVANT_MASK, *campaign.parameters.feature.masks]
+    lists: list[tuple[Place, list[dict[str, Any]], list[str]]] = [
+        (("parameters", "feature", "rois"), campaign.parameters.feature.rois, known),
+        (("rois",), campaign.rois, known),
+    ]
+    for i, entry in enumerate(campaign.runs):
+        own = entry.parameters.get("feature", {})
+        known_here = [*known, *own.get("masks", {})]
+        lists.append(
+            (("runs", i, "parameters", "feature", "rois"), own.get("rois", []), known_here)
+        )
+        lists.append((("runs", i, "rois"), entry.rois, known_here))
+    shared: set[str] = set()
+    for place, items, known in lists:
+        rois, faults = read_rois(items)
+        for inner, text in faults:
+            yield (*place, *inner), text
+        for number, roi in rois.items():
+            if roi.name in shared:
+                text = f"{roi.name!r} is a region of every run already; give another name"
+                yield (*place, number, "name"), text
+            if roi.mask is not None and roi.mask not in known:
+                text = f"{roi.mask!r} is no mask; there are only {', '.join(known)}"
+                yield (*place, number, "mask"), text
+        if place[0] != "runs":
+            shared |= {roi.name for roi in rois.values()}

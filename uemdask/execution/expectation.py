@@ -1,0 +1,230 @@
+"""What is to be done for each run of a plan, and why, found out without doing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from uemdask.cube import STAGES, Run
+from uemdask.errors import UemError
+from uemdask.execution.campaign import Plan, PlannedRun
+from uemdask.execution.course import (
+    is_export,
+    is_trained,
+    lacks_wave,
+    not_ingested,
+    refuse_gap,
+    training_digest,
+)
+from uemdask.execution.foreseen import Foreseen
+from uemdask.stages import STAGE_BY_NAME, digest_of
+from uemdask.stages.ingest import digest_of_raw, raw_of
+from uemdask.stages.replacing import is_whole
+from uemdask.stages.train import use_model
+
+_TRAIN = STAGES.index("train")
+#: Values longer than this are not printed, characters.
+_LONGEST = 40
+
+
+@dataclass
+class Expectation:
+    """A run as it stands, and what is to be done.
+
+    Attributes
+    ----------
+    planned : PlannedRun
+        The run.
+    run : Run, optional
+        Its store, where there is one.
+    foreseen : Foreseen, optional
+        What it will be; None where that cannot be told.
+    raw : str
+        What its raw data are, in words.
+    to_do : dict of str to str
+        Why, by stage.
+    fault : str
+        Why nothing can be done.
+    """
+
+    planned: PlannedRun
+    run: Run | None = None
+    foreseen: Foreseen | None = None
+    raw: str = ""
+    to_do: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
+    digests: dict[str, str] = field(default_factory=dict)
+
+    def parameters(self, stage: str) -> dict[str, Any]:
+        """Return the parameters that a stage is to have."""
+        found: dict[str, Any] = getattr(self.planned.parameters, stage).model_dump(mode="json")
+        return found
+
+    def digest(self, stage: str, upstream: str) -> str:
+        """Return the digest that a stage is to have."""
+        return digest_of(stage, STAGE_BY_NAME[stage].version, self.parameters(stage), upstream)
+
+    def why(self, stage: str) -> str:
+        """Return why a stage is to be made; empty where it is done with these inputs."""
+        record = self.run.stage(stage) if self.run is not None else {}
+        if record.get("digest", "") == self.digests[stage]:
+            return "" if record.get("finished") else "begun"
+        if not record.get("finished"):
+            return "not done"
+        return _changed(record["parameters"], self.parameters(stage)) or "made from other data"
+
+
+def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> list[Expectation]:
+    """Return what is to be done for each run; raw data are looked at, but no frame is read.
+
+    Raises
+    ------
+    UemError
+        If the model that the plan names is not there or is none.
+    """
+    found = [_follow(planned, only, overwrite) for planned in plan.runs]
+    sound = [each for each in found if not each.fault]
+    networks = _Networks(plan, sound) if not only or "train" in only else None
+    for each in sound:
+        each.to_do = _left(each, networks, only)
+        if each.foreseen is not None:
+            try:
+                each.foreseen.refuse(each.to_do, each.planned.parameters)
+            except UemError as error:
+                each.fault = str(error)
+    return found
+
+
+def _follow(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Expectation:
+    """Follow the digests as far as training, as `course` would find them."""
+    found = Expectation(planned)
+    try:
+        _look(found, only, overwrite)
+    except UemError as error:
+        found.fault = str(error)
+        return found
+    upstream = found.digests["ingest"]
+    for name in STAGES[1:_TRAIN]:
+        upstream = found.digests[name] = found.digest(name, upstream)
+    return found
+
+
+def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
+    """Look at the store and the raw data of a run."""
+    store, ingest = found.planned.store, found.planned.parameters.ingest
+    try:
+        found.run = Run(store)
+    except UemError:
+        if not ingest.raw:
+            raise
+        is_whole(store)  # raises where something else is in the way
+    done = found.run is not None and found.run.is_done("ingest")
+    wanted = ingest.raw and (not only or "ingest" in only)
+    if wanted and (Path(ingest.raw).exists() or not done):
+        raw = raw_of(ingest)
+        found.raw = f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px"
+        # The digest reads all files; without a store nothing is compared with it.
+        digest = digest_of_raw(raw) if found.run is not None else "new"
+        found.digests["ingest"] = digest
+        if found.run is None or found.why("ingest"):
+            found.foreseen = Foreseen.of_raw(store, raw)
+            if done and not overwrite:
+                raise UemError(
+                    f"{store}: holds a run of other raw data or parameters; name another output or "
+                    f"use --overwrite"
+                )
+            return
+    elif found.run is None or not done:
+        raise UemError(not_ingested(found.planned, only))
+    else:
+        found.digests["ingest"] = found.run.stage("ingest")["digest"]
+    assert found.run is not None
+    refuse_gap(found.run, only)
+    found.foreseen = Foreseen.of_run(found.run)
+
+
+def _left(found: Expectation, networks: _Networks | None, only: Sequence[str]) -> dict[str, str]:
+    """Return the stages that would be made and why, from the first that is out of date on."""
+    chosen = [stage for stage in STAGES if not only or stage in only]
+    for stage in chosen:
+        if stage in STAGES[:_TRAIN] and (why := found.why(stage)):
+            return _from(stage, why, chosen)
+    run = found.run
+    if run is None:
+        return {}
+    left = {}
+    if lacks_wave(run, found.digests["spectrum"], only) and "spectrum" in chosen:
+        left["spectrum"] = "its wave was deleted"
+    if networks is not None and not is_export(run) and (why := networks.why(run, found)):
+        return left | _from("train", why, chosen)
+    upstream = run.stage("train").get("digest", "")
+    for name in STAGES[_TRAIN + 1 :]:
+        if name not in chosen:
+            upstream = run.stage(name).get("digest", upstream)
+            continue
+        upstream = found.digests[name] = found.digest(name, upstream)
+        if why := found.why(name):
+            return left | _from(name, why, chosen)
+    return left
+
+
+def _from(first: str, why: str, chosen: Sequence[str]) -> dict[str, str]:
+    later = [stage for stage in chosen if STAGES.index(stage) > STAGES.index(first)]
+    return {first: why} | dict.fromkeys(later, f"after {first}")
+
+
+class _Networks:
+    """The networks that the runs are to have."""
+
+    def __init__(self, plan: Plan, runs: Sequence[Expectation]) -> None:
+        self._plan = plan
+        self._runs = runs
+        self._given = "" if plan.start else use_model(Path(plan.model))["model_digest"]
+
+    @cached_property
+    def _shared(self) -> str:
+        return self._training(self._runs)
+
+    def _training(self, members: Sequence[Expectation]) -> str:
+        assert self._plan.start is not None
+        parameters = members[0].planned.parameters.train
+        labels = [member.digests["label"] for member in members]
+        return training_digest(parameters, self._plan.start, labels)
+
+    def why(self, run: Run, found: Expectation) -> str:
+        """Return why a network is to be trained or taken; empty where the run has the right one."""
+        record = run.stage("train")
+        if not record.get("finished"):
+            return "not done"
+        if self._given:
+            return "" if record["digest"] == digest_of("train", self._given) else "another model"
+        together = self._plan.one_model == "all"
+        name = self._plan.name if together else found.planned.name
+        digest = self._shared if together else self._training([found])
+        if is_trained(record, digest, self._plan.output / "models" / f"{name}.pt"):
+            return ""
+        changed = _changed(record["parameters"], found.parameters("train"))
+        return changed or "other labels or another start, or its model is gone"
+
+
+def _changed(old: dict[str, Any], new: dict[str, Any]) -> str:
+    """Return which parameters differ, with their values."""
+    changes = []
+    for key in sorted(old | new):
+        before, after = old.get(key), new.get(key)
+        if before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            changes += [
+                f"{key}.{inner}"
+                for inner in sorted(before | after)
+                if before.get(inner) != after.get(inner)
+            ]
+        elif len(f"{before}{after}") <= _LONGEST:
+            changes.append(f"{key} was {before}, is {after}")
+        else:
+            changes.append(key)
+    return f"changed: {', '.join(changes)}" if changes else ""

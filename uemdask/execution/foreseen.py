@@ -1,0 +1,114 @@
+"""A run whose stages are still to be done: what their checks and regions ask for is known already.
+
+So a mask of the wrong size or a band outside the record is told before the first task, not hours
+later by the stage that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from uemdask.cube import Run
+from uemdask.cube.layout import Region
+from uemdask.errors import FaultsError, UemError
+from uemdask.readers import RawAcquisition
+from uemdask.stages import STAGE_BY_NAME, StageParameters
+
+
+class Foreseen:
+    """Stands in for a `Run` with all its stages done.
+
+    Parameters
+    ----------
+    path : Path
+        Its store, which need not be there.
+    sizes : mapping
+        At least of time, y and x.
+    pixel_size : (y, x)
+        In nm.
+    known : dict of str to array
+        Variables that are known: `time`, `y`, `x`, `frame_ok`, `source_file`.
+    dark : bool
+        Whether it has a dark image.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sizes: dict[str, int],
+        pixel_size: tuple[float, float],
+        known: dict[str, np.ndarray],
+        *,
+        dark: bool,
+    ) -> None:
+        pairs = max(0, int(known["frame_ok"].sum()) - 1)
+        self.path = path
+        self.sizes = sizes | {"pair": pairs, "component": 2}
+        self.pixel_size = pixel_size
+        self._known = known
+        self._dark = dark
+
+    @classmethod
+    def of_raw(cls, store: Path, raw: RawAcquisition) -> Foreseen:
+        """Foresee the run of raw data that are still to be ingested."""
+        sizes = {"time": len(raw.delays), "y": raw.shape[0], "x": raw.shape[1]}
+        known = {
+            "time": raw.delays,
+            "frame_ok": np.ones(len(raw.delays), bool),
+            "source_file": np.array([" + ".join(names) for names in raw.source_names], object),
+        }
+        for dim, step in zip(("y", "x"), raw.pixel_size, strict=True):
+            known[dim] = (np.arange(sizes[dim]) + 0.5) * step
+        return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark))
+
+    @classmethod
+    def of_run(cls, run: Run) -> Foreseen:
+        """Foresee what becomes of a run."""
+        known = {name: run.read(name) for name in ("time", "y", "x", "frame_ok", "source_file")}
+        sizes = {dim: len(known[dim]) for dim in ("time", "y", "x")}
+        return cls(run.path, sizes, run.pixel_size, known, dark="dark" in run)
+
+    def __contains__(self, name: str) -> bool:
+        return name != "dark" or self._dark
+
+    def read(self, name: str, region: Region | None = None) -> np.ndarray:
+        """Return a variable that is known; of the relevant pixels only that there will be some."""
+        if name == "mask":
+            return np.zeros((self.sizes["y"], self.sizes["x"]), bool)
+        return self._known[name]
+
+    def stage(self, stage: str) -> dict[str, Any]:
+        """Return what may be expected of the record of a stage."""
+        # Whether the wave has to be made directional in a second pass is known only then.
+        return {"results": {"directional": "none"}}
+
+    def tasks(self, stage: str, parameters: StageParameters) -> dict[str, list[str]]:
+        """Return the tasks of a stage: keys of their regions, by phase."""
+        settings = getattr(parameters, stage)
+        return {
+            phase.name: [region.key for region in phase.regions(cast(Run, self), settings)]
+            for phase in STAGE_BY_NAME[stage].phases
+        }
+
+    def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
+        """Refuse what the stages will refuse, all at once.
+
+        Raises
+        ------
+        UemError, FaultsError
+            With all that is wrong.
+        """
+        errors: list[UemError] = []
+        for stage in stages:
+            try:
+                STAGE_BY_NAME[stage].check(cast(Run, self), getattr(parameters, stage))
+            except UemError as error:
+                errors.append(error)
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            raise FaultsError(str(self.path), [str(error) for error in errors])

@@ -1,0 +1,99 @@
+"""Runs at work, and whose turn it is: every run gets on, however many tasks another one has."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.course import PhaseWork, TrainingWanted
+
+
+@dataclass(eq=False)
+class RunAtWork:
+    """A run at work.
+
+    Attributes
+    ----------
+    planned : PlannedRun
+        The run.
+    steps : iterator
+        Its course.
+    work : PhaseWork or TrainingWanted, optional
+        What it is at; None before it has begun.
+    pending : deque of str
+        Regions of tasks that wait.
+    flying : int
+        Its tasks on the cluster.
+    attempts : Counter of str
+        How often a task has failed.
+    over : bool
+        Whether it is done or has failed.
+    """
+
+    planned: PlannedRun
+    steps: Iterator[PhaseWork | TrainingWanted]
+    work: PhaseWork | TrainingWanted | None = None
+    pending: deque[str] = field(default_factory=deque)
+    flying: int = 0
+    attempts: Counter[str] = field(default_factory=Counter)
+    over: bool = False
+    _rests_until: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of it waits or is on the cluster."""
+        return not (self.over or self.pending or self.flying)
+
+    def has_resting(self) -> bool:
+        """Return whether a task of it rests, or has rested."""
+        return not self.over and bool(self._rests_until)
+
+    def rests(self, task: str) -> bool:
+        """Return whether a task that failed is to wait still."""
+        return self._rests_until.get(task, 0.0) > time.monotonic()
+
+    def let_rest(self, task: str, seconds: float) -> None:
+        """Let a task wait before it is tried again."""
+        self._rests_until[task] = time.monotonic() + seconds
+
+    def take_up(self, work: PhaseWork) -> None:
+        """Begin with the tasks of a phase."""
+        self.pending.extend(work.missing)
+        self.attempts.clear()
+        self._rests_until.clear()
+
+    def next_task(self) -> str | None:
+        """Take the first task that does not rest."""
+        for _ in range(len(self.pending)):
+            task = self.pending.popleft()
+            if not self.rests(task):
+                return task
+            self.pending.append(task)
+        return None
+
+
+class Turns:
+    """Whose turn it is: the run that has waited longest since its last task.
+
+    Parameters
+    ----------
+    runs : sequence of RunAtWork
+        All of them.
+    """
+
+    def __init__(self, runs: Sequence[RunAtWork]) -> None:
+        self._queue = deque(runs)
+
+    def __iter__(self) -> Iterator[tuple[RunAtWork, PhaseWork]]:
+        """Yield runs with waiting tasks, each again and again as long as it takes its turn."""
+        passed = 0
+        while passed < len(self._queue):
+            active = self._queue.popleft()
+            self._queue.append(active)
+            waiting = len(active.pending)
+            if waiting and isinstance(active.work, PhaseWork):
+                yield active, active.work
+            passed = 0 if len(active.pending) < waiting else passed + 1
