@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 from uemdask.monitor import words
@@ -46,7 +47,8 @@ def drawing(curves: dict[str, list[tuple[int, float]]]) -> dict[str, Any] | None
     def y(loss: float) -> float:
         return round(_BOTTOM - (_BOTTOM - _TOP) * (height(loss) - low) / (high - low), 1)
 
-    ends = (10**low, 10**high) if logarithmic else (low, high)
+    # A loss of next to nothing must not become an axis from zero.
+    ends = (max(10**low, sys.float_info.min), 10**high) if logarithmic else (low, high)
     lines = [
         {
             "name": words.phase(phase),
