@@ -117,6 +117,13 @@ class BatchSystem:
         """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
         raise NotImplementedError
 
+    async def cancel(self, jobs: Collection[str]) -> list[str]:
+        """Cancel those jobs that wait or run still, and return their numbers."""
+        left = sorted(await self.living(jobs) or ())
+        if left:
+            await _call(*self._job_class.cancel_command.split(), *left)
+        return left
+
     def tail_of_log(self, job: str, logs: Path) -> tuple[Path | None, list[str]]:
         """Return the log of a job and its last lines."""
         number = re.escape(job)

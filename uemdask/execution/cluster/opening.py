@@ -7,7 +7,7 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from uemdask.execution.cluster.profile import (
     LocalProfile,
 )
 from uemdask.execution.cluster.security import security_from, session_keys
+from uemdask.execution.cluster.session import end_abandoned, session
 
 # How long to wait for the first worker, in s.
 _PATIENCE = 60
@@ -171,7 +172,9 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
 
 def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
     folder = make_folder(profile)
-    security = stack.enter_context(session_keys(folder)) if profile.tls else None
+    abandoned = end_abandoned(folder)
+    own = stack.enter_context(session(folder))
+    security = session_keys(own.place) if profile.tls else None
     local = stack.enter_context(
         LocalCluster(
             n_workers=0,
@@ -190,16 +193,22 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         keeper.start()
         stack.callback(keeper.close)
     else:
-        keeper = Pools(local.scheduler, profile, system, security, folder / "logs")
+        keeper = Pools(local.scheduler, profile, system, security, folder / "logs", own.note)
         local.sync(keeper.start)
         stack.callback(local.sync, keeper.close)
     hints = _tunnel(client)
+    if cancelled := local.sync(system.cancel, abandoned) if abandoned else []:
+        hints += (f"cancelled what an uemdask that was killed had left: {_jobs(cancelled)}",)
     if not profile.tls:
         hints += (
             "the profile says 'tls: false': whoever reaches this host can run programs in your "
             "name",
         )
     return _pooled(profile, client, hints, keeper, _losses(client, stack))
+
+
+def _jobs(numbers: Sequence[str]) -> str:
+    return f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
 
 
 def _losses(client: Client, stack: ExitStack) -> Losses:
@@ -228,7 +237,7 @@ def _pooled(
     has_both = len({pool.resource for pool in profile.pools}) == 2
     training = profile.pools_for(True)[0]
     # Where a training runs alone in a job, the cores of the job's other processes are idle.
-    cores = training.cores // training.gpus if training.gpus else training.cores
+    cores = training.cores // training.processes if training.gpus else training.cores
     return Cluster(
         client=client,
         dashboard=client.dashboard_link,

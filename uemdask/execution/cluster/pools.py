@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +77,8 @@ class Pools:
         With paths of files that the jobs can read.
     logs : Path
         Folder of the jobs' logs.
+    note : callable
+        Is told the number of each job that was submitted.
     """
 
     def __init__(
@@ -86,12 +88,14 @@ class Pools:
         system: BatchSystem,
         security: Security | None,
         logs: Path,
+        note: Callable[[str], None],
     ) -> None:
         self._scheduler = scheduler
         self._profile = profile
         self._system = system
         self._security = security
         self._logs = logs
+        self._note = note
         self._pools = {pool.name: _Pool(pool) for pool in profile.pools}
         self._asked = 0.0
         self._loop: asyncio.Task[None] | None = None
@@ -208,6 +212,7 @@ class Pools:
             self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
             return False
         pool.jobs[name] = _Submitted(job, name)
+        self._note(pool.jobs[name].number)
         return True
 
     async def _notice_lost(self, members: dict[str, list[WorkerState]]) -> None:
