@@ -2,39 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
-from collections import Counter
-from pathlib import Path
-
-import psutil
-import pytest
 
 from uemdask.execution import open_cluster, read_profile
 from uemdask.execution.ledger import ledger_path, read_lines
-
-
-@pytest.fixture
-def undisturbed(local, same_arrays, receipts):
-    """Return a function that compares a store to that of an undisturbed run, done once."""
-
-    def compare(store: Path) -> None:
-        repeated = [task for task, count in Counter(receipts(store)).items() if count > 1]
-        assert repeated == []
-        same_arrays(local / store.name, store)
-
-    return compare
-
-
-def worker_processes(pool: str) -> list[psutil.Process]:
-    """Give the processes that do the tasks of a pool: children of the nannies that Slurm runs."""
-    found = []
-    for process in psutil.process_iter(["cmdline"]):
-        words = process.info["cmdline"] or []
-        if "distributed.cli.dask_worker" in words and any(w.startswith(f"{pool}.") for w in words):
-            found += [c for c in process.children() if "spawn_main" in " ".join(c.cmdline())]
-    return found
 
 
 def test_one_job_is_cancelled_then_all(slurm, work, receipts, undisturbed, until, finish):
@@ -53,20 +25,7 @@ def test_one_job_is_cancelled_then_all(slurm, work, receipts, undisturbed, until
         undisturbed(store)
 
 
-def test_a_worker_is_killed(slurm, work, receipts, undisturbed, until, finish):
-    here = work("run0")
-    store = here.store("run0")
-    process = here.start()
-    until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
-    victims = worker_processes("cpu")
-    assert victims
-    victims[0].send_signal(signal.SIGKILL)
-    said = finish(process)
-    assert "Traceback" not in said
-    undisturbed(store)
-
-
-def test_a_job_reaches_its_walltime(slurm, work, undisturbed, until, finish):
+def test_a_job_reaches_its_walltime(slurm, work, undisturbed, until, finish, worker_processes):
     here = work("run0", walltime="00:01:00")
     before = len(slurm.ended())
     process = here.start()
@@ -93,22 +52,6 @@ def test_workers_retire_before_the_walltime(slurm, work, until, monkeypatch):
         logs = here.folder / "uemdask-jobs" / "logs"
         until(lambda: any("lifetime-reached" in log.read_text() for log in logs.glob("*.err")))
         cluster.client.cancel(tasks)
-
-
-def test_the_driver_is_killed(slurm, work, receipts, undisturbed, until, uemdask):
-    here = work("run0")
-    store = here.store("run0")
-    process = here.start()
-    until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
-    orphans = slurm.running()
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    before = receipts(store)
-    uemdask(*here.command, cwd=here.folder)
-    assert receipts(store)[: len(before)] == before
-    undisturbed(store)
-    # Workers without a scheduler give their jobs back by themselves.
-    until(lambda: not set(orphans) & set(slurm.waiting_or_running()), limit=120)
 
 
 def test_a_python_that_has_no_dask_is_shown_after_a_few_tries(slurm, work, uemdask):

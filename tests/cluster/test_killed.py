@@ -1,0 +1,162 @@
+"""Whatever is killed with -9, the result is that of an undisturbed run, and nothing done twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from uemdask.execution.ledger import read_lines
+from uemdask.network import load_model
+from uemdask.network.checkpoint import load_checkpoint
+from uemdask.stages.train import history_path
+
+
+def test_a_worker_every_10_s(slurm, work, undisturbed, until, finish, worker_processes):
+    here = work("run0", "run1", idle=120.0)  # there is always one to be killed
+    process = here.start()
+    until(lambda: worker_processes("cpu"))
+    killed = 0
+    while not _ends_within(10, process):
+        workers = worker_processes("cpu") + worker_processes("gpu")
+        if workers:
+            workers[killed % len(workers)].kill()
+            killed += 1
+    said = finish(process)
+    assert killed >= 3
+    assert "Traceback" not in said
+    undisturbed(here.store("run0"))
+    undisturbed(here.store("run1"))
+
+
+def _ends_within(seconds: float, process: subprocess.Popen[str]) -> bool:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def test_the_training_twice(slurm, work, local, undisturbed, until, finish, worker_processes):
+    here = work("run0")
+    models = here.folder / "results" / "models"
+    process = here.start()
+    steps = [0]
+    for _ in range(2):
+        until(lambda: _checkpoint(models) > steps[-1])
+        (victim,) = worker_processes("gpu")
+        victim.kill()
+        psutil.wait_procs([victim])
+        steps.append(_checkpoint(models))
+        history = _history(models)
+    finish(process)
+
+    # What was done before is not done again: its entries are there with the times of that day.
+    assert steps[1] < steps[2] < 10
+    assert _history(models)[: steps[2]] == history[: steps[2]]
+    assert [entry["step"] for entry in _history(models)][:10] == list(range(1, 11))
+    killed, whole = (load_model(folder / "run0.pt")[0] for folder in (models, local / "models"))
+    for name, weights in whole.state_dict().items():
+        assert torch.equal(weights, killed.state_dict()[name]), name
+    undisturbed(here.store("run0"))
+
+
+def _checkpoint(models: Path) -> int:
+    """Return the step of the checkpoint that is there."""
+    for path in models.glob("*.checkpoint"):
+        return load_checkpoint(path)["step"]
+    return 0
+
+
+def _history(models: Path) -> list[dict]:
+    """Return the entries of a training, without the line that says where it runs."""
+    return list(read_lines(history_path(models / "run0.pt")))[1:]
+
+
+def test_the_driver(slurm, work, receipts, undisturbed, until, finish):
+    late = {"name": "late", "cores": 1, "memory": "2GiB", "directives": ["--begin=now+1hour"]}
+    here = work("run0")
+    pools = here.profile["pools"]
+    here.set_profile(pools=[late, *pools])
+    store = here.store("run0")
+    process = here.start()
+    until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = receipts(store)
+    # Workers without a scheduler give their jobs back by themselves.
+    until(lambda: slurm.running() == [], limit=100)
+    (waits,) = slurm.waiting_or_running("uemdask-late")
+
+    # What still waits in the queue is cancelled by the driver that goes on.
+    here.set_profile(pools=pools)
+    process = here.start()
+    until(lambda: waits not in slurm.waiting_or_running(), limit=60)
+    assert f"had left: job {waits}" in finish(process)
+    assert receipts(store)[: len(before)] == before
+    undisturbed(store)
+    assert [path.name for path in (here.folder / "uemdask-jobs").iterdir()] == ["logs"]
+
+
+def test_the_scheduler(slurm, work, receipts, undisturbed, until, finish, dask):
+    here = work("run0")
+    here.profile = {"kind": "existing", "scheduler_file": "scheduler.json"}
+    here.set_profile()
+    store = here.store("run0")
+    scheduler = dask(here.folder)
+    process = here.start()
+    until(lambda: any(stage == "label" for stage, _, _ in receipts(store)))
+    scheduler.kill()
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert said.count("uemdask: ") == 1, said
+    assert "the connection to the scheduler was lost" in said
+    assert "give the same command again" in said
+    assert "Traceback" not in said
+    before = receipts(store)
+    until(lambda: slurm.running() == [], limit=100)
+
+    dask(here.folder)
+    finish(here.start())
+    assert receipts(store)[: len(before)] == before
+    undisturbed(store)
+
+
+@pytest.fixture
+def dask(slurm, until):
+    """Return a function that starts a Dask scheduler, and workers for it in jobs of Slurm."""
+    schedulers = []
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        file = folder / "scheduler.json"
+        file.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+        with (folder / "scheduler.txt").open("a") as log:
+            schedulers.append(
+                subprocess.Popen(
+                    [*command, "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", file],
+                    stdout=log,
+                    stderr=log,
+                )
+            )
+        until(file.exists)
+        worker = (
+            f"export OMP_NUM_THREADS=1\n{sys.executable} -m distributed.cli.dask_worker "
+            f"--scheduler-file {file} --nthreads 1 --no-dashboard --death-timeout 20 "
+            f"--local-directory /tmp --resources "
+        )
+        slurm.submit(f"{worker} CPU=1", "-C", "cpu", "--mem=2G", folder=folder)
+        slurm.submit(f"{worker} GPU=1", "-C", "gpu", "--mem=3G", folder=folder)
+        until(lambda: len(slurm.running()) == 2)
+        return schedulers[-1]
+
+    yield start
+    for scheduler in schedulers:
+        scheduler.kill()
+        scheduler.wait()
