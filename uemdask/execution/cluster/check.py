@@ -18,7 +18,8 @@ from distributed import Client
 from uemdask.errors import UemError
 from uemdask.execution.cluster.allocation import allocation_script
 from uemdask.execution.cluster.batch import BatchSystem, batch_system
-from uemdask.execution.cluster.opening import Cluster, host_of, make_folder, open_cluster
+from uemdask.execution.cluster.capacity import Cluster
+from uemdask.execution.cluster.opening import host_of, make_folder, open_cluster
 from uemdask.execution.cluster.profile import BatchProfile, ClusterProfile, Pool, TlsFiles
 from uemdask.execution.cluster.security import security_from
 
