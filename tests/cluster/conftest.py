@@ -84,25 +84,42 @@ class Slurm:
     def cancel(self, *jobs: str) -> None:
         subprocess.run(["scancel", *jobs], check=False)  # one may have ended since
 
+    def kill_controller(self) -> None:
+        """Kill the daemon that all commands talk to; jobs go on without it."""
+        os.kill(int((_FOLDER / "run" / "slurmctld.pid").read_text()), signal.SIGKILL)
+
+    def start(self) -> subprocess.CompletedProcess[str]:
+        """Start the daemons that are not there."""
+        return self._daemons("start")
+
+    def stop(self) -> None:
+        """Cancel all jobs and end the daemons."""
+        self._daemons("stop").check_returncode()
+
+    def _daemons(self, what: str) -> subprocess.CompletedProcess[str]:
+        settings = {"ONE_MACHINE_SLURM_DIR": str(_FOLDER), "ONE_MACHINE_SLURM_GPUS": "2"}
+        return subprocess.run(
+            [_SCRIPT, what],
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+
     def _ask(self, *command: str) -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture(scope="session", name="_slurm")
 def _started():
-    environment = os.environ | {
-        "ONE_MACHINE_SLURM_DIR": str(_FOLDER),
-        "ONE_MACHINE_SLURM_GPUS": "2",
-    }
-    up = subprocess.run(
-        [_SCRIPT, "start"], env=environment, capture_output=True, text=True, timeout=120
-    )
+    slurm = Slurm()
+    up = slurm.start()
     if up.returncode:
         pytest.exit(up.stderr.strip() or up.stdout.strip(), returncode=1)
     os.environ["SLURM_CONF"] = str(_FOLDER / "etc" / "slurm.conf")
-    yield Slurm()
+    yield slurm
     if "already" not in up.stdout:
-        subprocess.run([_SCRIPT, "stop"], env=environment, check=True, timeout=120)
+        slurm.stop()
 
 
 @pytest.fixture

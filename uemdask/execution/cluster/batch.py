@@ -109,6 +109,10 @@ class BatchSystem:
 
     # ---- jobs that were submitted
 
+    async def answers(self) -> bool:
+        """Return whether the batch system answers at all."""
+        raise NotImplementedError
+
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if the system does not answer."""
         raise NotImplementedError
@@ -154,6 +158,10 @@ class Slurm(BatchSystem):
             directives.append(f"--gres=gpu:{pool.gpus}")
         return {"job_cpu": pool.cores, "job_extra_directives": directives}
 
+    async def answers(self) -> bool:
+        """Return whether Slurm's controller answers."""
+        return await self.living(()) is not None
+
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""
         states = "PENDING,RUNNING,CONFIGURING,SUSPENDED,REQUEUED,STOPPED,RESIZING"
@@ -187,6 +195,11 @@ class Pbs(BatchSystem):
 
     def _options(self, pool: Pool) -> dict[str, Any]:
         return {"resource_spec": f"select=1:{chunk_of(pool)}"}
+
+    async def answers(self) -> bool:
+        """Return whether the PBS server answers."""
+        code, _, _ = await _call("qstat", "-B")
+        return not code
 
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""

@@ -98,6 +98,7 @@ class Pools:
         self._note = note
         self._pools = {pool.name: _Pool(pool) for pool in profile.pools}
         self._asked = 0.0
+        self._silent = False  # the batch system did not answer when it was given a job
         self._loop: asyncio.Task[None] | None = None
         self._news: deque[str] = deque()
 
@@ -209,11 +210,22 @@ class Pools:
         try:
             await job.start()
         except (RuntimeError, ValueError, OSError) as error:
-            self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
+            if isinstance(error, FileNotFoundError) or await self._system.answers():
+                self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
+            else:
+                self._wait_for_system(pool)
             return False
+        self._silent = False
         pool.jobs[name] = _Submitted(job, name)
         self._note(pool.jobs[name].number)
         return True
+
+    def _wait_for_system(self, pool: _Pool) -> None:
+        """Try again later; that the batch system is away is no fault of the job."""
+        pool.rest_until = time.monotonic() + self._profile.poll
+        if not self._silent:
+            self._silent = True
+            self._news.append(f"{self._system.name} does not answer; it is asked again and again")
 
     async def _notice_lost(self, members: dict[str, list[WorkerState]]) -> None:
         """Drop jobs that the batch system no longer knows; what they did is wanted again."""
