@@ -60,7 +60,7 @@ def test_a_job_reaches_its_walltime(slurm, work, undisturbed, until, finish, wor
 
 
 def test_workers_retire_before_the_walltime(slurm, work, until, monkeypatch):
-    here = work("run0", walltime="00:02:00")
+    here = work("run0", walltime="00:01:00")
     monkeypatch.chdir(here.folder)
     with open_cluster(read_profile(here.folder / "profile.yaml")) as cluster:
         tasks = [
@@ -103,19 +103,16 @@ def test_memory_that_cannot_suffice_is_told_before_the_first_job(slurm, work, ue
     assert not list(read_lines(ledger_path(here.store("run0"))))
 
 
-def test_a_second_driver_is_refused(slurm, work, receipts, until, finish, uemdask):
-    here = work("run0")
+def test_a_second_driver_is_refused_and_ctrl_c_gives_the_jobs_back(
+    slurm, work, receipts, until, uemdask
+):
+    here = work("run0", "run1")
     process = here.start()
     until(lambda: receipts(here.store("run0")))
     done = uemdask(*here.command, expect=2, cwd=here.folder)
     assert "another uemdask is at work" in done.stderr
-    finish(process)
-
-
-def test_ctrl_c_gives_the_jobs_back(slurm, work, receipts, until):
-    here = work("run0", "run1")
-    process = here.start()
-    until(lambda: receipts(here.store("run0")))
+    assert process.poll() is None
+    assert slurm.running()  # it did not take them for jobs of one that was killed
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 130, said
