@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 _JOBS = "jobs"
 
@@ -29,13 +29,12 @@ class Session:
     """
 
     place: Path
-    _jobs: TextIO
+    _jobs: BinaryIO
 
     def note(self, job: str) -> None:
         """Write down the number of a job that was submitted."""
         with suppress(OSError):  # disk full: then the job ends by itself
-            self._jobs.write(f"{job}\n")
-            self._jobs.flush()
+            self._jobs.write(f"{job}\n".encode())
 
 
 @contextmanager
@@ -44,7 +43,7 @@ def session(folder: Path) -> Iterator[Session]:
     place = Path(tempfile.mkdtemp(prefix="session-", dir=folder))  # for the user alone
     try:
         draft = place / f".{_JOBS}"
-        with draft.open("x", encoding="ascii") as file:
+        with draft.open("xb", buffering=0) as file:
             with suppress(OSError):  # some cluster file systems know no locks
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             draft.rename(place / _JOBS)  # others find it locked
@@ -58,8 +57,9 @@ def end_abandoned(folder: Path) -> list[str]:
     jobs: list[str] = []
     for path in sorted(folder.glob(f"session-*/{_JOBS}")):
         # Not readable, no locks, or its driver lives: then it is left alone.
-        with suppress(OSError), path.open("r+", encoding="ascii") as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            jobs += file.read().split()
+        with suppress(OSError):
+            with path.open("r+", encoding="ascii") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                jobs += file.read().split()
             shutil.rmtree(path.parent, ignore_errors=True)
     return jobs
