@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -267,8 +268,14 @@ def _worker_processes(pool: str) -> list[psutil.Process]:
     for process in psutil.process_iter(["cmdline"]):
         words = process.info["cmdline"] or []
         if "distributed.cli.dask_worker" in words and any(w.startswith(f"{pool}.") for w in words):
-            found += [c for c in process.children() if "spawn_main" in " ".join(c.cmdline())]
+            with suppress(psutil.NoSuchProcess):
+                found += [child for child in process.children() if _is_up(child)]
     return found
+
+
+def _is_up(process: psutil.Process) -> bool:
+    """Whether a worker is past its imports; one that never comes is another fault."""
+    return any(place.status == "LISTEN" for place in process.net_connections("tcp"))
 
 
 @pytest.fixture(scope="session")
