@@ -137,11 +137,12 @@ def dask(slurm, until):
     def start(folder: Path) -> subprocess.Popen[bytes]:
         file = folder / "scheduler.json"
         file.unlink(missing_ok=True)
-        command = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
+        command = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1"]
+        anywhere = ["--port", "0", "--dashboard-address", "127.0.0.1:0"]
         with (folder / "scheduler.txt").open("a") as log:
             schedulers.append(
                 subprocess.Popen(
-                    [*command, "--host", "127.0.0.1", "--no-dashboard", "--scheduler-file", file],
+                    [*command, *anywhere, "--scheduler-file", file],
                     stdout=log,
                     stderr=log,
                 )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
-import logging
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import dask
@@ -29,30 +29,12 @@ from uemdask.execution.cluster.profile import (
     ExistingProfile,
     LocalProfile,
 )
+from uemdask.execution.cluster.quiet import quieten
 from uemdask.execution.cluster.security import security_from, session_keys
 from uemdask.execution.cluster.session import end_abandoned, session
 
 # How long to wait for the first worker, in s.
 _PATIENCE = 60
-
-
-class _ToldElsewhere(logging.Filter):
-    """Drops what Dask says of workers that end; the driver tells it, and what to do."""
-
-    _SAID = (
-        "still alive after",
-        "exceeded",
-        "is slow to",
-        "Restarting worker",
-        "TLS handshake failed",  # of a worker that ended as it came
-    )
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not any(words in str(record.msg) for words in self._SAID)
-
-
-_TOLD_ELSEWHERE = _ToldElsewhere()
-_TELL = ("distributed.nanny", "distributed.nanny.memory", "distributed.comm.tcp")
 
 
 @contextmanager
@@ -64,8 +46,7 @@ def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
     UemError
         If it cannot be started or joined.
     """
-    for name in _TELL:
-        logging.getLogger(name).addFilter(_TOLD_ELSEWHERE)
+    quieten()
     with dask.config.set(SETTINGS), ExitStack() as stack:
         if isinstance(profile, ExistingProfile):
             yield _surveyed(stack.enter_context(_join(profile)), stack)
@@ -267,23 +248,21 @@ def _surveyed(
         raise UemError(
             f"{client.scheduler.address}: no worker came within {_PATIENCE} s; start workers there"
         ) from None
-    workers = client.run_on_scheduler(_survey_workers)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
 
     def room(resource: str) -> Capacity | None:
-        able = [(threads, memory) for threads, has, memory in workers if resource in has]
+        able = [worker for worker in workers if resource in worker["resources"]]
         if not able:
             return None
-        limits = [memory for _, memory in able if memory]
         return Capacity(
-            slots=sum(threads for threads, _ in able),
+            slots=sum(worker["nthreads"] for worker in able),
             resources={resource: 1},
-            memory=min(limits, default=0),
+            memory=_least_memory(able),
             place=f"the workers with the resource {resource}",
         )
 
-    limits = [memory for _, _, memory in workers if memory]
     anywhere = Capacity(
-        slots=sum(threads for threads, _, _ in workers), memory=min(limits, default=0)
+        slots=sum(worker["nthreads"] for worker in workers), memory=_least_memory(workers)
     )
     return Cluster(
         client=client,
@@ -296,9 +275,10 @@ def _surveyed(
     )
 
 
-def _survey_workers(dask_scheduler: object) -> list[tuple[int, list[str], int]]:
-    states = dask_scheduler.workers.values()  # type: ignore[attr-defined]
-    return [(s.nthreads, list(s.resources), int(s.memory_limit or 0)) for s in states]
+def _least_memory(workers: Iterable[Mapping[str, Any]]) -> int:
+    """Return the smallest limit of the memory of workers, bytes; 0 where there is none."""
+    limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
+    return min(limits, default=0)
 
 
 def _free_port(wanted: int) -> int:
