@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import psutil
@@ -18,21 +19,32 @@ from uemdask.network.checkpoint import load_checkpoint
 from uemdask.stages.train import history_path
 
 
-def test_a_worker_every_10_s(slurm, work, undisturbed, until, finish, worker_processes):
+def test_a_worker_every_10_s(slurm, work, receipts, undisturbed, until, finish, worker_processes):
     here = work("run0", "run1", idle=120.0)  # there is always one to be killed
+    stores = [here.store("run0"), here.store("run1")]
+    models = here.folder / "results" / "models"
+
+    def network() -> tuple[int, ...]:
+        flows = [stage == "flow" for store in stores for stage, _, _ in receipts(store)]
+        return _checkpoint(models), len(list(models.glob("*.pt"))), sum(flows)
+
     process = here.start()
     until(lambda: worker_processes("cpu"))
-    killed = 0
+    killed, seen = Counter(), network()
     while not _ends_within(10, process):
-        workers = worker_processes("cpu") + worker_processes("gpu")
-        if workers:
-            workers[killed % len(workers)].kill()
-            killed += 1
+        # A training that is killed before its first step each time would never end.
+        pool = "gpu" if worker_processes("gpu") and network() != seen else "cpu"
+        if workers := worker_processes(pool):
+            workers[killed[pool] % len(workers)].kill()
+            killed[pool] += 1
+        if pool == "gpu":
+            seen = network()
     said = finish(process)
-    assert killed >= 3
+    assert killed["cpu"] >= 2
+    assert killed["gpu"] >= 1
     assert "Traceback" not in said
-    undisturbed(here.store("run0"))
-    undisturbed(here.store("run1"))
+    for store in stores:
+        undisturbed(store)
 
 
 def _ends_within(seconds: float, process: subprocess.Popen[str]) -> bool:
