@@ -168,8 +168,9 @@ def dask(slurm, until):
             f"--scheduler-file {file} --nthreads 1 --no-dashboard --death-timeout 20 "
             f"--local-directory /tmp --resources "
         )
-        slurm.submit(f"{worker} CPU=1", "-C", "cpu", "--mem=2G", folder=folder)
-        slurm.submit(f"{worker} GPU=1", "-C", "gpu", "--mem=3G", folder=folder)
+        # One core each, so that a training has as many threads as on a local cluster.
+        slurm.submit(f"{worker} CPU=1", "-C", "cpu", "-c", "1", "--mem=2G", folder=folder)
+        slurm.submit(f"{worker} GPU=1", "-C", "gpu", "-c", "1", "--mem=3G", folder=folder)
         until(lambda: len(slurm.running()) == 2)
         return schedulers[-1]
 
