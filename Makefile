@@ -33,7 +33,7 @@ test: lint
 	$(BIN)/pytest
 
 test-cluster: $(INSTALLED)
-	$(BIN)/pytest tests/cluster
+	$(BIN)/pytest --durations=0 tests/cluster
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -42,8 +42,11 @@ install() {
     echo "installed already: $(slurmd -V)"
     return
   fi
-  apt-get update -q
-  DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${PACKAGES[@]}"
+  command -v apt-get >/dev/null ||
+    fail "Slurm is not installed, and there is no apt-get here to install it with; install slurmctld, slurmd and munge"
+  apt-get update -q || echo "one-machine-slurm: apt-get update failed; the lists of packages may be old" >&2
+  DEBIAN_FRONTEND=noninteractive apt-get install -yq --no-install-recommends "${PACKAGES[@]}" ||
+    fail "apt-get could not install ${PACKAGES[*]}; it says above why"
 }
 
 # A pid file counts only while the process is that daemon.

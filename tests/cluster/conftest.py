@@ -7,9 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 
@@ -18,14 +21,15 @@ from uemdask.simulate import scenario, simulate, write_acquisition
 _SCRIPT = Path(__file__).parents[2] / "deploy" / "one-machine-slurm.sh"
 _FOLDER = Path("/tmp/one-machine-slurm-of-tests")
 
-#: A training that takes seconds, from the base model, which knows waves already.
+#: A training that takes seconds, from the base model, which knows waves already; 10 steps with a
+#: checkpoint after each.
 PARAMETERS = {
     "label": {"methods": ["dis", "phase"]},
     "flow": {"views": 1},
     "train": {
         "exact_share": 0.0,
         "adapt": {"steps": 8, "finetune_steps": 2},
-        "training": {"crop": 32, "batch": 2, "checkpoint_every": 0.5},
+        "training": {"crop": 32, "batch": 2, "checkpoint_every": 1e-3, "record_every": 1},
     },
 }
 #: One core each, so that a training has as many threads as on a local cluster.
@@ -66,8 +70,42 @@ class Slurm:
             found.append(Job(words["JobId"], words["Name"], words["JobState"], words["NodeList"]))
         return found
 
+    def submit(self, script: str, *options: str, folder: Path) -> str:
+        """Submit a script and return the number of its job; what it says is in ``NUMBER.txt``."""
+        done = subprocess.run(
+            ["sbatch", "--parsable", "-o", "%j.txt", *options],
+            input=f"#!/bin/bash\n{script}\n",
+            check=True,
+            capture_output=True,
+            text=True,
+            cwd=folder,
+        )
+        return done.stdout.strip()
+
     def cancel(self, *jobs: str) -> None:
         subprocess.run(["scancel", *jobs], check=False)  # one may have ended since
+
+    def kill_controller(self) -> None:
+        """Kill the daemon that all commands talk to; jobs go on without it."""
+        os.kill(int((_FOLDER / "run" / "slurmctld.pid").read_text()), signal.SIGKILL)
+
+    def start(self) -> subprocess.CompletedProcess[str]:
+        """Start the daemons that are not there."""
+        return self._daemons("start")
+
+    def stop(self) -> None:
+        """Cancel all jobs and end the daemons."""
+        self._daemons("stop").check_returncode()
+
+    def _daemons(self, what: str) -> subprocess.CompletedProcess[str]:
+        settings = {"ONE_MACHINE_SLURM_DIR": str(_FOLDER), "ONE_MACHINE_SLURM_GPUS": "2"}
+        return subprocess.run(
+            [_SCRIPT, what],
+            env=os.environ | settings,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
 
     def _ask(self, *command: str) -> str:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -75,16 +113,14 @@ class Slurm:
 
 @pytest.fixture(scope="session", name="_slurm")
 def _started():
-    environment = os.environ | {"ONE_MACHINE_SLURM_DIR": str(_FOLDER)}
-    up = subprocess.run(
-        [_SCRIPT, "start"], env=environment, capture_output=True, text=True, timeout=120
-    )
+    slurm = Slurm()
+    up = slurm.start()
     if up.returncode:
         pytest.exit(up.stderr.strip() or up.stdout.strip(), returncode=1)
     os.environ["SLURM_CONF"] = str(_FOLDER / "etc" / "slurm.conf")
-    yield Slurm()
+    yield slurm
     if "already" not in up.stdout:
-        subprocess.run([_SCRIPT, "stop"], env=environment, check=True, timeout=120)
+        slurm.stop()
 
 
 @pytest.fixture
@@ -213,6 +249,42 @@ def local(tmp_path_factory, raw, uemdask) -> Path:
     here = Work(folder, [raw / f"run{n}" for n in range(6)], {"kind": "local", "workers": 2})
     uemdask(*here.command, cwd=folder)
     return folder / "results"
+
+
+@pytest.fixture
+def undisturbed(local, same_arrays, receipts):
+    """Return a function that compares a store to that of an undisturbed run, done once."""
+
+    def compare(store: Path) -> None:
+        repeated = [task for task, count in Counter(receipts(store)).items() if count > 1]
+        assert repeated == []
+        same_arrays(local / store.name, store)
+
+    return compare
+
+
+def _worker_processes(pool: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []
+        if "distributed.cli.dask_worker" in words and any(w.startswith(f"{pool}.") for w in words):
+            with suppress(psutil.NoSuchProcess):
+                found += [child for child in process.children() if _is_up(child)]
+    return found
+
+
+def _is_up(process: psutil.Process) -> bool:
+    """Whether a worker is past its imports; one that never comes is another fault."""
+    return any(place.status == "LISTEN" for place in process.net_connections("tcp"))
+
+
+@pytest.fixture(scope="session")
+def worker_processes():
+    """Return a function that gives the processes that do the tasks of a pool.
+
+    They are children of the nannies that Slurm runs.
+    """
+    return _worker_processes
 
 
 @pytest.fixture(scope="session")

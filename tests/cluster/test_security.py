@@ -20,7 +20,7 @@ def test_tls_by_default(slurm, work, monkeypatch):
         for outsider in (address, address.replace("tls://", "tcp://")):
             with pytest.raises((OSError, TypeError)):
                 Client(outsider, timeout=3, set_as_default=False)
-        keys = next((here.folder / "uemdask-jobs").glob("keys-*"))
+        keys = next((here.folder / "uemdask-jobs").glob("session-*"))
         assert stat.S_IMODE(keys.stat().st_mode) == 0o700
-        assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+        assert {stat.S_IMODE(path.stat().st_mode) for path in keys.glob("*.pem")} == {0o600}
     assert not keys.exists()

@@ -17,7 +17,7 @@ SOUND = {
     "note": "token",
     "folder": "/project",
     "written": "",
-    "gpus": "A100",
+    "gpus": ["A100"],
     "gpu_trouble": "",
     "visible": "0,1",
 }
@@ -33,7 +33,7 @@ SOUND = {
         ({"free": 2**30}, "only 1.00 GiB are free in /scratch"),
         ({"cores": 1}, "its 2 processes have 1 cores"),
         ({"memory": 2 * 2**30}, "2.00 GiB, not 4.00 GiB"),
-        ({"gpus": "", "gpu_trouble": "torch finds no CUDA device"}, "no GPU can be used"),
+        ({"gpus": [], "gpu_trouble": "torch finds no CUDA device"}, "no GPU can be used"),
     ],
 )
 def test_each_fault_is_told_alone(found, said):
@@ -44,6 +44,14 @@ def test_each_fault_is_told_alone(found, said):
 
 def test_a_sound_worker():
     assert faults_of(SOUND, versions(), "token", POOL) == []
+
+
+def test_a_worker_of_a_whole_node_has_all_its_gpus():
+    whole = POOL.model_copy(update={"processes": 1})
+    found = SOUND | {"memory": 8 * 2**30}
+    assert faults_of(found | {"gpus": ["A100"] * 2}, versions(), "token", whole) == []
+    (fault,) = faults_of(found, versions(), "token", whole)
+    assert "a worker has 1 of 2 GPUs" in fault
 
 
 def test_each_worker_of_a_job_has_its_own_gpu():

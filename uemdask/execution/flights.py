@@ -121,8 +121,9 @@ class Flights(Generic[_Run]):
         Raises
         ------
         UemError
-            If a kind of worker that is needed cannot be had.
+            If a kind of worker that is needed cannot be had, or the scheduler is lost.
         """
+        self._miss_scheduler()
         overseer = self.cluster.overseer
         if overseer is not None and (faults := overseer.faults()):
             hint = "'uemdask cluster check PROFILE' helps to find the cause"
@@ -134,6 +135,14 @@ class Flights(Generic[_Run]):
                 yield self._land(self._ended.get_nowait())
         except queue.Empty:
             return
+
+    def _miss_scheduler(self) -> None:
+        losses = self.cluster.losses
+        if losses is not None and losses.scheduler_is_lost:
+            raise UemError(
+                f"{losses.place}: the connection to the scheduler was lost; see that one runs "
+                f"there, then give the same command again, and it goes on from here"
+            )
 
     def _land(self, future: Future) -> Landed[_Run]:
         _, flight = self._flying.pop(future.key)

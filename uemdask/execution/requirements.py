@@ -24,6 +24,8 @@ _MIB = 2**20
 _WORKER = 400 * _MIB
 #: A nanny ends a worker above this share of its memory.
 _USABLE = 0.95
+#: Edge of the largest part of a frame in which the drift of all frames is fitted, px.
+_DRIFT_TILE = 384
 #: What the tasks of a stage read and write, in float32 frames of the run: measured on a simulated
 #: run of 64 frames of 384 px.
 _TRAFFIC = {
@@ -65,18 +67,23 @@ class Need:
 def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need]:
     """Return about how much memory the tasks of each stage take.
 
-    Peaks above an idle worker, measured on runs of 60 and 120 frames of 256 and 512 px; they grow
-    with the region of a task, and only the tiles of `spectrum` with the length of the run.
+    Peaks above an idle worker, measured on runs of 40 to 300 frames of 256 to 2048 px; they grow
+    with the region of a task, and only the tiles of `spectrum` and of the drift with the length of
+    the run.
     """
     frames, height, width = sizes["time"], sizes["y"], sizes["x"]
     slab = min(frames, FRAMES) * height * width * _PIXEL
     tile = frames * min(height, TILE) * min(width, TILE) * _PIXEL
     field = PAIRS * min(height, FIELD) * min(width, FIELD) * _PIXEL
     series = frames * height * width * _PIXEL
+    # A frame with what registers it; or a tile of all frames with the spectra of its patches.
+    tile_drifting = frames * min(height, _DRIFT_TILE) * min(width, _DRIFT_TILE) * _PIXEL
+    spectra = min(frames * 49 * 1035 * 32, 2**29)
+    drift = max(26 * height * width * _PIXEL, 3 * tile_drifting + spectra)
     training = min(parameters.train.memory * 2**30, 2.0 * series)
     return [
         Need("ingest", False, 2 * slab + 20 * _MIB),
-        Need("align", False, 8 * slab + 20 * _MIB),
+        Need("align", False, drift + 50 * _MIB),
         Need("spectrum", False, 5 * tile + 20 * _MIB),
         Need("label", False, 22 * field + 10 * _MIB),
         Need("train", True, training + 350 * _MIB),

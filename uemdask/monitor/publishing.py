@@ -151,13 +151,14 @@ class _Publisher(threading.Thread):
             if time.monotonic() - self._written >= FILE_EVERY:
                 write_progress(self._path, state)
                 self._written = time.monotonic()
-            if self._client is not None:
+            # One that is lost would be waited for.
+            if self._client is not None and self._client.status == "running":
                 send = getattr(self._client.scheduler, scheduler_page.NAME)
                 self._client.sync(
                     send, key=self._key, state=state.model_dump_json(), callback_timeout=30
                 )
         except Exception as error:
-            # Disk full, scheduler gone: the driver will meet it and say so.
+            # Disk full: the driver will meet it and say so.
             _LOG.debug("state of the campaign not told", exc_info=error)
 
 

@@ -47,7 +47,10 @@ def save_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
-        raise UemError(f"{path}: cannot be written ({error.strerror}).") from error
+        raise UemError(
+            f"{path}: cannot be written ({error.strerror}); make room there, or see that you may "
+            f"write to it, then give the same command again"
+        ) from error
 
 
 def load_checkpoint(path: Path | str) -> dict[str, Any]:

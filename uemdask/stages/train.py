@@ -12,7 +12,7 @@ from pydantic import Field
 
 from uemdask.cube import Run
 from uemdask.cube.layout import PAIRS, TILE, Region, regions
-from uemdask.errors import UemError
+from uemdask.errors import UemError, telling_of_room
 from uemdask.network import (
     BASE_MODEL,
     Crops,
@@ -208,11 +208,13 @@ class _History:
     def begin(self, entries: list[dict[str, Any]], **first: Any) -> None:
         """Write the file anew, with the entries of an earlier task that goes on."""
         lines = [{"phase": "start", **first, **self._place}, *entries]
-        self._path.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        with telling_of_room(self._path):
+            self._path.write_text(text, encoding="utf-8")
 
     def add(self, entry: dict[str, Any]) -> None:
         """Add an entry."""
-        with self._path.open("a", encoding="utf-8") as file:
+        with telling_of_room(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry | self._place) + "\n")
 
 

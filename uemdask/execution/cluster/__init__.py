@@ -1,9 +1,10 @@
 """Clusters that do the work: this machine, a batch system, or a scheduler that runs already."""
 
 from uemdask.execution.cluster.allocation import allocation_script
+from uemdask.execution.cluster.capacity import Capacity, Cluster
 from uemdask.execution.cluster.check import check_cluster
 from uemdask.execution.cluster.losses import name_of_worker, say_that_it_begins
-from uemdask.execution.cluster.opening import Capacity, Cluster, open_cluster
+from uemdask.execution.cluster.opening import open_cluster
 from uemdask.execution.cluster.profile import (
     BatchProfile,
     ClusterProfile,

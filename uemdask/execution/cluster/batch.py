@@ -109,6 +109,10 @@ class BatchSystem:
 
     # ---- jobs that were submitted
 
+    async def answers(self) -> bool:
+        """Return whether the batch system answers at all."""
+        raise NotImplementedError
+
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if the system does not answer."""
         raise NotImplementedError
@@ -116,6 +120,13 @@ class BatchSystem:
     async def end_of(self, job: str) -> str:
         """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
         raise NotImplementedError
+
+    async def cancel(self, jobs: Collection[str]) -> list[str]:
+        """Cancel those jobs that wait or run still, and return their numbers."""
+        left = sorted(await self.living(jobs) or ())
+        if left:
+            await _call(*self._job_class.cancel_command.split(), *left)
+        return left
 
     def tail_of_log(self, job: str, logs: Path) -> tuple[Path | None, list[str]]:
         """Return the log of a job and its last lines."""
@@ -146,6 +157,10 @@ class Slurm(BatchSystem):
         if pool.gpus and not asks_for_gpus(directives):
             directives.append(f"--gres=gpu:{pool.gpus}")
         return {"job_cpu": pool.cores, "job_extra_directives": directives}
+
+    async def answers(self) -> bool:
+        """Return whether Slurm's controller answers."""
+        return await self.living(()) is not None
 
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""
@@ -180,6 +195,11 @@ class Pbs(BatchSystem):
 
     def _options(self, pool: Pool) -> dict[str, Any]:
         return {"resource_spec": f"select=1:{chunk_of(pool)}"}
+
+    async def answers(self) -> bool:
+        """Return whether the PBS server answers."""
+        code, _, _ = await _call("qstat", "-B")
+        return not code
 
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""

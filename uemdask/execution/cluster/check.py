@@ -18,7 +18,8 @@ from distributed import Client
 from uemdask.errors import UemError
 from uemdask.execution.cluster.allocation import allocation_script
 from uemdask.execution.cluster.batch import BatchSystem, batch_system
-from uemdask.execution.cluster.opening import Cluster, host_of, make_folder, open_cluster
+from uemdask.execution.cluster.capacity import Cluster
+from uemdask.execution.cluster.opening import host_of, make_folder, open_cluster
 from uemdask.execution.cluster.profile import BatchProfile, ClusterProfile, Pool, TlsFiles
 from uemdask.execution.cluster.security import security_from
 
@@ -147,7 +148,7 @@ def _asked(
     tell(
         f"{place}: {found['host']}, python {found['python']}, {found['cores']} cores, "
         f"{format_bytes(found['memory'])} a worker, {format_bytes(found['free'])} free in "
-        f"{found['scratch']}, {found['gpus'] or 'no GPU'}"
+        f"{found['scratch']}, {', '.join(found['gpus']) or 'no GPU'}"
     )
     return [f"{place}: {fault}" for fault in faults_of(found, versions(), token, pool)]
 
@@ -201,7 +202,7 @@ def inspect_worker(note: str) -> dict[str, Any]:
         "note": text,
         "folder": str(Path(note).parent),
         "written": written,
-        "gpus": ", ".join(gpus),
+        "gpus": gpus,
         "gpu_trouble": trouble,
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
     }
@@ -264,5 +265,10 @@ def faults_of(
             f"no GPU can be used: {found['gpu_trouble'] or 'there is none'} "
             f"(CUDA_VISIBLE_DEVICES is {found['visible'] or 'not set'!r}); look at the GPU line of "
             f"the job script, and at the driver of the node"
+        )
+    elif len(found["gpus"]) < pool.worker_gpus:
+        faults.append(
+            f"a worker has {len(found['gpus'])} of {pool.worker_gpus} GPUs; look at the GPU line "
+            f"of the job script, or lower 'gpus'"
         )
     return faults

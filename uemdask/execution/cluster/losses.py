@@ -1,4 +1,4 @@
-"""Workers that were lost, and the tasks that they were at."""
+"""Workers that were lost, the tasks that they were at, and the loss of the scheduler itself."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class Losses:
     ----------
     client : distributed.Client
         Whose event loop calls the listeners.
+
+    Attributes
+    ----------
+    place : str
+        Address of the scheduler.
     """
 
     def __init__(self, client: Client) -> None:
@@ -62,6 +67,7 @@ class Losses:
         self._over: queue.SimpleQueue[OverMemory] = queue.SimpleQueue()
         self._crashes: Counter[str] = Counter()
         self._client = client
+        self.place = str(client.scheduler.address)
         self._topics = {
             _BEGINS: self._begins,
             _OVER_MEMORY: self._over_memory,
@@ -72,8 +78,15 @@ class Losses:
 
     def close(self) -> None:
         """Listen no longer; else the scheduler would tell a client that has gone."""
+        if self.scheduler_is_lost:
+            return
         for topic in self._topics:
             self._client.unsubscribe_topic(topic)
+
+    @property
+    def scheduler_is_lost(self) -> bool:
+        """Whether there is no connection to the scheduler any more, and no task will return."""
+        return bool(self._client.status != "running")
 
     def over_memory(self) -> list[OverMemory]:
         """Return the workers ended for their memory since the last call."""

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import getpass
 import json
-import logging
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 from urllib.parse import urlsplit
 
 import dask
@@ -21,6 +19,7 @@ from distributed.utils import get_ip, get_ip_interface
 from uemdask.errors import UemError
 from uemdask.execution.cluster.allocation import Allocation
 from uemdask.execution.cluster.batch import batch_system
+from uemdask.execution.cluster.capacity import Capacity, Cluster, Overseer
 from uemdask.execution.cluster.environment import SETTINGS
 from uemdask.execution.cluster.losses import Losses
 from uemdask.execution.cluster.pools import Pools
@@ -30,105 +29,12 @@ from uemdask.execution.cluster.profile import (
     ExistingProfile,
     LocalProfile,
 )
+from uemdask.execution.cluster.quiet import quieten
 from uemdask.execution.cluster.security import security_from, session_keys
+from uemdask.execution.cluster.session import end_abandoned, session
 
 # How long to wait for the first worker, in s.
 _PATIENCE = 60
-
-
-class _ToldElsewhere(logging.Filter):
-    """Drops what Dask says of workers that end; the driver tells it, and what to do."""
-
-    _SAID = (
-        "still alive after",
-        "exceeded",
-        "is slow to",
-        "Restarting worker",
-        "TLS handshake failed",  # of a worker that ended as it came
-    )
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not any(words in str(record.msg) for words in self._SAID)
-
-
-_TOLD_ELSEWHERE = _ToldElsewhere()
-_TELL = ("distributed.nanny", "distributed.nanny.memory", "distributed.comm.tcp")
-
-
-class Overseer(Protocol):
-    """Looks after workers that come and go."""
-
-    def faults(self) -> dict[str, str]:
-        """Return by pool why it can have no worker."""
-
-    def news(self) -> list[str]:
-        """Return what happened since the last call, one sentence each."""
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """Room for one kind of task.
-
-    Attributes
-    ----------
-    slots : float
-        Tasks that run at a time, at most.
-    resources : mapping of str to int, optional
-        Dask resources that such a task asks for.
-    memory : int
-        Of a worker process, bytes; 0 where there is no limit.
-    place : str
-        Where that is, in messages.
-    """
-
-    slots: float
-    resources: Mapping[str, int] | None = None
-    memory: int = 0
-    place: str = "this machine"
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """A cluster that is up.
-
-    Attributes
-    ----------
-    client : distributed.Client
-        To submit tasks with.
-    dashboard : str
-        Address of the dashboard.
-    cpu : Capacity
-        Room for tasks.
-    gpu : Capacity, optional
-        Room for training and inference, where that is elsewhere.
-    training_threads : int or None
-        CPU threads for a training task that runs while nothing else does; None: all CPUs that
-        belong to its worker.
-    hints : tuple of str
-        What to tell the user at the start.
-    overseer : Overseer, optional
-        Looks after workers that come and go.
-    losses : Losses, optional
-        Hears of lost workers.
-    """
-
-    client: Client
-    dashboard: str
-    cpu: Capacity
-    gpu: Capacity | None = None
-    training_threads: int | None = None
-    hints: tuple[str, ...] = ()
-    overseer: Overseer | None = None
-    losses: Losses | None = None
-
-    def capacity(self, gpu: bool) -> Capacity:
-        """Return the room for GPU tasks or for the others."""
-        return self.gpu if gpu and self.gpu else self.cpu
-
-    @property
-    def slots(self) -> float:
-        """Tasks of any kind that run at a time, at most."""
-        return self.cpu.slots + (self.gpu.slots if self.gpu else 0)
 
 
 @contextmanager
@@ -140,8 +46,7 @@ def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
     UemError
         If it cannot be started or joined.
     """
-    for name in _TELL:
-        logging.getLogger(name).addFilter(_TOLD_ELSEWHERE)
+    quieten()
     with dask.config.set(SETTINGS), ExitStack() as stack:
         if isinstance(profile, ExistingProfile):
             yield _surveyed(stack.enter_context(_join(profile)), stack)
@@ -171,7 +76,9 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
 
 def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
     folder = make_folder(profile)
-    security = stack.enter_context(session_keys(folder)) if profile.tls else None
+    abandoned = end_abandoned(folder)
+    own = stack.enter_context(session(folder))
+    security = session_keys(own.place) if profile.tls else None
     local = stack.enter_context(
         LocalCluster(
             n_workers=0,
@@ -190,16 +97,22 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         keeper.start()
         stack.callback(keeper.close)
     else:
-        keeper = Pools(local.scheduler, profile, system, security, folder / "logs")
+        keeper = Pools(local.scheduler, profile, system, security, folder / "logs", own.note)
         local.sync(keeper.start)
         stack.callback(local.sync, keeper.close)
     hints = _tunnel(client)
+    if cancelled := local.sync(system.cancel, abandoned) if abandoned else []:
+        hints += (f"cancelled what an uemdask that was killed had left: {_jobs(cancelled)}",)
     if not profile.tls:
         hints += (
             "the profile says 'tls: false': whoever reaches this host can run programs in your "
             "name",
         )
     return _pooled(profile, client, hints, keeper, _losses(client, stack))
+
+
+def _jobs(numbers: Sequence[str]) -> str:
+    return f"job{'s' * (len(numbers) > 1)} {', '.join(numbers)}"
 
 
 def _losses(client: Client, stack: ExitStack) -> Losses:
@@ -228,7 +141,7 @@ def _pooled(
     has_both = len({pool.resource for pool in profile.pools}) == 2
     training = profile.pools_for(True)[0]
     # Where a training runs alone in a job, the cores of the job's other processes are idle.
-    cores = training.cores // training.gpus if training.gpus else training.cores
+    cores = training.cores // training.processes if training.gpus else training.cores
     return Cluster(
         client=client,
         dashboard=client.dashboard_link,
@@ -335,23 +248,21 @@ def _surveyed(
         raise UemError(
             f"{client.scheduler.address}: no worker came within {_PATIENCE} s; start workers there"
         ) from None
-    workers = client.run_on_scheduler(_survey_workers)
+    workers = client.scheduler_info(n_workers=-1)["workers"].values()
 
     def room(resource: str) -> Capacity | None:
-        able = [(threads, memory) for threads, has, memory in workers if resource in has]
+        able = [worker for worker in workers if resource in worker["resources"]]
         if not able:
             return None
-        limits = [memory for _, memory in able if memory]
         return Capacity(
-            slots=sum(threads for threads, _ in able),
+            slots=sum(worker["nthreads"] for worker in able),
             resources={resource: 1},
-            memory=min(limits, default=0),
+            memory=_least_memory(able),
             place=f"the workers with the resource {resource}",
         )
 
-    limits = [memory for _, _, memory in workers if memory]
     anywhere = Capacity(
-        slots=sum(threads for threads, _, _ in workers), memory=min(limits, default=0)
+        slots=sum(worker["nthreads"] for worker in workers), memory=_least_memory(workers)
     )
     return Cluster(
         client=client,
@@ -364,9 +275,10 @@ def _surveyed(
     )
 
 
-def _survey_workers(dask_scheduler: object) -> list[tuple[int, list[str], int]]:
-    states = dask_scheduler.workers.values()  # type: ignore[attr-defined]
-    return [(s.nthreads, list(s.resources), int(s.memory_limit or 0)) for s in states]
+def _least_memory(workers: Iterable[Mapping[str, Any]]) -> int:
+    """Return the smallest limit of the memory of workers, bytes; 0 where there is none."""
+    limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
+    return min(limits, default=0)
 
 
 def _free_port(wanted: int) -> int:

@@ -1,4 +1,7 @@
-"""Preloaded by each worker of a GPU pool: of the GPUs of its job, it sees its own alone."""
+"""Preloaded by each worker of a GPU pool: of the GPUs of its job, it sees its own alone.
+
+A worker that is the only one of its job has all of them.
+"""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,6 +77,8 @@ class Pools:
         With paths of files that the jobs can read.
     logs : Path
         Folder of the jobs' logs.
+    note : callable
+        Is told the number of each job that was submitted.
     """
 
     def __init__(
@@ -86,14 +88,17 @@ class Pools:
         system: BatchSystem,
         security: Security | None,
         logs: Path,
+        note: Callable[[str], None],
     ) -> None:
         self._scheduler = scheduler
         self._profile = profile
         self._system = system
         self._security = security
         self._logs = logs
+        self._note = note
         self._pools = {pool.name: _Pool(pool) for pool in profile.pools}
         self._asked = 0.0
+        self._silent = False  # the batch system did not answer when it was given a job
         self._loop: asyncio.Task[None] | None = None
         self._news: deque[str] = deque()
 
@@ -205,10 +210,22 @@ class Pools:
         try:
             await job.start()
         except (RuntimeError, ValueError, OSError) as error:
-            self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
+            if isinstance(error, FileNotFoundError) or await self._system.answers():
+                self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
+            else:
+                self._wait_for_system(pool)
             return False
+        self._silent = False
         pool.jobs[name] = _Submitted(job, name)
+        self._note(pool.jobs[name].number)
         return True
+
+    def _wait_for_system(self, pool: _Pool) -> None:
+        """Try again later; that the batch system is away is no fault of the job."""
+        pool.rest_until = time.monotonic() + self._profile.poll
+        if not self._silent:
+            self._silent = True
+            self._news.append(f"{self._system.name} does not answer; it is asked again and again")
 
     async def _notice_lost(self, members: dict[str, list[WorkerState]]) -> None:
         """Drop jobs that the batch system no longer knows; what they did is wanted again."""

@@ -112,10 +112,11 @@ class Pool(_Strict):
     memory : str
         Of one job; its worker processes share it equally.
     gpus : int
-        GPUs of one job. A pool that has some takes training and inference, one worker process a
-        GPU; any other takes the rest.
+        GPUs of one job. A pool that has some takes training and inference; any other takes the
+        rest.
     processes : int
-        Worker processes of one job; default: one a GPU, or one a core.
+        Worker processes of one job; default: one a GPU, or one a core. A pool of several GPUs may
+        have a single one: then each training has all GPUs of the job.
     minimum, maximum : int
         Jobs at a time; with a minimum of 0 there are none while there is nothing to do.
     nodes : int
@@ -155,10 +156,10 @@ class Pool(_Strict):
             raise ValueError(
                 f"{self.processes} processes on {self.cores} cores; give each process a core"
             )
-        if self.gpus and self.processes != self.gpus:
+        if self.gpus and self.processes not in (1, self.gpus):
             raise ValueError(
-                f"{self.processes} processes for {self.gpus} GPUs; each GPU has one process, so "
-                f"leave 'processes' out"
+                f"{self.processes} processes for {self.gpus} GPUs; leave 'processes' out for one "
+                f"a GPU, or write 1 for one that has them all"
             )
         if self.minimum > self.maximum:
             raise ValueError(f"minimum {self.minimum} is over maximum {self.maximum}; lower it")
@@ -168,6 +169,11 @@ class Pool(_Strict):
     def worker_memory(self) -> int:
         """Memory of one worker process, bytes."""
         return int(parse_bytes(self.memory)) // self.processes
+
+    @property
+    def worker_gpus(self) -> int:
+        """GPUs of one worker process."""
+        return self.gpus // self.processes
 
     @property
     def resource(self) -> str:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from distributed import Security
@@ -14,32 +10,27 @@ from distributed import Security
 from uemdask.execution.cluster.profile import TlsFiles
 
 
-@contextmanager
-def session_keys(folder: Path) -> Iterator[Security]:
-    """Make a certificate for this session, in files of a folder that only the user can read.
+def session_keys(place: Path) -> Security:
+    """Make a certificate for a session, in files that only the user can read.
 
-    They are removed at the end. Where the driver is killed they stay, and open nothing any more.
+    Where the driver is killed they stay, and open nothing any more.
     """
     made = Security.temporary()
-    place = Path(tempfile.mkdtemp(prefix="keys-", dir=folder))  # for the user alone
-    try:
-        written = {}
-        for kind in ("ca_file", "client_cert", "client_key"):
-            path = place / f"{kind}.pem"
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w", encoding="ascii") as file:
-                file.write(getattr(made, f"tls_{kind}"))
-            written[kind] = str(path)
-        files = TlsFiles.model_validate(
-            {
-                "ca": written["ca_file"],
-                "certificate": written["client_cert"],
-                "key": written["client_key"],
-            }
-        )
-        yield security_from(files)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+    written = {}
+    for kind in ("ca_file", "client_cert", "client_key"):
+        path = place / f"{kind}.pem"
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with open(descriptor, "w", encoding="ascii") as file:
+            file.write(getattr(made, f"tls_{kind}"))
+        written[kind] = str(path)
+    files = TlsFiles.model_validate(
+        {
+            "ca": written["ca_file"],
+            "certificate": written["client_cert"],
+            "key": written["client_key"],
+        }
+    )
+    return security_from(files)
 
 
 def security_from(files: TlsFiles) -> Security:

@@ -1,0 +1,87 @@
+"""What a cluster that is up has to offer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from distributed import Client
+
+from uemdask.execution.cluster.losses import Losses
+
+
+class Overseer(Protocol):
+    """Looks after workers that come and go."""
+
+    def faults(self) -> dict[str, str]:
+        """Return by pool why it can have no worker."""
+
+    def news(self) -> list[str]:
+        """Return what happened since the last call, one sentence each."""
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """Room for one kind of task.
+
+    Attributes
+    ----------
+    slots : float
+        Tasks that run at a time, at most.
+    resources : mapping of str to int, optional
+        Dask resources that such a task asks for.
+    memory : int
+        Of a worker process, bytes; 0 where there is no limit.
+    place : str
+        Where that is, in messages.
+    """
+
+    slots: float
+    resources: Mapping[str, int] | None = None
+    memory: int = 0
+    place: str = "this machine"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A cluster that is up.
+
+    Attributes
+    ----------
+    client : distributed.Client
+        To submit tasks with.
+    dashboard : str
+        Address of the dashboard.
+    cpu : Capacity
+        Room for tasks.
+    gpu : Capacity, optional
+        Room for training and inference, where that is elsewhere.
+    training_threads : int or None
+        CPU threads for a training task that runs while nothing else does; None: all CPUs that
+        belong to its worker.
+    hints : tuple of str
+        What to tell the user at the start.
+    overseer : Overseer, optional
+        Looks after workers that come and go.
+    losses : Losses, optional
+        Hears of lost workers.
+    """
+
+    client: Client
+    dashboard: str
+    cpu: Capacity
+    gpu: Capacity | None = None
+    training_threads: int | None = None
+    hints: tuple[str, ...] = ()
+    overseer: Overseer | None = None
+    losses: Losses | None = None
+
+    def capacity(self, gpu: bool) -> Capacity:
+        """Return the room for GPU tasks or for the others."""
+        return self.gpu if gpu and self.gpu else self.cpu
+
+    @property
+    def slots(self) -> float:
+        """Tasks of any kind that run at a time, at most."""
+        return self.cpu.slots + (self.gpu.slots if self.gpu else 0)
