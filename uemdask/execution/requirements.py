@@ -76,10 +76,11 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
     tile = frames * min(height, TILE) * min(width, TILE) * _PIXEL
     field = PAIRS * min(height, FIELD) * min(width, FIELD) * _PIXEL
     series = frames * height * width * _PIXEL
-    # A frame with what registers it; or a tile of all frames with the spectra of its patches.
+    # A frame with what registers it and its slab; or a tile of all frames with the spectra of its
+    # patches: 49 of 1,035 frequencies each, four complex copies, 512 MiB at most.
     tile_drifting = frames * min(height, _DRIFT_TILE) * min(width, _DRIFT_TILE) * _PIXEL
     spectra = min(frames * 49 * 1035 * 32, 2**29)
-    drift = max(26 * height * width * _PIXEL, 3 * tile_drifting + spectra)
+    drift = max((26 + FRAMES / 2) * height * width * _PIXEL, 3 * tile_drifting + spectra)
     training = min(parameters.train.memory * 2**30, 2.0 * series)
     return [
         Need("ingest", False, 2 * slab + 20 * _MIB),

@@ -29,11 +29,11 @@ from uemdask.stages.drift import (
     join_slabs,
     keep_followed,
     keep_refined,
-    load_frame,
     reference_frames,
     refine_tile,
     spread_drift,
 )
+from uemdask.stages.recorded import RecordedFrames
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.table_check import check_table
 
@@ -130,8 +130,9 @@ def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receip
     none = np.zeros((run.sizes["y"], run.sizes["x"]), bool)
     chosen = _spread(np.flatnonzero(run.read("frame_ok")), _BAD_PIXEL_FRAMES)
     mean = np.zeros(none.shape, np.float32)
+    recorded = RecordedFrames(run, none)
     for frame in chosen:
-        mean += np.nan_to_num(load_frame(run, frame, none)) / np.float32(len(chosen))
+        mean += np.nan_to_num(recorded(frame)) / np.float32(len(chosen))
     bad = find_bad_pixels(mean) if parameters.bad_pixels else none
     run.write("bad_pixel", bad)
     return {"bad_pixels": int(bad.sum())}
@@ -180,7 +181,8 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     frames = seen if seen.size else frames
     if len(frames) * bad.size > _REFERENCE_PIXELS:
         frames = _spread(frames, _REFERENCE_FRAMES)
-    image = average_frames(lambda i: load_frame(run, frames[i], bad), run.read("drift")[frames])
+    recorded = RecordedFrames(run, bad)
+    image = average_frames(lambda i: recorded(frames[i]), run.read("drift")[frames])
     run.write("reference", image)
     return {
         "frames": len(frames),
@@ -203,7 +205,8 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
     reference, bad, ok = run.read("reference"), run.read("bad_pixel"), run.read("frame_ok")
     drift = run.read("drift")
     first = np.flatnonzero(ok)[:EARLY]
-    early = EarlyFrames(lambda i: load_frame(run, i, bad), first.tolist(), drift[first])
+    recorded = RecordedFrames(run, bad)
+    early = EarlyFrames(recorded, first.tolist(), drift[first])
     gain: list[float] = []
     change: list[tuple[float | None, float | None]] = []
     for frame in range(start, stop):
@@ -211,7 +214,7 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
             gain.append(1.0)
             change.append((None, None))
             continue
-        image = load_frame(run, frame, bad)
+        image = recorded(frame)
         moved, covered = sample_shifted(image, drift[frame])
         gain.append(brightness(moved, reference, covered))
         energy, error = early.change(frame, image, drift[frame])

@@ -20,6 +20,7 @@ from uemdask.align import (
 )
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, frame_slabs
+from uemdask.stages.recorded import RecordedFrames
 from uemdask.stages.stage import Receipt
 
 # Frames up to this edge are fitted whole; of larger ones some tiles that are spread over them.
@@ -30,15 +31,6 @@ _TILES = 3
 _AGREE = 0.5
 # A start may be this far off, px: pixels around a tile that may yet be needed.
 _ASTRAY = 20
-
-
-def load_frame(run: Run, frame: int, bad: np.ndarray) -> np.ndarray:
-    """Return a frame less the dark image, (y, x) float32 counts, its bad pixels repaired."""
-    image = np.asarray(run.group["intensity"][int(frame)], np.float32)
-    if run.dark is not None:
-        image -= run.dark
-    broken = bad | ~np.isfinite(image)
-    return image if broken.all() else repair_pixels(image, broken)
 
 
 def reference_frames(run: Run) -> np.ndarray:
@@ -60,7 +52,7 @@ def follow_slab(run: Run, region: Region, max_drift: float | None) -> Receipt:
         return {"frames": [], "position": [], "found": []}
     bad = run.read("bad_pixel")
     frames = [int(frame) for frame in (*before[-OVERLAP:], *here)]
-    piece = follow(lambda i: load_frame(run, i, bad), frames, max_drift=max_drift)
+    piece = follow(RecordedFrames(run, bad), frames, max_drift=max_drift)
     return {
         "frames": piece.frames,
         "position": np.round(piece.position, 4).tolist(),
