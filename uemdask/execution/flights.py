@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -129,12 +129,29 @@ class Flights(Generic[_Run]):
             hint = "'uemdask cluster check PROFILE' helps to find the cause"
             raise UemError("\n".join([*faults.values(), hint]))
         self._judge_memory()
+        ended = self._drain(timeout)
+        results = self._results(ended)
+        for future in ended:
+            yield self._land(future, results)
+
+    def _drain(self, timeout: float) -> list[Future]:
+        """Return the tasks that ended, waiting at most `timeout` s for the first."""
+        ended: list[Future] = []
         try:
-            yield self._land(self._ended.get(timeout=timeout))
+            ended.append(self._ended.get(timeout=timeout))
             while True:
-                yield self._land(self._ended.get_nowait())
+                ended.append(self._ended.get_nowait())
         except queue.Empty:
-            return
+            return ended
+
+    def _results(self, ended: list[Future]) -> dict[str, Any]:
+        """Fetch all results in one message; one each would keep many workers waiting."""
+        finished = [future for future in ended if future.status == "finished"]
+        found = self.cluster.client.gather(finished, errors="skip") if len(finished) > 1 else []
+        # What was lost on the way is asked for by itself, and says why.
+        if len(found) < len(finished):
+            return {}
+        return {future.key: result for future, result in zip(finished, found, strict=True)}
 
     def _miss_scheduler(self) -> None:
         losses = self.cluster.losses
@@ -144,11 +161,13 @@ class Flights(Generic[_Run]):
                 f"there, then give the same command again, and it goes on from here"
             )
 
-    def _land(self, future: Future) -> Landed[_Run]:
+    def _land(self, future: Future, results: Mapping[str, Any]) -> Landed[_Run]:
         _, flight = self._flying.pop(future.key)
         self._count[flight.gpu] -= 1
         if flight.verdict is not None:
             return Landed(flight, error=flight.verdict)
+        if future.key in results:
+            return Landed(flight, result=results[future.key])
         if future.status == "finished":
             return Landed(flight, result=future.result())
         error = future.exception() if future.status == "error" else None
