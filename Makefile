@@ -1,7 +1,7 @@
 # make demo   simulate an acquisition, process it on this machine, write its report
 # make test   everything that must hold: lint, types, tests
 # make test-cluster   the same work through a real Slurm on this machine, and faults; as root
-# All make their own environment in .venv; they need Python 3.11 or later and make.
+# All make their own environment in .venv; they need Python 3.11 or later and make, the last one Slurm too.
 
 PYTHON ?= python3
 VENV := .venv

@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uemdask.cube import create_run
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution import (
     merge_settings,
@@ -397,3 +399,46 @@ def test_settings_of_a_run_that_are_none(read, settings, fault):
     with pytest.raises(FaultsError) as caught:
         read(f"runs: [{{raw: raw/a, parameters: {settings}}}]\n")
     assert fault in str(caught.value)
+
+
+def test_what_is_set_for_a_call_wins_over_what_a_run_has_of_its_own(read):
+    text = "runs: [{raw: raw/a, parameters: {align: {max_drift: 3}}}, {raw: raw/b}]"
+    plan = read(text, parameters={"align": {"max_drift": 7}})
+    assert [run.parameters.align.max_drift for run in plan.runs] == [7, 7]
+
+
+def test_a_region_of_all_runs_may_be_a_mask_of_each(read, folder):
+    for name in "ab":
+        (folder / f"{name}.tif").touch()
+    own = "runs: [{raw: raw/a, parameters: {feature: {masks: {flake: a.tif}}}}, {raw: raw/b"
+    other = ", parameters: {feature: {masks: {flake: b.tif}}}"
+    rois = "\nrois: [{name: flake, mask: flake}]"
+    assert len(read(own + other + "}]" + rois).runs) == 2
+    with pytest.raises(FaultsError, match="'flake' is no mask; there are only mask"):
+        read(own + "}]" + rois)
+
+
+def test_regions_of_one_name_in_one_run_are_told(read):
+    square = "{name: q, rectangle: {x: [0, 9], y: [0, 9]}}"
+    inner = f"parameters: {{feature: {{rois: [{square}]}}}}"
+    with pytest.raises(FaultsError, match=r"runs\.0\.rois\.0\.name: 'q' is a region of this run"):
+        read(f"runs: [{{raw: raw/a, rois: [{square}], {inner}}}]")
+    # A list of a run's own stands in the place of that of all runs.
+    text = f"runs: [{{raw: raw/a, {inner}}}]\nparameters: {{feature: {{rois: [{square}]}}}}"
+    assert len(read(text).runs[0].parameters.feature.rois) == 1
+
+
+def test_an_ingested_run_keeps_its_name_when_others_of_that_name_come(tmp_path):
+    for name in ("mon/raw", "tue/raw"):
+        (tmp_path / name).mkdir(parents=True)
+    run = create_run(
+        tmp_path / "results" / "raw.zarr",
+        delays=np.arange(4.0),
+        shape=(16, 16),
+        dtype="uint16",
+        pixel_size=(1.0, 1.0),
+        source_file=["a"] * 4,
+    )
+    run.begin("ingest", digest="x", parameters={"raw": str(tmp_path / "mon" / "raw")})
+    plan = plan_campaign({"runs": [{"raw": "*/raw"}]}, name="x", folder=tmp_path)
+    assert [planned.name for planned in plan.runs] == ["raw", "tue_raw"]

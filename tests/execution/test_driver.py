@@ -261,3 +261,28 @@ def test_a_stage_of_raw_data_that_are_not_ingested_says_what_to_do(raw, plan, dr
     assert expected.fault == wanted
     assert drive(planned, only=("align",)).outcome.failed == {"raw": wanted}
     assert not store.exists()
+
+
+def test_half_an_ingest_is_kept_when_something_else_is_wrong(raw, plan, drive):
+    """A share that is away for a moment, or a stage asked for too early, costs nothing."""
+
+    class Killed(BaseException):
+        pass
+
+    def kill(stage, region):
+        if (stage, region) == ("ingest", "time=16:30"):
+            raise Killed
+
+    planned = plan(raw)
+    store = planned.runs[0].store
+    with pytest.raises(Killed):
+        drive(planned, kill)
+    assert drive(planned, only=("flow",)).outcome.failed
+    assert store.exists()
+    (raw / "raw").rename(raw / "away")
+    assert drive(planned).outcome.failed
+    assert store.exists()
+    (raw / "away").rename(raw / "raw")
+    again = drive(planned, only=("ingest",))
+    assert again.outcome.failed == {}
+    assert again.stages["ingest"] == 1

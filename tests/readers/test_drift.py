@@ -100,17 +100,18 @@ REPEATS = [
 def test_rows_of_any_repeat_are_those_of_the_frame(tmp_path):
     text = "file,x,y\ns1/a_001.tif,0,0\nb_002.tif,1.5,-2\na_003,3,1\n"
     np.testing.assert_allclose(drift_of(tmp_path, text, files=REPEATS), WANTED)
-    rows = ("a_001.tif,-.25,0", "b_001.tif,.25,0", "a_002,1,-2", "b_002,2,-2", "a_003,3,1")
+    # Repeats are brought onto the first of them, wherever its row stands.
+    rows = ("b_001.tif,5,0", "a_001.tif,0,0", "a_002,1.5,-2", "b_002,2.5,-2", "a_003,3,1")
     text = "\n".join(["file,x,y", *rows])
     np.testing.assert_allclose(drift_of(tmp_path, text, files=REPEATS), WANTED)
 
 
-def test_rows_of_repeats_that_do_not_agree_are_named(tmp_path):
-    rows = ("a_001.tif,0,0", "b_001.tif,5,0", "a_002,1,-2", "b_002,2,-2", "a_003,3,1")
+def test_two_rows_of_one_frame_that_do_not_agree_are_named(tmp_path):
+    rows = ("a_001.tif,0,0", "s1/a_001.tif,5,0", "a_002,1.5,-2", "a_003,3,1")
     with pytest.raises(FaultsError) as error:
         drift_of(tmp_path, "\n".join(["file,x,y", *rows]), files=REPEATS)
     (fault,) = error.value.faults
-    assert fault.startswith("rows 2, 3: are of repeats that one frame averages, and 5 px apart;")
+    assert fault == "rows 2, 3: are of one frame, and 5 px apart; keep one of them"
 
 
 def test_a_name_in_several_folders_needs_its_folder(tmp_path):

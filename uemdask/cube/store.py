@@ -285,7 +285,7 @@ class Run:
                 array = json.loads(place.read_bytes())
                 array["attributes"] |= made_by
                 with telling_of_room(place_of(self.path)):
-                    _replace(place, array)
+                    _replace(place, array, beside(self.path, "part"))
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -295,6 +295,10 @@ class Run:
         record = self.record
         record["stages"][stage] = entry
         self._write(attributes={RECORD: record})
+
+    def describe(self, **attributes: Any) -> None:
+        """Set attributes of the run, such as `notes`."""
+        self._write(attributes=attributes)
 
     def consolidate(self) -> None:
         """Renew the coordinate list and the consolidated metadata."""
@@ -323,15 +327,21 @@ class Run:
         whole = json.loads(place.read_bytes()) | parts
         whole["attributes"] |= attributes
         with telling_of_room(place_of(self.path)):
-            _replace(place, whole)
+            _replace(place, whole, beside(self.path, "part"))
         self.group.metadata.attributes.update(whole["attributes"])
 
 
-def _replace(file: Path, document: Mapping[str, Any]) -> None:
-    """Write a JSON file at one moment: whoever reads it finds the old one or the new one."""
-    part = file.with_name(f".{file.name}.part")
-    part.write_text(json.dumps(document), encoding="utf-8")
-    os.replace(part, file)
+def _replace(file: Path, document: Mapping[str, Any], part: Path) -> None:
+    """Write a JSON file at one moment: whoever reads it finds the old one or the new one.
+
+    `part` is written first. It lies outside the store, as Zarr warns of files it does not know.
+    """
+    try:
+        part.write_text(json.dumps(document), encoding="utf-8")
+        os.replace(part, file)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def open_run(path: str | os.PathLike[str]) -> xr.Dataset:

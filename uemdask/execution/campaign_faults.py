@@ -196,29 +196,34 @@ def _faults_of_table(table: Path) -> list[str]:
 
 def faults_of_regions(campaign: Campaign) -> Iterator[Fault]:
     """Yield what is wrong with regions, which are needed last but known first."""
-    known = [RELEVANT_MASK, *campaign.parameters.feature.masks]
-    lists: list[tuple[Place, list[dict[str, Any]], list[str]]] = [
-        (("parameters", "feature", "rois"), campaign.parameters.feature.rois, known),
-        (("rois",), campaign.rois, known),
-    ]
-    for i, entry in enumerate(campaign.runs):
-        own = entry.parameters.get("feature", {})
-        known_here = [*known, *own.get("masks", {})]
-        lists.append(
-            (("runs", i, "parameters", "feature", "rois"), own.get("rois", []), known_here)
-        )
-        lists.append((("runs", i, "rois"), entry.rois, known_here))
-    shared: set[str] = set()
-    for place, items, known in lists:
-        rois, faults = read_rois(items)
-        for inner, text in faults:
-            yield (*place, *inner), text
-        for number, roi in rois.items():
-            if roi.name in shared:
-                text = f"{roi.name!r} is a region of every run already; give another name"
-                yield (*place, number, "name"), text
-            if roi.mask is not None and roi.mask not in known:
-                text = f"{roi.mask!r} is no mask; there are only {', '.join(known)}"
-                yield (*place, number, "mask"), text
-        if place[0] != "runs":
-            shared |= {roi.name for roi in rois.values()}
+    own = [entry.parameters.get("feature", {}) for entry in campaign.runs]
+    shared = [RELEVANT_MASK, *campaign.parameters.feature.masks]
+    masks = [[*shared, *feature.get("masks", {})] for feature in own]
+    common = [mask for mask in masks[0] if all(mask in of for of in masks)]
+    place: Place = ("parameters", "feature", "rois")
+    replaced, faults = _checked(place, campaign.parameters.feature.rois, common, set())
+    yield from faults
+    everywhere, faults = _checked(("rois",), campaign.rois, common, replaced)
+    yield from faults
+    for number, (entry, feature) in enumerate(zip(campaign.runs, own, strict=True)):
+        place = ("runs", number, "parameters", "feature", "rois")
+        names, faults = _checked(place, feature.get("rois", []), masks[number], everywhere)
+        yield from faults
+        taken = everywhere | (names if "rois" in feature else replaced)
+        yield from _checked(("runs", number, "rois"), entry.rois, masks[number], taken)[1]
+
+
+def _checked(
+    place: Place, items: list[dict[str, Any]], masks: list[str], taken: set[str]
+) -> tuple[set[str], list[Fault]]:
+    """Return the names of regions in a list, and its faults."""
+    rois, wrong = read_rois(items)
+    faults = [((*place, *inner), text) for inner, text in wrong]
+    for number, roi in rois.items():
+        if roi.name in taken:
+            text = f"{roi.name!r} is a region of this run already; give another name"
+            faults.append(((*place, number, "name"), text))
+        if roi.mask is not None and roi.mask not in masks:
+            text = f"{roi.mask!r} is no mask; there are only {', '.join(masks)}"
+            faults.append(((*place, number, "mask"), text))
+    return {roi.name for roi in rois.values()}, faults

@@ -94,6 +94,7 @@ class Driver:
             RunAtWork(planned, course(planned, only=only, overwrite=overwrite))
             for planned in plan.runs
         ]
+        self._new = {run.store for run in plan.runs if not run.store.exists()}
         self._turns = Turns(self._runs)
 
     def run(self) -> Outcome:
@@ -174,6 +175,7 @@ class Driver:
         phase = work.phase.name if isinstance(work, PhaseWork) else ""
         message = _plain(error, stage, region)
         name, store = active.planned.name, active.planned.store
+        active.spoilt = self._spoils(active, error)
         self._discard(active)
         store.parent.mkdir(parents=True, exist_ok=True)
         Ledger(store, "").failed(
@@ -186,10 +188,22 @@ class Driver:
         self._outcome.failed[name] = message
         self._listener.run_failed(name, stage, message)
 
+    def _spoils(self, active: RunAtWork, error: BaseException) -> bool:
+        """Return whether a failure leaves a half store of no use.
+
+        What a killed driver ingested is kept, unless the raw data themselves are refused: a share
+        that is away for a moment costs nothing.
+        """
+        if not active.planned.parameters.ingest.raw:  # a store that was given is the user's
+            return False
+        if active.work is None:
+            return active.planned.store in self._new
+        ingests = isinstance(active.work, PhaseWork) and active.work.stage.name == "ingest"
+        return ingests and isinstance(error, UemError)
+
     def _discard(self, active: RunAtWork) -> None:
         """Leave no half store behind, once no task of a run that failed is writing to it."""
-        made_here = active.planned.parameters.ingest.raw  # a store that was given is the user's
-        if made_here and not active.flying:
+        if active.spoilt and not active.flying:
             discard_half(active.planned.store)
 
     # ---- tasks

@@ -145,8 +145,15 @@ class Flights(Generic[_Run]):
             return ended
 
     def _results(self, ended: list[Future]) -> dict[str, Any]:
-        """Fetch all results in one message; one each would keep many workers waiting."""
-        finished = [future for future in ended if future.status == "finished"]
+        """Fetch the results of region tasks in one message; one each would keep workers waiting.
+
+        A training does not belong there: where its worker is lost just now, all would wait for it.
+        """
+        finished = [
+            future
+            for future in ended
+            if future.status == "finished" and self._flying[future.key][1].work is not None
+        ]
         found = self.cluster.client.gather(finished, errors="skip") if len(finished) > 1 else []
         # What was lost on the way is asked for by itself, and says why.
         if len(found) < len(finished):

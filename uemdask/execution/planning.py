@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
+from uemdask.cube import Run
 from uemdask.cube.beside import beside
 from uemdask.errors import FaultsError, Place, UemError
 from uemdask.execution.campaign import Campaign, Plan, PlannedRun, RunEntry
@@ -22,7 +23,7 @@ from uemdask.execution.campaign_faults import (
     sound_part,
     told,
 )
-from uemdask.execution.run_names import distinct_names
+from uemdask.execution.run_names import distinct_names, run_name
 from uemdask.execution.settings import merged
 from uemdask.readers import read_drift_table
 from uemdask.readers.yaml_text import read_yaml
@@ -58,8 +59,18 @@ def read_campaign(
             found["model"] = _model_name(model, Path.cwd())
         if parameters:
             found["parameters"] = merged(found.get("parameters") or {}, parameters)
+            _override(found.get("runs"), parameters)
     text = path.read_text(encoding="utf-8-sig")
     return _planned(found, path.stem, path.parent, str(path), Lines(text))
+
+
+def _override(runs: Any, parameters: dict[str, Any]) -> None:
+    """Let parameters win over those that runs have of their own."""
+    for run in runs if isinstance(runs, list) else ():
+        own = run.get("parameters") if isinstance(run, dict) else None
+        if isinstance(own, dict):
+            given = {stage: inner for stage, inner in parameters.items() if stage in own}
+            run["parameters"] = merged(own, given)
 
 
 def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campaign") -> Plan:
@@ -93,11 +104,11 @@ def _planned(found: Any, name: str, folder: Path, subject: str, lines: Lines) ->
         faults += wrong
         found_in += [(entry, path) for path in paths]
     runs: list[PlannedRun] = []
-    for (entry, path), run_name in zip(found_in, _names(found_in), strict=True):
+    for (entry, path), name_of_run in zip(found_in, _names(found_in, output), strict=True):
         raw = path if entry.raw is not None else None
-        store = path if raw is None else output / f"{run_name}.zarr"
+        store = path if raw is None else output / f"{name_of_run}.zarr"
         parameters = _parameters(shared, campaign, entry, raw, folder)
-        runs.append(PlannedRun(name=run_name, store=store, parameters=parameters))
+        runs.append(PlannedRun(name=name_of_run, store=store, parameters=parameters))
     faults += _faults_of_names(runs)
     faults += _faults_of_shared_tables(runs)
     if faults:
@@ -150,10 +161,28 @@ def _names_files(table: Path) -> bool:
         return True
 
 
-def _names(found: Sequence[tuple[RunEntry, Path]]) -> list[str]:
-    """Return the name of each run: the given one, or that of its folder or file."""
-    names = iter(distinct_names([path for entry, path in found if not entry.name]))
-    return [entry.name or next(names) for entry, _ in found]
+def _names(found: Sequence[tuple[RunEntry, Path]], output: Path) -> list[str]:
+    """Return the name of each run: the given one, or that of its folder or file.
+
+    One that was ingested under its short name, before others of that name came, keeps it.
+    """
+    unnamed = [path for entry, path in found if not entry.name]
+    names = [
+        short if _was_ingested(output / f"{short}.zarr", path) else name
+        for path, name, short in zip(
+            unnamed, distinct_names(unnamed), map(run_name, unnamed), strict=True
+        )
+    ]
+    rest = iter(names)
+    return [entry.name or next(rest) for entry, _ in found]
+
+
+def _was_ingested(store: Path, raw: Path) -> bool:
+    try:
+        known = Run(store).stage("ingest").get("parameters", {}) if store.exists() else {}
+    except UemError:
+        return False
+    return known.get("raw") == str(raw.absolute())
 
 
 def plan_runs(

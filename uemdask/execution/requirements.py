@@ -15,6 +15,7 @@ from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Capacity, Cluster
+from uemdask.execution.status import run_status
 from uemdask.readers import inspect_raw
 from uemdask.stages import StageParameters
 
@@ -134,10 +135,12 @@ def shortages(
         (faults if need.worker > limit else warnings).append(text)
     for folder, needed, free in disks(wanted):
         if needed > free:
-            faults.append(
+            text = (
                 f"{folder}: the results take about {format_bytes(needed)} and "
                 f"{format_bytes(free)} are free; make room, or give another 'output'"
             )
+            # How far frames and flow can be compressed is known to a factor of two.
+            (faults if needed > 2 * free else warnings).append(text)
     return faults, warnings
 
 
@@ -159,7 +162,10 @@ def disks(wanted: Sequence[Wanted]) -> list[tuple[Path, int, int]]:
         folder = _existing(run.planned.store.parent)
         device = os.stat(folder).st_dev
         _, before = totals.get(device, (folder, 0.0))
-        needed = sum(traffic_of(run.sizes, stage)[1] for stage in run.stages)
+        shares = run_status(run.planned).shares  # of what is there already
+        needed = sum(
+            traffic_of(run.sizes, stage)[1] * (1.0 - shares.get(stage, 0.0)) for stage in run.stages
+        )
         totals[device] = (folder, before + needed)
     return [
         (folder, int(total), shutil.disk_usage(folder).free) for folder, total in totals.values()

@@ -31,6 +31,8 @@ class RunAtWork:
         How often a task has failed.
     over : bool
         Whether it is done or has failed.
+    spoilt : bool
+        Whether what there is of its store is to be removed, once no task writes to it.
     """
 
     planned: PlannedRun
@@ -40,6 +42,7 @@ class RunAtWork:
     flying: int = 0
     attempts: Counter[str] = field(default_factory=Counter)
     over: bool = False
+    spoilt: bool = False
     _rests_until: dict[str, float] = field(default_factory=dict)
 
     @property

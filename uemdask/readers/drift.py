@@ -148,8 +148,8 @@ def match_drift(
     Raises
     ------
     FaultsError
-        If frames have no row, rows name no frame (files of other runs may stand there), or the
-        rows of the repeats in one frame are more than a pixel apart; all are listed.
+        If frames have no row, rows name no frame (files of other runs may stand there), or a frame
+        has rows more than a pixel apart; all are listed.
     """
     drift = np.full((len(delays), 2), np.nan)
     scale = np.array(pixel_size[::-1]) if table.unit == "nm" else np.ones(2)
@@ -174,14 +174,16 @@ def match_drift(
             continue
         rows.setdefault(found, []).append(number)
     for frame, numbers in rows.items():
+        if table.key == "file":
+            # Repeats were brought onto the first of them, so its drift is that of the frame.
+            numbers = _of_first(numbers, [str(key) for key in table.keys], files[frame])
         shifts = table.shift[numbers] / scale
         drift[frame] = shifts.mean(axis=0)
         apart = float(np.ptp(shifts, axis=0).max())
         if apart > _ONE_DRIFT:
             faults.append(
-                f"rows {', '.join(str(number + 2) for number in numbers)}: are of repeats that one "
-                f"frame averages, and {apart:.2g} px apart; keep that of the first, onto which the "
-                f"others were brought"
+                f"rows {', '.join(str(number + 2) for number in numbers)}: are of one frame, and "
+                f"{apart:.2g} px apart; keep one of them"
             )
     missing = np.flatnonzero(wanted & ~np.isfinite(drift[:, 0]))
     # A table of files may be that of several scans or runs.
@@ -194,13 +196,26 @@ def match_drift(
     return drift
 
 
+def _of_first(numbers: list[int], keys: list[str], joined: str) -> list[int]:
+    """Return the rows of the first repeat that has any, in the order of the average."""
+    for file in joined.split(" + "):
+        known = (joined, *_spellings(file))
+        if own := [n for n in numbers if keys[n].replace("\\", "/") in known]:
+            return own
+    return numbers
+
+
+def _spellings(file: str) -> tuple[str, str, str]:
+    path = PurePosixPath(file)
+    return path.as_posix(), path.name, path.stem
+
+
 def _names(files: Sequence[str]) -> dict[str, int]:
     """Return the frame of each name that a table may use for a file, if it is one frame's alone."""
     frames: dict[str, set[int]] = {}
     for frame, joined in enumerate(files):
         for file in {joined, *joined.split(" + ")}:
-            path = PurePosixPath(file)
-            for name in (path.as_posix(), path.name, path.stem):
+            for name in _spellings(file):
                 frames.setdefault(name, set()).add(frame)
     return {name: found.pop() for name, found in frames.items() if len(found) == 1}
 

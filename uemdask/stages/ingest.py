@@ -277,7 +277,7 @@ def _add_notes(run: Run, results: dict[str, Any]) -> None:
             f"of the average"
         )
     if notes:
-        run.group.attrs["notes"] = list(dict.fromkeys(notes))
+        run.describe(notes=list(dict.fromkeys(notes)))
 
 
 INGEST = Stage(
