@@ -1,11 +1,13 @@
 """Jobs that a killed driver left: cancelled if they are still ours, and the system answers."""
 
 import asyncio
+import os
 
 import pytest
 
-from uemdask.execution import read_profile
+from uemdask.execution import open_cluster, read_profile
 from uemdask.execution.cluster.batch import batch_system
+from uemdask.execution.cluster.session import session
 
 SQUEUE = """\
 17|PENDING|Resources|uemdask-cpu
@@ -44,18 +46,25 @@ def _play(tmp_path, monkeypatch):
     return play
 
 
-@pytest.fixture(name="system_of")
-def _system_of(tmp_path):
-    """Return a function that gives the batch system of a kind."""
+@pytest.fixture(name="profile_of")
+def _profile_of(tmp_path):
+    """Return a function that gives a profile of a kind."""
 
-    def system_of(kind):
+    def profile_of(kind):
         file = tmp_path / "profile.yaml"
+        pools = "[{name: cpu, cores: 1, memory: 1GiB}]"
         file.write_text(
-            f"kind: {kind}\npools:\n  - {{name: cpu, cores: 1, memory: 1GiB, walltime: '1:00:00'}}\n"
+            f"kind: {kind}\nfolder: {tmp_path}/jobs\ndashboard_port: 0\npools: {pools}\n"
         )
-        return batch_system(read_profile(file))
+        return read_profile(file)
 
-    return system_of
+    return profile_of
+
+
+@pytest.fixture(name="system_of")
+def _system_of(profile_of):
+    """Return a function that gives the batch system of a kind."""
+    return lambda kind: batch_system(profile_of(kind))
 
 
 @pytest.mark.parametrize(("kind", "says"), [("slurm", SQUEUE), ("pbs", QSTAT)])
@@ -99,3 +108,23 @@ def test_a_batch_system_has_a_name(play, system_of, monkeypatch):
 def test_a_batch_system_that_is_away_has_no_name(play, system_of):
     play("scontrol", "slurm_load_ctl_conf error\n", code=1)
     assert system_of("slurm").home() == "Slurm"
+
+
+def test_the_next_driver_cancels_them_once_the_batch_system_answers(play, profile_of):
+    profile = profile_of("slurm")
+    (profile.folder / "logs").mkdir(parents=True)
+    play("scontrol", "ClusterName = frontier\n")
+    cancelled = play("scancel")
+    if not (child := os.fork()):
+        with session(profile.folder, "Slurm frontier") as own:
+            own.note("17")
+            os._exit(9)
+    os.waitpid(child, 0)
+    play("squeue", code=1)
+    with open_cluster(profile) as cluster:
+        assert not any("cancelled" in hint for hint in cluster.hints)
+    play("squeue", SQUEUE)
+    with open_cluster(profile) as cluster:
+        assert any(hint.endswith("had left: job 17") for hint in cluster.hints)
+    assert cancelled.read_text().split() == ["17"]
+    assert list(profile.folder.glob("session-*")) == []

@@ -321,7 +321,7 @@ def _found(pattern: str, text: str) -> str:
 def _ask(*command: str) -> str:
     """Return what a command says, before there is an event loop; empty if it does not answer."""
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603
             command,
             stdin=subprocess.DEVNULL,
             capture_output=True,

@@ -46,6 +46,7 @@ class _Driver:
         """Return whether the process is gone; its lock may hold on its own host only."""
         if self.host != socket.gethostname():
             return _silence_of(record) > _SILENCE
+        # Where the system tells nothing of processes, the lock alone counts.
         return self.boot != _boot() or not self.start or self.start != _start_of(self.pid)
 
 
