@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import signal
+import subprocess
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +36,10 @@ _NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
 _TAIL = 15
 # How long a worker looks for its scheduler before it gives its job back, s.
 _DEATH_TIMEOUT = 60
+# What the names of all worker jobs begin with.
+_OURS = "uemdask-"
+# How long the batch system may take to say what it is called, s.
+_PATIENCE = 60
 # What asks for GPUs in a line of a job script.
 _ASKS_FOR_GPUS = re.compile(r"(--gpus|--gres|-G)\b")
 
@@ -48,10 +54,13 @@ class JobState:
         Whether it has not begun yet.
     reason : str
         Why it waits, in the words of the batch system.
+    name : str
+        What it is called there.
     """
 
     waits: bool = False
     reason: str = ""
+    name: str = ""
 
 
 class BatchSystem:
@@ -85,7 +94,7 @@ class BatchSystem:
             "queue": pool.queue or profile.queue,
             "account": pool.account or profile.account,
             "walltime": profile.walltime_of(pool),
-            "job_name": f"uemdask-{pool.name}",
+            "job_name": f"{_OURS}{pool.name}",
             "job_extra_directives": [*profile.directives, *pool.directives],
             "job_directives_skip": profile.skip_directives,
             "job_script_prologue": [*exports(pool.gpus > 0), *profile.prologue],
@@ -121,11 +130,29 @@ class BatchSystem:
         """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
         raise NotImplementedError
 
-    async def cancel(self, jobs: Collection[str]) -> list[str]:
-        """Cancel those jobs that wait or run still, and return their numbers."""
-        left = sorted(await self.living(jobs) or ())
+    def home(self) -> str:
+        """Return its kind and, where that can be known, its name; job numbers are unique there."""
+        return f"{self.name} {self._cluster()}".strip()
+
+    def _cluster(self) -> str:
+        raise NotImplementedError
+
+    async def cancel(self, jobs: Collection[str]) -> list[str] | None:
+        """Cancel those jobs that wait or run still, and return their numbers.
+
+        A job that another program submitted is left alone, whatever its number. None if the
+        system does not answer, or cannot cancel them all.
+        """
+        if not jobs:
+            return []
+        living = await self.living(jobs)
+        if living is None:
+            return None
+        left = sorted(job for job, state in living.items() if state.name.startswith(_OURS))
         if left:
-            await _call(*self._job_class.cancel_command.split(), *left)
+            code, _, _ = await _call(*self._job_class.cancel_command.split(), *left)
+            if code:
+                return None
         return left
 
     def tail_of_log(self, job: str, logs: Path) -> tuple[Path | None, list[str]]:
@@ -158,6 +185,11 @@ class Slurm(BatchSystem):
             directives.append(f"--gres=gpu:{pool.gpus}")
         return {"job_cpu": pool.cores, "job_extra_directives": directives}
 
+    def _cluster(self) -> str:
+        if name := os.environ.get("SLURM_CLUSTER_NAME"):
+            return name
+        return _found(r"^ClusterName\s*=\s*(\S+)", _ask("scontrol", "show", "config"))
+
     async def answers(self) -> bool:
         """Return whether Slurm's controller answers."""
         return await self.living(()) is not None
@@ -165,14 +197,15 @@ class Slurm(BatchSystem):
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""
         states = "PENDING,RUNNING,CONFIGURING,SUSPENDED,REQUEUED,STOPPED,RESIZING"
-        code, out, _ = await _call("squeue", "--me", "-h", "-o", "%A|%T|%r", "-t", states)
+        code, out, _ = await _call("squeue", "--me", "-h", "-o", "%A|%T|%r|%j", "-t", states)
         if code:
             return None
         found = {}
-        for line in out.splitlines():
-            job, state, reason = line.split("|", 2)
+        for job, state, reason, name in re.findall(
+            r"^(\d+)\|(\w+)\|(.*?)\|(.*)$", out, re.MULTILINE
+        ):
             if job in jobs:
-                found[job] = JobState(waits=state == "PENDING", reason=reason)
+                found[job] = JobState(waits=state == "PENDING", reason=reason, name=name)
         return found
 
     async def end_of(self, job: str) -> str:
@@ -196,6 +229,9 @@ class Pbs(BatchSystem):
     def _options(self, pool: Pool) -> dict[str, Any]:
         return {"resource_spec": f"select=1:{chunk_of(pool)}"}
 
+    def _cluster(self) -> str:
+        return _found(r"^Server:\s*(\S+)", _ask("qstat", "-B", "-f"))
+
     async def answers(self) -> bool:
         """Return whether the PBS server answers."""
         code, _, _ = await _call("qstat", "-B")
@@ -214,8 +250,11 @@ class Pbs(BatchSystem):
             number = re.match(r"\s*(\d+)", part)
             state = re.search(r"job_state = (\w)", part)
             if number and state and state[1] not in "CFX":
-                comment = re.search(r"comment = (.+)", part)
-                found[number[1]] = JobState(state[1] in "QHW", comment[1] if comment else "")
+                found[number[1]] = JobState(
+                    waits=state[1] in "QHW",
+                    reason=_found(r"comment = (.+)", part),
+                    name=_found(r"^\s*Job_Name = (.+)", part),
+                )
         return found
 
     async def end_of(self, job: str) -> str:
@@ -272,6 +311,28 @@ def worker_arguments(pool: Pool, walltime: int | None) -> list[str]:
             *("--lifetime-stagger", f"{margin // 3}s"),
         ]
     return arguments
+
+
+def _found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    return match[1] if match else ""
+
+
+def _ask(*command: str) -> str:
+    """Return what a command says, before there is an event loop; empty if it does not answer."""
+    try:
+        done = subprocess.run(  # noqa: S603
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PATIENCE,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "" if done.returncode else done.stdout
 
 
 async def _call(*command: str) -> tuple[int, str, str]:

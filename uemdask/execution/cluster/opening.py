@@ -76,8 +76,9 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
 
 def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
     folder = make_folder(profile)
-    abandoned = end_abandoned(folder)
-    own = stack.enter_context(session(folder))
+    system = batch_system(profile)
+    home = system.home()
+    own = stack.enter_context(session(folder, home))
     security = session_keys(own.place) if profile.tls else None
     local = stack.enter_context(
         LocalCluster(
@@ -90,7 +91,6 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         )
     )
     client = stack.enter_context(Client(local, set_as_default=False))
-    system = batch_system(profile)
     keeper: Pools | Allocation
     if profile.launch == "allocation":
         keeper = Allocation(profile, system, local.scheduler_address, security, folder / "logs")
@@ -101,7 +101,7 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         local.sync(keeper.start)
         stack.callback(local.sync, keeper.close)
     hints = _tunnel(client)
-    if cancelled := local.sync(system.cancel, abandoned) if abandoned else []:
+    if cancelled := local.sync(end_abandoned, folder, home, system.cancel):
         hints += (f"cancelled what an uemdask that was killed had left: {_jobs(cancelled)}",)
     if not profile.tls:
         hints += (
