@@ -93,11 +93,14 @@ class Browser:
 
     def __exit__(self, *_):
         if self._socket is not None:
-            self._socket.close()
-            self._loop.run_until_complete(asyncio.sleep(0.1))
+            self._loop.run_until_complete(self._say_goodbye())
         self._loop.close()
         self._process.terminate()
         self._process.wait(20)
+
+    async def _say_goodbye(self) -> None:
+        self._socket.close()
+        await asyncio.sleep(0.1)
 
     def connect(self, folder: Path) -> None:
         port = folder / "DevToolsActivePort"
