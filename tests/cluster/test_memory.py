@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -34,6 +35,8 @@ def flights(slurm, work, monkeypatch):
     """Give flights on a CPU worker of 700 MiB."""
     here = work("run0", pools=[{"name": "cpu", "cores": 1, "memory": "700MiB"}])
     monkeypatch.chdir(here.folder)
+    # The tasks are functions of this module, which a worker elsewhere does not find by itself.
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     with open_cluster(read_profile(here.folder / "profile.yaml")) as cluster:
         yield Flights(cluster)
 
