@@ -19,7 +19,7 @@ from uemdask.execution.requirements import (
     shortages,
     traffic_of,
 )
-from uemdask.execution.room import capacity_of, jobs_of
+from uemdask.execution.room import PoolPreview, capacity_of, jobs_of
 from uemdask.execution.status import run_status
 from uemdask.stages import STAGE_BY_NAME
 
@@ -86,25 +86,6 @@ class StagePreview(BaseModel):
     memory: int = 0
     worker: int = 0
     place: str = ""
-
-
-class PoolPreview(BaseModel):
-    """Jobs of one pool.
-
-    Attributes
-    ----------
-    pool : str
-        Its name.
-    jobs, workers : int
-        At most at a time; with ``launch: allocation`` nodes of the one job.
-    asks : dict of str to str
-        What each asks the batch system for.
-    """
-
-    pool: str
-    jobs: int
-    workers: int
-    asks: dict[str, str]
 
 
 class DiskPreview(BaseModel):
@@ -203,12 +184,7 @@ def preview(
         cluster=cluster.kind,
         runs=[_run(each, counts) for each, counts in zip(found, tasks, strict=True)],
         stages=stages,
-        pools=[
-            PoolPreview(
-                pool=jobs.pool, jobs=jobs.count, workers=jobs.count * jobs.processes, asks=jobs.asks
-            )
-            for jobs in jobs_of(cluster, _widest(plan, tasks))
-        ],
+        pools=jobs_of(cluster, _widest(plan, tasks)),
         disks=[
             DiskPreview(folder=str(folder), needed=needed, free=free)
             for folder, needed, free in disks(wanted)

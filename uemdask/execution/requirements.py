@@ -18,6 +18,7 @@ from uemdask.execution.cluster import Capacity, Cluster
 from uemdask.execution.status import run_status
 from uemdask.readers import inspect_raw
 from uemdask.stages import StageParameters
+from uemdask.stages.drift import WHOLE
 
 _PIXEL = 4  # bytes of a float32
 _MIB = 2**20
@@ -25,8 +26,6 @@ _MIB = 2**20
 _WORKER = 400 * _MIB
 #: A nanny ends a worker above this share of its memory.
 _USABLE = 0.95
-#: Edge of the largest part of a frame in which the drift of all frames is fitted, px.
-_DRIFT_TILE = 384
 #: What the tasks of a stage read and write, in float32 frames of the run: measured on a simulated
 #: run of 64 frames of 384 px.
 _TRAFFIC = {
@@ -79,7 +78,7 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
     series = frames * height * width * _PIXEL
     # A frame with what registers it and its slab; or a tile of all frames with the spectra of its
     # patches: 49 of 1,035 frequencies each, four complex copies, 512 MiB at most.
-    tile_drifting = frames * min(height, _DRIFT_TILE) * min(width, _DRIFT_TILE) * _PIXEL
+    tile_drifting = frames * min(height, WHOLE) * min(width, WHOLE) * _PIXEL
     spectra = min(frames * 49 * 1035 * 32, 2**29)
     drift = max((26 + FRAMES / 2) * height * width * _PIXEL, 3 * tile_drifting + spectra)
     training = min(parameters.train.memory * 2**30, 2.0 * series)

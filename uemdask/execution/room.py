@@ -6,9 +6,9 @@ import logging
 import math
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from distributed.worker_memory import parse_memory_limit
+from pydantic import BaseModel
 
 from uemdask.execution.cluster import (
     BatchProfile,
@@ -16,30 +16,28 @@ from uemdask.execution.cluster import (
     ClusterProfile,
     ExistingProfile,
     LocalProfile,
+    capacity_of_pools,
 )
 
 _LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Jobs:
-    """Jobs of one pool that a campaign would submit, at most at a time.
+class PoolPreview(BaseModel):
+    """Jobs of one pool that a campaign would submit.
 
     Attributes
     ----------
     pool : str
         Its name.
-    count : int
-        Jobs; with ``launch: allocation``, nodes of the one job.
-    processes : int
-        Worker processes of each.
+    jobs, workers : int
+        At most at a time; with ``launch: allocation`` nodes of the one job.
     asks : dict of str to str
         What each asks the batch system for.
     """
 
     pool: str
-    count: int
-    processes: int
+    jobs: int
+    workers: int
     asks: dict[str, str]
 
 
@@ -50,16 +48,10 @@ def capacity_of(profile: ClusterProfile, gpu: bool) -> Capacity:
         return Capacity(slots=profile.workers, memory=memory or 0)
     if isinstance(profile, ExistingProfile):
         return Capacity(slots=math.inf, place="the scheduler that runs already")
-    pools = profile.pools_for(gpu)
-    inside = profile.launch == "allocation"
-    return Capacity(
-        slots=sum((pool.nodes if inside else pool.maximum) * pool.processes for pool in pools),
-        memory=min(pool.worker_memory for pool in pools),
-        place=" and ".join(f"pool '{pool.name}'" for pool in pools),
-    )
+    return capacity_of_pools(profile, gpu)
 
 
-def jobs_of(profile: ClusterProfile, widest: Mapping[bool, int]) -> list[Jobs]:
+def jobs_of(profile: ClusterProfile, widest: Mapping[bool, int]) -> list[PoolPreview]:
     """Return the jobs for a campaign with so many GPU tasks, and others, at a time.
 
     They follow the demand: of several pools of a kind the first is filled first.
@@ -84,5 +76,6 @@ def jobs_of(profile: ClusterProfile, widest: Mapping[bool, int]) -> list[Jobs]:
             "walltime": profile.walltime_of(pool),
             "queue": pool.queue or profile.queue or "",
         }
-        found.append(Jobs(pool.name, count, pool.processes, asks))
+        workers = count * pool.processes
+        found.append(PoolPreview(pool=pool.name, jobs=count, workers=workers, asks=asks))
     return found

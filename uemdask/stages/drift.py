@@ -23,8 +23,9 @@ from uemdask.cube.layout import Region, frame_slabs
 from uemdask.stages.recorded import RecordedFrames
 from uemdask.stages.stage import Receipt
 
-# Frames up to this edge are fitted whole; of larger ones some tiles that are spread over them.
-_WHOLE = 384
+WHOLE = 384
+"""Frames up to this edge, px, are fitted whole; of larger ones some tiles spread over them."""
+
 _TILE = 256
 _TILES = 3
 # Tiles that disagree with the others by more than this, px, and three times the usual, are dropped.
@@ -98,11 +99,11 @@ def spread_drift(count: int, frames: np.ndarray, drift: np.ndarray, good: np.nda
 def drift_tiles(sizes: Mapping[str, int]) -> list[Region]:
     """Return the parts of a frame that are fitted: all of it, or tiles spread over it."""
     edges = {dim: sizes[dim] for dim in ("y", "x")}
-    if max(edges.values()) <= _WHOLE:
+    if max(edges.values()) <= WHOLE:
         return [Region()]
     spans: dict[str, list[tuple[int, int]]] = {}
     for dim, size in edges.items():
-        if size <= _WHOLE:
+        if size <= WHOLE:
             spans[dim] = [(0, size)]
             continue
         starts = np.linspace(0, size - _TILE, min(_TILES, max(1, size // _TILE))).astype(int)

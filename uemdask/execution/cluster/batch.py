@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +64,7 @@ class JobState:
     name: str = ""
 
 
-class BatchSystem:
+class BatchSystem(ABC):
     """The commands of a batch system, and its words."""
 
     name = ""
@@ -113,29 +114,29 @@ class BatchSystem:
         with dask.config.set({f"jobqueue.{_CONFIG}": _NOTHING_BY_DEFAULT}):
             return self._job_class(scheduler, name=name, **options | self._options(pool))
 
-    def _options(self, pool: Pool) -> dict[str, Any]:
-        raise NotImplementedError
+    @abstractmethod
+    def _options(self, pool: Pool) -> dict[str, Any]: ...
 
     # ---- jobs that were submitted
 
+    @abstractmethod
     async def answers(self) -> bool:
         """Return whether the batch system answers at all."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if the system does not answer."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def end_of(self, job: str) -> str:
         """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
-        raise NotImplementedError
 
     def home(self) -> str:
         """Return its kind and, where that can be known, its name; job numbers are unique there."""
         return f"{self.name} {self._cluster()}".strip()
 
-    def _cluster(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def _cluster(self) -> str: ...
 
     async def cancel(self, jobs: Collection[str]) -> list[str] | None:
         """Cancel those jobs that wait or run still, and return their numbers.

@@ -9,6 +9,7 @@ from typing import Protocol
 from distributed import Client
 
 from uemdask.execution.cluster.losses import Losses
+from uemdask.execution.cluster.profile import BatchProfile
 
 
 class Overseer(Protocol):
@@ -41,6 +42,18 @@ class Capacity:
     resources: Mapping[str, int] | None = None
     memory: int = 0
     place: str = "this machine"
+
+
+def capacity_of_pools(profile: BatchProfile, gpu: bool) -> Capacity:
+    """Return the room for GPU tasks or for the others that the pools of a profile give."""
+    pools = profile.pools_for(gpu)
+    inside = profile.launch == "allocation"
+    return Capacity(
+        slots=sum((pool.nodes if inside else pool.maximum) * pool.processes for pool in pools),
+        resources={pools[0].resource: 1},
+        memory=min(pool.worker_memory for pool in pools),
+        place=" and ".join(f"pool '{pool.name}'" for pool in pools),
+    )
 
 
 @dataclass(frozen=True)

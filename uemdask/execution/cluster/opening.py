@@ -19,7 +19,7 @@ from distributed.utils import get_ip, get_ip_interface
 from uemdask.errors import UemError
 from uemdask.execution.cluster.allocation import Allocation
 from uemdask.execution.cluster.batch import batch_system
-from uemdask.execution.cluster.capacity import Capacity, Cluster, Overseer
+from uemdask.execution.cluster.capacity import Capacity, Cluster, Overseer, capacity_of_pools
 from uemdask.execution.cluster.environment import SETTINGS
 from uemdask.execution.cluster.losses import Losses
 from uemdask.execution.cluster.pools import Pools
@@ -128,16 +128,6 @@ def _pooled(
     overseer: Overseer,
     losses: Losses,
 ) -> Cluster:
-    def room(gpu: bool) -> Capacity:
-        pools = profile.pools_for(gpu)
-        jobs = {p.name: p.nodes if profile.launch == "allocation" else p.maximum for p in pools}
-        return Capacity(
-            slots=sum(jobs[pool.name] * pool.processes for pool in pools),
-            resources={pools[0].resource: 1},
-            memory=min(pool.worker_memory for pool in pools),
-            place=" and ".join(f"pool '{pool.name}'" for pool in pools),
-        )
-
     has_both = len({pool.resource for pool in profile.pools}) == 2
     training = profile.pools_for(True)[0]
     # Where a training runs alone in a job, the cores of the job's other processes are idle.
@@ -145,8 +135,8 @@ def _pooled(
     return Cluster(
         client=client,
         dashboard=client.dashboard_link,
-        cpu=room(False),
-        gpu=room(True) if has_both else None,
+        cpu=capacity_of_pools(profile, gpu=False),
+        gpu=capacity_of_pools(profile, gpu=True) if has_both else None,
         training_threads=cores,
         hints=hints,
         overseer=overseer,
