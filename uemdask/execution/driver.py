@@ -18,7 +18,7 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan
+from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.course import (
     PhaseWork,
@@ -143,7 +143,7 @@ class Driver:
                 return
             except Exception as error:
                 active.work = None  # what is there belongs to the stage before
-                self._fail(active, "", error)
+                self._fail(active, "", error, ended=before)
                 return
             if isinstance(active.work, TrainingWanted):
                 return
@@ -162,7 +162,14 @@ class Driver:
         for text in work.warnings if isinstance(work, PhaseWork) else ():
             self._listener.notice(f"{active.planned.name}: {text}")
 
-    def _fail(self, active: RunAtWork, region: str, error: BaseException) -> None:
+    def _fail(
+        self,
+        active: RunAtWork,
+        region: str,
+        error: BaseException,
+        ended: PhaseWork | TrainingWanted | None = None,
+    ) -> None:
+        """Give a run up at a region, between its phases, or at what `ended` with the error."""
         if active.over:
             return
         active.over = True
@@ -175,7 +182,7 @@ class Driver:
         phase = work.phase.name if isinstance(work, PhaseWork) else ""
         message = _plain(error, stage, region)
         name, store = active.planned.name, active.planned.store
-        active.spoilt = self._spoils(active, error)
+        active.spoilt = self._spoils(active.planned, work or ended, error)
         self._discard(active)
         store.parent.mkdir(parents=True, exist_ok=True)
         Ledger(store, "").failed(
@@ -188,17 +195,19 @@ class Driver:
         self._outcome.failed[name] = message
         self._listener.run_failed(name, stage, message)
 
-    def _spoils(self, active: RunAtWork, error: BaseException) -> bool:
+    def _spoils(
+        self, planned: PlannedRun, work: PhaseWork | TrainingWanted | None, error: BaseException
+    ) -> bool:
         """Return whether a failure leaves a half store of no use.
 
         What a killed driver ingested is kept, unless the raw data themselves are refused: a share
         that is away for a moment costs nothing.
         """
-        if not active.planned.parameters.ingest.raw:  # a store that was given is the user's
+        if not planned.parameters.ingest.raw:  # a store that was given is the user's
             return False
-        if active.work is None:
-            return active.planned.store in self._new
-        ingests = isinstance(active.work, PhaseWork) and active.work.stage.name == "ingest"
+        if work is None:  # nothing has been done yet
+            return planned.store in self._new
+        ingests = isinstance(work, PhaseWork) and work.stage.name == "ingest"
         return ingests and isinstance(error, UemError)
 
     def _discard(self, active: RunAtWork) -> None:
