@@ -227,6 +227,7 @@ def work(tmp_path, raw):
             "interface": "lo",
             "walltime": "00:10:00",
             "idle": 10.0,
+            "death_timeout": 60.0,
             "poll": 1.0,
             "dashboard_port": 0,
             "pools": POOLS,

@@ -61,7 +61,7 @@ def script(name, pool, tmp_path):
 def worker(pool, *, memory, processes="", scratch="${TMPDIR:-/tmp}", interface="ib0"):
     return (
         f"{PYTHON} -m distributed.cli.dask_worker tls://10.1.2.3:40000 --name {pool}.0 "
-        f"--nthreads 1 --memory-limit {memory} {processes}--nanny --death-timeout 60 "
+        f"--nthreads 1 --memory-limit {memory} {processes}--nanny --death-timeout 180 "
         f'--local-directory "{scratch}" --no-dashboard --resources {pool.upper()}=1 '
         f"--lifetime 7020s --lifetime-stagger 60s --interface {interface} {TLS}\n"
     )

@@ -35,8 +35,6 @@ _NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
 ) | {"shebang": SHEBANG, "worker-command": "distributed.cli.dask_worker"}
 #: Of the end of a log that is shown, lines.
 _TAIL = 15
-# How long a worker looks for its scheduler before it gives its job back, s.
-_DEATH_TIMEOUT = 60
 # What the names of all worker jobs begin with.
 _OURS = "uemdask-"
 # How long the batch system may take to say what it is called, s.
@@ -103,7 +101,7 @@ class BatchSystem(ABC):
             "interface": profile.interface,
             "local_directory": f'"{profile.scratch}"',
             "log_directory": str(logs),
-            "death_timeout": _DEATH_TIMEOUT,
+            "death_timeout": f"{profile.death_timeout:g}",
             "security": security,
             "protocol": "tls://" if security else "tcp://",
             "config_name": _CONFIG,

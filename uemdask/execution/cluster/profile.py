@@ -215,6 +215,9 @@ class BatchProfile(_Strict):
         On loopback; another free port is taken where it is in use.
     start_attempts : int
         Jobs of a pool that may end one after the other before a worker has come.
+    death_timeout : float
+        How long a worker may take to start and to find its scheduler before it gives its job back,
+        s. Importing PyTorch from a slow shared disk counts; so do jobs of a driver that was killed.
     idle : float
         Time without work after which a job is given back, s.
     poll : float
@@ -242,6 +245,7 @@ class BatchProfile(_Strict):
     tls: bool = True
     dashboard_port: int = Field(default=8787, ge=0, le=65535)
     start_attempts: int = Field(default=3, ge=1)
+    death_timeout: float = Field(default=180.0, ge=10)
     idle: float = Field(default=60.0, ge=0)
     poll: float = Field(default=15.0, gt=0)
     side_by_side: bool = False
