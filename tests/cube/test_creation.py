@@ -1,6 +1,8 @@
 """Making runs: all or nothing."""
 
 import numpy as np
+import shutil
+
 import pytest
 
 from uemdask.cube import Run, describe_run, open_run
@@ -106,3 +108,17 @@ def test_metadata_get_their_one_spelling_and_vendor_tags_stay_whole(make):
     assert attributes["vendor"] == tags
     assert "vendor    2 tags of the first file" in describe_run(run.path)
     assert str(open_run(run.path).uem.metadata()["beam_energy"]) == "200 keV"
+
+
+def test_what_a_kill_left_beside_the_store_is_in_nobodys_way(make, tmp_path):
+    # Killed while zarr.json was replaced: a file. Killed while a store was made: a folder.
+    make().note("ingest", killed=True)
+    for path in tmp_path.glob("*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+    place = tmp_path / ".a.zarr.part"
+    place.write_text("{}")
+    run = make()
+    place.mkdir(exist_ok=True)
+    run.note("ingest", level=1)
+    assert run.stage("ingest")["results"] == {}
