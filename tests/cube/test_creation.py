@@ -1,8 +1,9 @@
 """Making runs: all or nothing."""
 
-import numpy as np
-import shutil
+import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 
 from uemdask.cube import Run, describe_run, open_run
@@ -110,15 +111,21 @@ def test_metadata_get_their_one_spelling_and_vendor_tags_stay_whole(make):
     assert str(open_run(run.path).uem.metadata()["beam_energy"]) == "200 keV"
 
 
-def test_what_a_kill_left_beside_the_store_is_in_nobodys_way(make, tmp_path):
-    # Killed while zarr.json was replaced: a file. Killed while a store was made: a folder.
-    make().note("ingest", killed=True)
-    for path in tmp_path.glob("*"):
-        if path.is_dir():
-            shutil.rmtree(path)
-    place = tmp_path / ".a.zarr.part"
-    place.write_text("{}")
+def test_what_a_kill_left_beside_the_store_is_in_nobodys_way(make, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(source, target):
+        raise Killed
+
     run = make()
-    place.mkdir(exist_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", kill)  # while zarr.json was replaced
+        patch.setattr(Path, "unlink", lambda path, **options: None)
+        with pytest.raises(Killed):
+            run.note("ingest", created=True)
+    assert list(tmp_path.glob(".*"))
+    run = make(overwrite=True)
+    (tmp_path / ".a.zarr.part").mkdir()  # while a store was made
     run.note("ingest", level=1)
-    assert run.stage("ingest")["results"] == {}
+    assert run.stage("ingest")["level"] == 1

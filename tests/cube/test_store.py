@@ -285,6 +285,15 @@ def test_what_is_not_a_run_is_an_error_for_people(tmp_path, kind):
         Run(path)
 
 
+def test_a_run_of_somebody_else_is_an_error_for_people(run, monkeypatch):
+    def closed(*arguments, **options):
+        raise PermissionError(13, "Permission denied", "zarr.json")
+
+    monkeypatch.setattr(zarr, "open_group", closed)
+    with pytest.raises(UemError, match=r"a\.zarr: cannot be read \(Permission denied\); ask"):
+        Run(run.path)
+
+
 def test_a_variable_that_is_not_there_names_the_stage_that_makes_it(run):
     with pytest.raises(UemError, match="--only flow"):
         run.read("speed")

@@ -89,6 +89,7 @@ def test_only_the_wanted_stages_are_previewed(raw, plan, drive):
         ({"train": {"training": {"seed": 3}}}, {}),
         ({"flow": {"displacement_limit": 0.3}}, {}),
         ({"flow": {"displacement_limit": 0.3}}, {"only": ("feature", "mode")}),
+        ({"spectrum": {"smoothing": 3.0}}, {"only": ("label",)}),
         ({"mode": {}, "label": {"methods": ["farneback"], "base": False}}, {"only": ("label",)}),
     ],
 )

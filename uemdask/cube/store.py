@@ -82,6 +82,10 @@ class Run:
             raise UemError(
                 f"{self.path}: no run here; make one with 'uemdask ingest RAW -o {self.path}'"
             ) from None
+        except PermissionError as error:
+            raise UemError(
+                f"{self.path}: cannot be read ({error.strerror}); ask its owner for access"
+            ) from error
         except (FileExistsError, NotADirectoryError, ContainsArrayError):
             raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -267,6 +271,13 @@ class Run:
         results = entry.get("results", {}) | facts.pop("results", {})
         self._note(stage, entry | facts | {"results": results})
 
+    def restate(
+        self, stage: str, *, parameters: Mapping[str, Any], results: Mapping[str, Any]
+    ) -> None:
+        """Replace what made a finished stage, where it would be the same by other means."""
+        facts = {"parameters": dict(parameters), "results": dict(results)}
+        self._note(stage, self.stage(stage) | facts)
+
     def finish(self, stage: str) -> None:
         """Note that `stage` is done, stamp its variables with what made them, renew metadata."""
         entry = {"results": {}} | self.stage(stage)
@@ -285,7 +296,7 @@ class Run:
                 array = json.loads(place.read_bytes())
                 array["attributes"] |= made_by
                 with telling_of_room(place_of(self.path)):
-                    _replace(place, array, beside(self.path, "part"))
+                    _replace(place, array, beside(self.path, "json"))
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -327,7 +338,7 @@ class Run:
         whole = json.loads(place.read_bytes()) | parts
         whole["attributes"] |= attributes
         with telling_of_room(place_of(self.path)):
-            _replace(place, whole, beside(self.path, "part"))
+            _replace(place, whole, beside(self.path, "json"))
         self.group.metadata.attributes.update(whole["attributes"])
 
 

@@ -50,8 +50,13 @@ def run_status(planned: PlannedRun) -> RunStatus:
     """Return how far a run has come."""
     status = RunStatus(planned.name)
     last: dict[str, Any] = {}
-    for line in read_lines(ledger_path(planned.store)):
-        last = line
+    try:
+        for line in read_lines(ledger_path(planned.store)):
+            last = line
+    except OSError as error:
+        status.failed = f"{error.filename}: cannot be read ({error.strerror})"
+        status.failed_stage = STAGES[0]
+        return status
     if "failed" in last:
         status.failed, status.failed_stage = last["failed"], last["stage"]
     try:
