@@ -445,3 +445,12 @@ def test_a_model_of_the_same_weights_is_taken_once(finished, plan, drive):
     assert back.outcome.done == ["raw"]
     assert Run(store).stage("train")["results"]["start"] == "new"
     assert set(back.stages) == {"train"}  # a task that finds its network there
+
+
+def test_damaged_metadata_of_a_variable_stop_no_other_run(twins, plan, drive):
+    Run(twins / "results" / "raw.zarr").forget("mode")
+    (twins / "results" / "raw.zarr" / "flow" / "zarr.json").write_bytes(b'{"sha')
+    runs = [{"run": f"results/{name}.zarr"} for name in ("raw", "other")]
+    outcome = drive(plan(twins, runs=runs), only=("mode",)).outcome
+    assert outcome.done == ["other"]
+    assert "flow/zarr.json: is damaged" in outcome.failed["raw"]

@@ -12,20 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.errors import ContainsArrayError
 
 from uemdask.cube import layout
 from uemdask.cube.beside import beside, place_of
-from uemdask.cube.contract import (
-    STAGES,
-    VARIABLES,
-    later_stages,
-    validate,
-    variables_of,
-)
+from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
+from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError, telling_of_room
@@ -109,17 +103,9 @@ class Run:
     def sizes(self) -> dict[str, int]:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
-        for array in self._arrays().values():
+        for array in array_documents(self.path).values():
             sizes.update(zip(array.get("dimension_names") or (), array["shape"], strict=True))
         return sizes
-
-    def _arrays(self) -> dict[str, dict[str, Any]]:
-        """Return the metadata of every array, as they stand in its ``zarr.json``.
-
-        Zarr gives them too, ten times slower: too slow for a driver of a thousand runs.
-        """
-        files = sorted(self.path.glob("*/zarr.json"))
-        return {file.parent.name: json.loads(file.read_bytes()) for file in files}
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -291,12 +277,8 @@ class Run:
         if "model_digest" in entry["results"]:
             made_by["model_digest"] = entry["results"]["model_digest"]
         for name in variables_of(stage):
-            place = self.path / name / "zarr.json"
-            if place.exists():
-                array = json.loads(place.read_bytes())
-                array["attributes"] |= made_by
-                with telling_of_room(place_of(self.path)):
-                    _replace(place, array, beside(self.path, "json"))
+            if name in self:
+                change_document(self.path, name, attributes=made_by)
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -320,7 +302,9 @@ class Run:
 
         Whoever looks at a run at work finds both, and no variable that is about to go.
         """
-        listed = {name: array for name, array in self._arrays().items() if name not in without}
+        listed = {
+            name: array for name, array in array_documents(self.path).items() if name not in without
+        }
         extra = [
             v.name
             for v in VARIABLES.values()
@@ -334,61 +318,8 @@ class Run:
 
     def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
         """Change parts of the store's ``zarr.json``."""
-        place = self.path / "zarr.json"
-        whole = json.loads(place.read_bytes()) | parts
-        whole["attributes"] |= attributes
-        with telling_of_room(place_of(self.path)):
-            _replace(place, whole, beside(self.path, "json"))
+        whole = change_document(self.path, attributes=attributes, **parts)
         self.group.metadata.attributes.update(whole["attributes"])
-
-
-def _replace(file: Path, document: Mapping[str, Any], part: Path) -> None:
-    """Write a JSON file at one moment: whoever reads it finds the old one or the new one.
-
-    `part` is written first. It lies outside the store, as Zarr warns of files it does not know.
-    """
-    try:
-        part.write_text(json.dumps(document), encoding="utf-8")
-        os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a run lazily, with dask chunks that suit analysis.
-
-    Series (time, y, x) come in columns of all frames of a 256 px tile where that stays under
-    128 MiB, pairs in slabs as they are stored. Nothing is computed.
-
-    Parameters
-    ----------
-    path : path-like
-        The store, ``NAME.zarr``.
-
-    Returns
-    -------
-    xarray.Dataset
-        Every variable of the data contract that exists so far.
-
-    Raises
-    ------
-    UemError
-        If there is no run at `path`.
-    FaultsError
-        If the store breaks the data contract.
-    """
-    there = set(Run(path).group.array_keys())
-    dataset = xr.open_zarr(path, chunks=None)
-    # The listing may still name what has been deleted since, such as `wave`.
-    dataset = dataset.drop_vars([name for name in dataset.variables if name not in there])
-    chunks: dict[str, int] = {"time": -1, "pair": layout.PAIRS, "y": layout.TILE, "x": layout.TILE}
-    column = dataset.sizes["time"] * layout.TILE**2 * 2  # bytes of 16-bit counts
-    if column > 128 * 2**20:
-        chunks["time"] = 8 * layout.FRAMES
-    dataset = dataset.chunk({d: c for d, c in chunks.items() if d in dataset.dims})
-    validate(dataset, str(path))
-    return dataset
 
 
 def missing_stages(run: Run) -> list[str]:

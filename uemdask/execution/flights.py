@@ -103,16 +103,26 @@ class Flights(Generic[_Run]):
         return _WINDOW * capacity.slots - taken
 
     def submit(self, flight: Flight[_Run], label: str, task: Any, *arguments: Any) -> None:
-        """Send a task to a worker that has what it needs."""
+        """Send a task to a worker that has what it needs.
+
+        Raises
+        ------
+        UemError
+            If the scheduler is lost.
+        """
         self._serial += 1
         resources = self.cluster.capacity(flight.gpu).resources
-        future = self.cluster.client.submit(
-            task,
-            *arguments,
-            key=f"{label}-{self._name}-{self._serial}",
-            pure=False,
-            resources=dict(resources) if resources else None,
-        )
+        try:
+            future = self.cluster.client.submit(
+                task,
+                *arguments,
+                key=f"{label}-{self._name}-{self._serial}",
+                pure=False,
+                resources=dict(resources) if resources else None,
+            )
+        except Exception:
+            self._miss_scheduler()
+            raise
         self._flying[future.key] = (future, flight)
         self._count[flight.gpu] += 1
         future.add_done_callback(self._ended.put)
@@ -132,6 +142,7 @@ class Flights(Generic[_Run]):
             raise UemError("\n".join([*faults.values(), hint]))
         self._judge_memory()
         ended = self._drain(timeout)
+        self._miss_scheduler()  # what went with it has not failed
         results = self._results(ended)
         for future in ended:
             yield self._land(future, results)
