@@ -225,7 +225,7 @@ def test_a_kill_while_forgetting_leaves_no_false_record(labelled, monkeypatch):
     def kill(*_args):
         raise Killed
 
-    monkeypatch.setattr(zarr.Group, "__delitem__", kill)
+    monkeypatch.setattr(shutil, "rmtree", kill)
     with pytest.raises(Killed):
         labelled.forget("spectrum")
     monkeypatch.undo()
@@ -235,6 +235,12 @@ def test_a_kill_while_forgetting_leaves_no_false_record(labelled, monkeypatch):
         assert "mask" not in dataset
     fresh.begin("spectrum", digest="again", parameters={})
     assert "mask" not in fresh
+
+
+def test_what_a_kill_left_of_a_variable_goes_with_the_next_making(labelled):
+    (labelled.path / "label_confidence" / "zarr.json").unlink()  # the chunks are still there
+    labelled.begin("label", digest="again", parameters={})
+    assert not (labelled.path / "label_confidence").exists()
 
 
 def test_finished_variables_say_what_made_them(labelled):

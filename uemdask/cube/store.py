@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -237,8 +238,8 @@ class Run:
         # The record goes first: a kill in between leaves spare variables, never a false record.
         self._save(record, without=gone)
         for name in gone:
-            if name in self:
-                del self.group[name]
+            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
+                shutil.rmtree(self.path / name)
 
     def renew(self, stage: str, *names: str) -> None:
         """Note that `stage` is made again with the same inputs, to restore deleted variables.
