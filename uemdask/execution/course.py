@@ -9,12 +9,12 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
+from uemdask.execution.beginning import first_run, refuse_gap, refuse_removal
 from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.ledger import Ledger
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
-from uemdask.stages.ingest import IngestParameters, create_from_raw
-from uemdask.stages.replacing import is_clear, put_in_place, recover
+from uemdask.stages.replacing import is_clear, put_in_place
 
 
 @dataclass
@@ -114,7 +114,7 @@ class Course(Iterator[Work]):
     def _go(self) -> Iterator[Work]:
         planned, only = self._planned, self._only
         self._began_clear = is_clear(planned.store)
-        run = _open(planned, only, self._overwrite)
+        run = first_run(planned, only, overwrite=self._overwrite)
         self.stage = next(iter(missing_stages(run)), STAGES[-1])
         refuse_gap(run, only)
         wanted = [name for name in STAGES if not only or name in only]
@@ -227,87 +227,3 @@ def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
     # Where `renew` was killed the stage is not done; where a reader is not, it will want it.
     wanted = ("spectrum", "label", "train", "flow")
     return "spectrum" in only or not all(run.is_done(stage) for stage in wanted)
-
-
-def refuse_gap(run: Run, only: Sequence[str]) -> None:
-    """Refuse single stages where one that they need is neither done nor asked for.
-
-    Raises
-    ------
-    UemError
-        If there is such a stage.
-    """
-    last = max((STAGES.index(stage) for stage in only), default=0)
-    for name in STAGES[:last]:
-        if name not in only and not run.is_done(name):
-            raise UemError(
-                f"{run.path}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
-                f"first, or leave --only out"
-            )
-
-
-def refuse_removal(store: Path, stage: str, only: Sequence[str]) -> None:
-    """Refuse single stages where making one anew removes what a later one needs.
-
-    Raises
-    ------
-    UemError
-        If a stage between them is not asked for.
-    """
-    last = max((STAGES.index(name) for name in only), default=0)
-    for name in STAGES[STAGES.index(stage) + 1 : last]:
-        if name not in only:
-            raise UemError(
-                f"{store}: stage '{stage}' is to be made anew, which removes '{name}', and "
-                f"'{STAGES[last]}' needs it; add --only {name}, or leave --only out"
-            )
-
-
-def reads_raw(planned: PlannedRun, only: Sequence[str]) -> bool:
-    """Return whether the raw data of a run are looked at.
-
-    Where they have gone to the archive, the run has all that is needed of them.
-    """
-    ingest = planned.parameters.ingest
-    if not ingest.raw or (only and "ingest" not in only):
-        return False
-    return Path(ingest.raw).exists() or not _was_made_from(planned.store, ingest)
-
-
-def _open(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Run:
-    recover(planned.store)
-    if reads_raw(planned, only):
-        return create_from_raw(planned.store, planned.parameters.ingest, overwrite=overwrite)
-    if not _is_ingested(planned):
-        raise UemError(not_ingested(planned, only))
-    return Run(planned.store)
-
-
-def _is_ingested(planned: PlannedRun) -> bool:
-    try:
-        return Run(planned.store).is_done("ingest")
-    except UemError:
-        if planned.parameters.ingest.raw and not planned.store.exists():
-            return False
-        raise
-
-
-def not_ingested(planned: PlannedRun, only: Sequence[str]) -> str:
-    """Say what to do about a run whose frames are not in its store."""
-    raw = planned.parameters.ingest.raw
-    if raw and only and "ingest" not in only:
-        stages = " ".join(f"--only {stage}" for stage in only)
-        return (
-            f"{planned.store}: {raw} is not ingested yet, and {stages} leaves that out; add "
-            f"--only ingest, or leave --only out"
-        )
-    return f"{planned.store}: its ingest did not finish; ingest the raw data again"
-
-
-def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
-    try:
-        record = Run(store).stage("ingest")
-    except UemError:
-        return False
-    same = record.get("parameters") == ingest.model_dump(mode="json")
-    return same and bool(record.get("finished"))

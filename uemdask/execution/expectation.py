@@ -10,15 +10,9 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
+from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import (
-    is_export,
-    lacks_wave,
-    not_ingested,
-    reads_raw,
-    refuse_gap,
-    refuse_removal,
-)
+from uemdask.execution.course import is_export, lacks_wave
 from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.training import is_trained, training_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
