@@ -428,8 +428,10 @@ def test_a_replacement_that_is_refused_at_once_leaves_nothing(finished, plan, dr
 
 def test_single_stages_with_a_gap_that_the_first_would_open_are_refused(finished, plan, drive):
     ready = plan(finished, parameters={"spectrum": {"smoothing": 3.0}})
+    (expected,) = preview(ready, only=("spectrum", "flow")).runs
     failed = drive(ready, only=("spectrum", "flow")).outcome.failed
-    assert "'label'" in failed["raw"] or "'pairs'" in failed["raw"]
+    assert failed == {"raw": expected.fault}
+    assert "'spectrum' is to be made anew, which removes 'pairs', and 'flow' needs" in failed["raw"]
     assert Run(finished / "results" / "raw.zarr").is_done("flow")
 
 
