@@ -18,7 +18,7 @@ from uemdask.errors import UemError
 from uemdask.execution.ledger import read_lines
 from uemdask.network import load_model
 from uemdask.network.checkpoint import load_checkpoint
-from uemdask.stages.train import history_path
+from uemdask.stages.training_history import history_path
 
 
 def test_a_worker_every_10_s(slurm, work, receipts, undisturbed, until, finish, worker_processes):

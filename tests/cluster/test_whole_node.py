@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 from uemdask.execution.ledger import read_lines
-from uemdask.stages.train import history_path
+from uemdask.stages.training_history import history_path
 
 
 def test_one_training_has_all_gpus_of_a_job(slurm, work, local, uemdask):

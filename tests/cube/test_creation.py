@@ -1,5 +1,8 @@
 """Making runs: all or nothing."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -106,3 +109,23 @@ def test_metadata_get_their_one_spelling_and_vendor_tags_stay_whole(make):
     assert attributes["vendor"] == tags
     assert "vendor    2 tags of the first file" in describe_run(run.path)
     assert str(open_run(run.path).uem.metadata()["beam_energy"]) == "200 keV"
+
+
+def test_what_a_kill_left_beside_the_store_is_in_nobodys_way(make, tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def kill(source, target):
+        raise Killed
+
+    run = make()
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", kill)  # while zarr.json was replaced
+        patch.setattr(Path, "unlink", lambda path, **options: None)
+        with pytest.raises(Killed):
+            run.note("ingest", created=True)
+    assert list(tmp_path.glob(".*"))
+    run = make(overwrite=True)
+    (tmp_path / ".a.zarr.part").mkdir()  # while a store was made
+    run.note("ingest", level=1)
+    assert run.stage("ingest")["level"] == 1

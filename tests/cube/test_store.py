@@ -225,7 +225,7 @@ def test_a_kill_while_forgetting_leaves_no_false_record(labelled, monkeypatch):
     def kill(*_args):
         raise Killed
 
-    monkeypatch.setattr(zarr.Group, "__delitem__", kill)
+    monkeypatch.setattr(shutil, "rmtree", kill)
     with pytest.raises(Killed):
         labelled.forget("spectrum")
     monkeypatch.undo()
@@ -235,6 +235,12 @@ def test_a_kill_while_forgetting_leaves_no_false_record(labelled, monkeypatch):
         assert "mask" not in dataset
     fresh.begin("spectrum", digest="again", parameters={})
     assert "mask" not in fresh
+
+
+def test_what_a_kill_left_of_a_variable_goes_with_the_next_making(labelled):
+    (labelled.path / "label_confidence" / "zarr.json").unlink()  # the chunks are still there
+    labelled.begin("label", digest="again", parameters={})
+    assert not (labelled.path / "label_confidence").exists()
 
 
 def test_finished_variables_say_what_made_them(labelled):
@@ -283,6 +289,15 @@ def test_what_is_not_a_run_is_an_error_for_people(tmp_path, kind):
         path.mkdir()
     with pytest.raises(UemError, match=r"b\.zarr"):
         Run(path)
+
+
+def test_a_run_of_somebody_else_is_an_error_for_people(run, monkeypatch):
+    def closed(*arguments, **options):
+        raise PermissionError(13, "Permission denied", "zarr.json")
+
+    monkeypatch.setattr(zarr, "open_group", closed)
+    with pytest.raises(UemError, match=r"a\.zarr: cannot be read \(Permission denied\); ask"):
+        Run(run.path)
 
 
 def test_a_variable_that_is_not_there_names_the_stage_that_makes_it(run):

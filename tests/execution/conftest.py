@@ -1,5 +1,6 @@
 """A small acquisition taken through all stages by the real driver, without a cluster."""
 
+import os
 import shutil
 
 import pytest
@@ -67,3 +68,12 @@ def finished(_finished, tmp_path):
 def first_tasks(_finished):
     """Return the tasks that made the finished run."""
     return _finished[1].tasks
+
+
+@pytest.fixture
+def two(raw):
+    """Two raw folders, of which the second has a truncated frame."""
+    shutil.copytree(raw / "raw", raw / "bad")
+    frame = raw / "bad" / "frame_0020.tif"
+    os.truncate(frame, frame.stat().st_size // 2)
+    return raw

@@ -11,7 +11,7 @@ import xarray as xr
 from uemdask.cube import STAGES, Run, describe_run, export_run, faults_of, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution import run_status
-from uemdask.execution.course import TrainingWanted, course
+from uemdask.execution.course import Course, TrainingWanted
 from uemdask.execution.ledger import ledger_path
 from uemdask.execution.worker import run_task
 from uemdask.network import BASE_MODEL, UNet, UNetConfig, load_model
@@ -27,7 +27,7 @@ def stamps(store, *names):
 
 def through(planned, *, backwards=False):
     """Take one run as far as training, and return it."""
-    for work in course(planned):
+    for work in Course(planned):
         if isinstance(work, TrainingWanted):
             return work.run
         for region in reversed(work.missing) if backwards else work.missing:
@@ -56,11 +56,11 @@ def test_all_stages_give_a_run_that_keeps_the_contract(finished, first_tasks):
 
 def test_a_task_of_a_driver_that_is_gone_writes_nothing(plan, raw):
     planned = plan(raw).runs[0]
-    steps = course(planned)
+    steps = Course(planned)
     work = next(work for work in steps if work.regions)
     task = str(planned.store), work.made, "ingest", "frames", work.regions[0], work.parameters
-    create_from_raw_again = course(planned, overwrite=True)
-    assert next(create_from_raw_again).made == work.made  # taken up, not made anew
+    again = Course(planned, overwrite=True)
+    assert next(again).made == work.made  # taken up, not made anew
     Run(planned.store).begin("ingest", digest="another", parameters={})
     with pytest.raises(UemError, match="begun anew"):
         run_task(*task)
@@ -271,7 +271,7 @@ def test_training_goes_on_from_the_base_model(tmp_path, plan, drive):
     base, _ = load_model(BASE_MODEL)
     model, provenance = load_model(record["model"])
     assert model.config == base.config
-    assert provenance["start"] == "base"
+    assert provenance["facts"]["start"] == "base"
     # Two small steps: other weights, but not far away.
     old, new = (
         torch.cat([weight.detach().ravel() for weight in network.parameters()])
@@ -359,4 +359,4 @@ def test_a_region_outside_the_frame_is_named(finished, plan, drive):
 def test_unknown_stages_of_the_course_are_an_error_for_people(tmp_path, plan):
     (tmp_path / "a.zarr").mkdir()
     with pytest.raises(UemError, match="no run here"):
-        next(course(plan(tmp_path, runs=[{"run": "a.zarr"}]).runs[0]))
+        next(Course(plan(tmp_path, runs=[{"run": "a.zarr"}]).runs[0]))

@@ -13,16 +13,6 @@ from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status, preview
 from uemdask.execution.ledger import ledger_path, read_lines
 
-
-@pytest.fixture
-def two(raw):
-    """Two raw folders, of which the second has a truncated frame."""
-    shutil.copytree(raw / "raw", raw / "bad")
-    frame = raw / "bad" / "frame_0020.tif"
-    os.truncate(frame, frame.stat().st_size // 2)
-    return raw
-
-
 ONLY = ("ingest", "align")
 
 

@@ -181,6 +181,14 @@ def test_a_store_of_other_raw_data_is_told(finished, plan):
     assert "time_zero was None, is 10 ps" in why
 
 
+def test_raw_data_that_are_gone_are_told_where_they_are_wanted_again(finished, plan, drive):
+    ready = plan(finished, runs=[{"raw": "raw", "time_zero": "10 ps"}])
+    shutil.rmtree(finished / "raw")
+    (expected,) = preview(ready).runs
+    assert str(finished / "raw") in expected.fault
+    assert drive(ready).outcome.failed == {"raw": expected.fault}
+
+
 def test_a_model_that_is_missing_is_told(raw, plan):
     with pytest.raises(UemError, match=r"none\.pt"):
         preview(plan(raw, model="none.pt"))

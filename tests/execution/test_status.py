@@ -89,6 +89,7 @@ def test_only_the_wanted_stages_are_previewed(raw, plan, drive):
         ({"train": {"training": {"seed": 3}}}, {}),
         ({"flow": {"displacement_limit": 0.3}}, {}),
         ({"flow": {"displacement_limit": 0.3}}, {"only": ("feature", "mode")}),
+        ({"spectrum": {"smoothing": 3.0}}, {"only": ("label",)}),
         ({"mode": {}, "label": {"methods": ["farneback"], "base": False}}, {"only": ("label",)}),
     ],
 )
@@ -118,3 +119,26 @@ def test_a_stage_is_never_done_too_soon(finished, plan):
     del record["stages"]["mode"]["finished"]
     run._save(record)
     assert campaign_status(plan(finished))[0].shares["mode"] == 0.99
+
+
+def test_a_failure_shows_though_the_clock_was_ahead_before_it(finished, plan):
+    planned = plan(finished).runs[0]
+    run = Run(planned.store)
+    run.forget("align")
+    record = run.record
+    record["stages"]["ingest"]["finished"] = "2999-01-01T00:00:00+00:00"
+    run._save(record)
+    Ledger(planned.store, "").failed(
+        stage="align", phase="", region="", message="out of memory", trace=""
+    )
+    assert run_status(planned).failed == "out of memory"
+
+
+def test_damaged_metadata_of_a_variable_are_no_end_of_the_table(finished, plan):
+    planned = plan(finished).runs[0]
+    run = Run(planned.store)
+    record = run.record
+    del record["stages"]["flow"]["finished"]
+    run._save(record)
+    (run.path / "flow" / "zarr.json").write_bytes(b"")
+    assert run_status(planned).shares["label"] == 1.0

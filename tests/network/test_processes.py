@@ -256,3 +256,17 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UemError, match=r"file/shared: .*set 'processes' to 1"):
         train_on(job(2), tmp_path / "file" / "shared", silent)
+
+
+def test_a_disk_that_becomes_full_is_not_left_full_of_training_data(tmp_path, monkeypatch):
+    save, room = np.save, iter(range(3))
+
+    def save_while_there_is_room(file, array):
+        if next(room, None) is None:
+            raise OSError(28, "No space left on device")
+        save(file, array)
+
+    monkeypatch.setattr(np, "save", save_while_there_is_room)
+    with pytest.raises(UemError, match="make room, or set 'processes' to 1"):
+        train_on(job(2), tmp_path / "shared", silent)
+    assert list(tmp_path.iterdir()) == []

@@ -119,3 +119,27 @@ def test_a_full_disk_names_the_run_that_was_to_be_replaced(ingest, tmp_path):
     assert message.startswith(f"{tmp_path / 'run.zarr'}: cannot be written (File too large)")
     assert Run(tmp_path / "run.zarr").read("time")[0] == -5
     assert hidden(tmp_path) == []
+
+
+def test_a_replacement_killed_before_it_has_begun_is_begun_again(ingest, tmp_path, monkeypatch):
+    ingest("0ps")
+
+    def kill(self, stage, **facts):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "note", kill)  # the new store is there, and does not know its sources
+        with pytest.raises(Killed):
+            ingest("5ps")
+    assert ingest("5ps")[1] == ""
+    assert Run(tmp_path / "run.zarr").read("time")[0] == -10
+    assert hidden(tmp_path) == []
+
+
+def test_a_replacement_that_is_damaged_is_begun_again(ingest, tmp_path, monkeypatch):
+    ingest("0ps")
+    place = replacing.beside(tmp_path / "run.zarr", "new")
+    place.mkdir()
+    (place / "zarr.json").write_bytes(b"")
+    assert ingest("5ps")[1] == ""
+    assert Run(tmp_path / "run.zarr").read("time")[0] == -10

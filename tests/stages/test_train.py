@@ -7,8 +7,9 @@ import pytest
 from uemdask.errors import UemError
 from uemdask.network import UNet, UNetConfig, save_model
 from uemdask.network.checkpoint import load_checkpoint
-from uemdask.stages import train
-from uemdask.stages.train import TrainParameters, history_path, train_model
+from uemdask.stages import train, training_data
+from uemdask.stages.train import TrainParameters, train_model
+from uemdask.stages.training_history import History, history_path
 
 QUICK = TrainParameters.model_validate(
     {
@@ -29,7 +30,7 @@ QUICK = TrainParameters.model_validate(
 @pytest.fixture
 def blocks(monkeypatch):
     """Make blocks so small that the run has many."""
-    monkeypatch.setattr(train, "_BLOCK", 64)
+    monkeypatch.setattr(training_data, "_BLOCK", 64)
 
 
 def _bytes(series):
@@ -37,7 +38,7 @@ def _bytes(series):
 
 
 def test_a_run_that_fits_is_taken_whole(waving):
-    (series,) = train._load([waving], 2**30)
+    (series,) = training_data._load([waving], 2**30)
     assert series.wave.shape == (20, 300, 280)
     assert series.label.dtype == "float16"
     assert (series.label == 5).all()
@@ -47,7 +48,7 @@ def test_a_run_that_fits_is_taken_whole(waving):
 @pytest.mark.parametrize("count", [1, 2, 5, 40])
 def test_memory_is_kept_however_many_the_runs(waving, blocks, count):
     memory = 4e6
-    series = train._load([waving] * count, memory)
+    series = training_data._load([waving] * count, memory)
     assert 0.3 * memory < _bytes(series) <= memory
     # No slivers from the edges of the frame, and every block has relevant pixels.
     assert {each.mask.shape for each in series} == {(64, 64)}
@@ -55,7 +56,7 @@ def test_memory_is_kept_however_many_the_runs(waving, blocks, count):
 
 
 def test_blocks_lie_all_over_the_relevant_pixels(waving, blocks):
-    chosen = train._parts(waving, 3e6)
+    chosen = training_data._parts(waving, 3e6)
     tops = {region.span("y", 0)[0] for region in chosen}
     assert len(chosen) == 5
     assert min(tops) == 0
@@ -77,7 +78,7 @@ class _Killed(BaseException):
 @pytest.fixture
 def interrupted(waving, tmp_path, monkeypatch):
     """Return the model of a training that was killed after four steps, and its checkpoint."""
-    add = train._History.add
+    add = History.add
 
     def kill(self, entry):
         add(self, entry)
@@ -86,7 +87,7 @@ def interrupted(waving, tmp_path, monkeypatch):
 
     model = tmp_path / "model.pt"
     with monkeypatch.context() as patch:
-        patch.setattr(train._History, "add", kill)
+        patch.setattr(History, "add", kill)
         with pytest.raises(_Killed):
             _trained(waving, model)
     checkpoint = tmp_path / "model.digest.checkpoint"
@@ -111,6 +112,23 @@ def test_a_training_goes_on_and_its_history_is_whole(waving, interrupted, tmp_pa
     digest = _trained(waving, model)["model_digest"]
     assert [entry.get("step") for entry in _history(model)] == [None, 2, 4, 6]
     assert digest == _trained(waving, tmp_path / "undisturbed.pt")["model_digest"]
+
+
+def test_a_training_that_has_ended_is_not_done_again(waving, tmp_path, monkeypatch):
+    """Its worker or driver was lost between the last step and the record of it."""
+    model = tmp_path / "model.pt"
+    record = _trained(waving, model)
+
+    def again(*arguments):
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(train, "train_on", again)
+    checkpoint = tmp_path / "model.digest.checkpoint"
+    checkpoint.write_bytes(b"")
+    assert _trained(waving, model) == record
+    assert not checkpoint.exists()
+    with pytest.raises(AssertionError, match="trained again"):
+        train_model([waving], model, QUICK, start="new", digest="another")
 
 
 def test_a_damaged_checkpoint_is_dropped_and_said(waving, interrupted, tmp_path):

@@ -3,7 +3,8 @@
 from uemdask.cube.contract import STAGES, VARIABLES, faults_of, validate
 from uemdask.cube.creation import create_run
 from uemdask.cube.export import export_run
-from uemdask.cube.store import Run, missing_stages, open_run
+from uemdask.cube.opening import open_run
+from uemdask.cube.store import Run, missing_stages
 from uemdask.cube.summary import describe_run, onset_sentence
 
 __all__ = [

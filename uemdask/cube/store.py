@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
@@ -12,20 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 import zarr
 from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.errors import ContainsArrayError
 
 from uemdask.cube import layout
 from uemdask.cube.beside import beside, place_of
-from uemdask.cube.contract import (
-    STAGES,
-    VARIABLES,
-    later_stages,
-    validate,
-    variables_of,
-)
+from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
+from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError, telling_of_room
@@ -82,6 +77,10 @@ class Run:
             raise UemError(
                 f"{self.path}: no run here; make one with 'uemdask ingest RAW -o {self.path}'"
             ) from None
+        except PermissionError as error:
+            raise UemError(
+                f"{self.path}: cannot be read ({error.strerror}); ask its owner for access"
+            ) from error
         except (FileExistsError, NotADirectoryError, ContainsArrayError):
             raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
         except (ValueError, KeyError, TypeError) as error:
@@ -105,17 +104,9 @@ class Run:
     def sizes(self) -> dict[str, int]:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
-        for array in self._arrays().values():
+        for array in array_documents(self.path).values():
             sizes.update(zip(array.get("dimension_names") or (), array["shape"], strict=True))
         return sizes
-
-    def _arrays(self) -> dict[str, dict[str, Any]]:
-        """Return the metadata of every array, as they stand in its ``zarr.json``.
-
-        Zarr gives them too, ten times slower: too slow for a driver of a thousand runs.
-        """
-        files = sorted(self.path.glob("*/zarr.json"))
-        return {file.parent.name: json.loads(file.read_bytes()) for file in files}
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -247,8 +238,8 @@ class Run:
         # The record goes first: a kill in between leaves spare variables, never a false record.
         self._save(record, without=gone)
         for name in gone:
-            if name in self:
-                del self.group[name]
+            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
+                shutil.rmtree(self.path / name)
 
     def renew(self, stage: str, *names: str) -> None:
         """Note that `stage` is made again with the same inputs, to restore deleted variables.
@@ -267,6 +258,13 @@ class Run:
         results = entry.get("results", {}) | facts.pop("results", {})
         self._note(stage, entry | facts | {"results": results})
 
+    def restate(
+        self, stage: str, *, parameters: Mapping[str, Any], results: Mapping[str, Any]
+    ) -> None:
+        """Replace what made a finished stage, where it would be the same by other means."""
+        facts = {"parameters": dict(parameters), "results": dict(results)}
+        self._note(stage, self.stage(stage) | facts)
+
     def finish(self, stage: str) -> None:
         """Note that `stage` is done, stamp its variables with what made them, renew metadata."""
         entry = {"results": {}} | self.stage(stage)
@@ -280,12 +278,8 @@ class Run:
         if "model_digest" in entry["results"]:
             made_by["model_digest"] = entry["results"]["model_digest"]
         for name in variables_of(stage):
-            place = self.path / name / "zarr.json"
-            if place.exists():
-                array = json.loads(place.read_bytes())
-                array["attributes"] |= made_by
-                with telling_of_room(place_of(self.path)):
-                    _replace(place, array, beside(self.path, "part"))
+            if name in self:
+                change_document(self.path, name, attributes=made_by)
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -309,7 +303,9 @@ class Run:
 
         Whoever looks at a run at work finds both, and no variable that is about to go.
         """
-        listed = {name: array for name, array in self._arrays().items() if name not in without}
+        listed = {
+            name: array for name, array in array_documents(self.path).items() if name not in without
+        }
         extra = [
             v.name
             for v in VARIABLES.values()
@@ -323,61 +319,8 @@ class Run:
 
     def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
         """Change parts of the store's ``zarr.json``."""
-        place = self.path / "zarr.json"
-        whole = json.loads(place.read_bytes()) | parts
-        whole["attributes"] |= attributes
-        with telling_of_room(place_of(self.path)):
-            _replace(place, whole, beside(self.path, "part"))
+        whole = change_document(self.path, attributes=attributes, **parts)
         self.group.metadata.attributes.update(whole["attributes"])
-
-
-def _replace(file: Path, document: Mapping[str, Any], part: Path) -> None:
-    """Write a JSON file at one moment: whoever reads it finds the old one or the new one.
-
-    `part` is written first. It lies outside the store, as Zarr warns of files it does not know.
-    """
-    try:
-        part.write_text(json.dumps(document), encoding="utf-8")
-        os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
-
-
-def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
-    """Open a run lazily, with dask chunks that suit analysis.
-
-    Series (time, y, x) come in columns of all frames of a 256 px tile where that stays under
-    128 MiB, pairs in slabs as they are stored. Nothing is computed.
-
-    Parameters
-    ----------
-    path : path-like
-        The store, ``NAME.zarr``.
-
-    Returns
-    -------
-    xarray.Dataset
-        Every variable of the data contract that exists so far.
-
-    Raises
-    ------
-    UemError
-        If there is no run at `path`.
-    FaultsError
-        If the store breaks the data contract.
-    """
-    there = set(Run(path).group.array_keys())
-    dataset = xr.open_zarr(path, chunks=None)
-    # The listing may still name what has been deleted since, such as `wave`.
-    dataset = dataset.drop_vars([name for name in dataset.variables if name not in there])
-    chunks: dict[str, int] = {"time": -1, "pair": layout.PAIRS, "y": layout.TILE, "x": layout.TILE}
-    column = dataset.sizes["time"] * layout.TILE**2 * 2  # bytes of 16-bit counts
-    if column > 128 * 2**20:
-        chunks["time"] = 8 * layout.FRAMES
-    dataset = dataset.chunk({d: c for d, c in chunks.items() if d in dataset.dims})
-    validate(dataset, str(path))
-    return dataset
 
 
 def missing_stages(run: Run) -> list[str]:

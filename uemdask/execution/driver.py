@@ -6,36 +6,26 @@ ledger of its run. One bad run never stops the others.
 
 from __future__ import annotations
 
-import json
 import time
-import traceback
 from collections import deque
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan, PlannedRun
+from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import Cluster
-from uemdask.execution.course import (
-    PhaseWork,
-    TrainingWanted,
-    course,
-    is_trained,
-    training_digest,
-)
-from uemdask.execution.flights import Flight, Flights
-from uemdask.execution.ledger import Ledger, sole_driver
+from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
+from uemdask.execution.failure import clear_away, give_up
+from uemdask.execution.flights import Flight, Flights, Landed
+from uemdask.execution.ledger import Ledger, allow_ledgers, sole_driver
 from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.requirements import check_requirements
+from uemdask.execution.training import Networks, Training
 from uemdask.execution.turns import RunAtWork, Turns
 from uemdask.execution.worker import run_task, train_task
-from uemdask.stages import digest_of
-from uemdask.stages.replacing import discard_half
-from uemdask.stages.train import TrainParameters, history_path, use_model
+from uemdask.stages.training_history import newest_entry
 
 #: Times a task may fail on a worker, for reasons that are not the user's, before its run fails.
 _ATTEMPTS = 3
@@ -84,17 +74,15 @@ class Driver:
     ) -> None:
         self._plan = plan
         self._cluster = cluster
-        self._listener: Listener = listener or Silence()
         self._only = only
+        self._listener: Listener = listener or Silence()
+        self._back_off = back_off
         self._outcome = Outcome()
         self._flights: Flights[RunAtWork] = Flights(cluster)
-        self._back_off = back_off
-        self._given: dict[str, Any] = {}  # record of a model that is taken as it is
         self._runs = [
-            RunAtWork(planned, course(planned, only=only, overwrite=overwrite))
+            RunAtWork(planned, Course(planned, only=only, overwrite=overwrite))
             for planned in plan.runs
         ]
-        self._new = {run.store for run in plan.runs if not run.store.exists()}
         self._turns = Turns(self._runs)
 
     def run(self) -> Outcome:
@@ -106,11 +94,9 @@ class Driver:
             If another driver is at work on one of the runs, the model is missing, the cluster
             gives no workers, or memory or disk are too small for certain.
         """
-        if self._plan.start is None and (not self._only or "train" in self._only):
-            self._given = use_model(Path(self._plan.model))
-        with ExitStack() as stack:
-            for active in self._runs:
-                stack.enter_context(sole_driver(active.planned.store))
+        networks = Networks(self._plan, self._runs, self._only)
+        with ExitStack() as held:
+            self._hold_ledgers(held)
             warnings = check_requirements(self._plan, self._cluster, self._only)
             self._listener.cluster_is_up(self._cluster.dashboard, int(self._cluster.slots))
             for hint in (*self._cluster.hints, *warnings):
@@ -120,10 +106,19 @@ class Driver:
             while unbegun or self._flights or not all(active.over for active in self._runs):
                 if unbegun:  # the first ones are at work while the last are looked at
                     self._advance(unbegun.popleft())
-                self._start_training()
+                self._start_training(networks)
                 self._fill_window()
                 self._wait(0.0 if unbegun else _POLL)
         return self._outcome
+
+    def _hold_ledgers(self, held: ExitStack) -> None:
+        """Be the only driver of all runs; one whose folder is closed to us fails."""
+        allow_ledgers(len(self._runs))
+        for active in self._runs:
+            try:
+                held.enter_context(sole_driver(active.planned.store))
+            except OSError as error:
+                self._fail(active, error)
 
     # ---- one run
 
@@ -132,19 +127,15 @@ class Driver:
         while active.idle:
             before = active.work
             try:
-                active.work = next(active.steps)
-                self._warn(active, before)
+                active.work = next(active.course)
             except StopIteration:
                 self._warn(active, before)
-                active.over = True
-                Ledger(active.planned.store, "").mended()
-                self._outcome.done.append(active.planned.name)
-                self._listener.run_done(active.planned.name)
+                self._end(active)
                 return
             except Exception as error:
-                active.work = None  # what is there belongs to the stage before
-                self._fail(active, "", error, ended=before)
+                self._fail(active, error)
                 return
+            self._warn(active, before)
             if isinstance(active.work, TrainingWanted):
                 return
             active.take_up(active.work)
@@ -157,63 +148,22 @@ class Driver:
                 total - len(active.pending),
             )
 
-    def _warn(self, active: RunAtWork, work: PhaseWork | TrainingWanted | None) -> None:
+    def _warn(self, active: RunAtWork, work: Work | None) -> None:
         """Tell what a phase that has finished found worth a warning."""
         for text in work.warnings if isinstance(work, PhaseWork) else ():
             self._listener.notice(f"{active.planned.name}: {text}")
 
-    def _fail(
-        self,
-        active: RunAtWork,
-        region: str,
-        error: BaseException,
-        ended: PhaseWork | TrainingWanted | None = None,
-    ) -> None:
-        """Give a run up at a region, between its phases, or at what `ended` with the error."""
-        if active.over:
-            return
-        active.over = True
-        active.pending.clear()
-        work = active.work
-        if isinstance(work, PhaseWork):
-            stage = work.stage.name
-        else:
-            stage = "train" if work else _first_missing(active.planned.store)
-        phase = work.phase.name if isinstance(work, PhaseWork) else ""
-        message = _plain(error, stage, region)
-        name, store = active.planned.name, active.planned.store
-        active.spoilt = self._spoils(active.planned, work or ended, error)
-        self._discard(active)
-        store.parent.mkdir(parents=True, exist_ok=True)
-        Ledger(store, "").failed(
-            stage=stage,
-            phase=phase,
-            region=region,
-            message=message,
-            trace="".join(traceback.format_exception(error)),
-        )
-        self._outcome.failed[name] = message
-        self._listener.run_failed(name, stage, message)
+    def _end(self, active: RunAtWork) -> None:
+        """All of a run is done."""
+        active.end()
+        Ledger(active.planned.store, "").mended()
+        self._outcome.done.append(active.planned.name)
+        self._listener.run_done(active.planned.name)
 
-    def _spoils(
-        self, planned: PlannedRun, work: PhaseWork | TrainingWanted | None, error: BaseException
-    ) -> bool:
-        """Return whether a failure leaves a half store of no use.
-
-        What a killed driver ingested is kept, unless the raw data themselves are refused: a share
-        that is away for a moment costs nothing.
-        """
-        if not planned.parameters.ingest.raw:  # a store that was given is the user's
-            return False
-        if work is None:  # nothing has been done yet
-            return planned.store in self._new
-        ingests = isinstance(work, PhaseWork) and work.stage.name == "ingest"
-        return ingests and isinstance(error, UemError)
-
-    def _discard(self, active: RunAtWork) -> None:
-        """Leave no half store behind, once no task of a run that failed is writing to it."""
-        if active.spoilt and not active.flying:
-            discard_half(active.planned.store)
+    def _fail(self, active: RunAtWork, error: BaseException, region: str = "") -> None:
+        failure = give_up(active, error, region)
+        self._outcome.failed[active.planned.name] = failure.message
+        self._listener.run_failed(active.planned.name, failure.stage, failure.message)
 
     # ---- tasks
 
@@ -262,24 +212,24 @@ class Driver:
             for active in landed.flight.runs:
                 active.flying -= 1
             if landed.flight.work is None:
-                self._land_training(landed.flight, landed.result, landed.error)
+                self._land_training(landed)
             else:
-                self._land(landed.flight, landed.flight.work, landed.result, landed.error)
+                self._land(landed, landed.flight.work)
 
-    def _land(
-        self, flight: Flight[RunAtWork], work: PhaseWork, result: Any, error: Exception | None
-    ) -> None:
-        active = flight.runs[0]
+    def _land(self, landed: Landed[RunAtWork], work: PhaseWork) -> None:
+        (active,), region = landed.flight.runs, landed.flight.region
         if active.over:
-            self._discard(active)
+            clear_away(active)
             return
-        if error is None:
-            work.note(flight.region, result)
-            self._listener.task_done(active.planned.name, work.stage.name, work.phase.name, result)
-        elif self._is_tried_again(active, flight.region, error):
-            active.pending.append(flight.region)
+        if landed.error is None:
+            work.note(region, landed.result)
+            self._listener.task_done(
+                active.planned.name, work.stage.name, work.phase.name, landed.result
+            )
+        elif self._is_tried_again(active, region, landed.error):
+            active.pending.append(region)
         else:
-            self._fail(active, flight.region, error)
+            self._fail(active, landed.error, region)
         self._advance(active)
 
     def _is_tried_again(self, active: RunAtWork, task: str, error: Exception) -> bool:
@@ -292,103 +242,51 @@ class Driver:
 
     # ---- training
 
-    def _start_training(self) -> None:
-        """Train, or take the given model, as soon as all runs that want it have come this far."""
-        wanting = [a for a in self._runs if a.idle and isinstance(a.work, TrainingWanted)]
-        if any(active.rests("train") for active in wanting):
-            return
-        if self._given:
-            for active in wanting:
-                self._trained([active], self._given)
-        elif self._plan.one_model == "each":
-            for active in wanting:
-                self._train([active], active.planned.name)
-        elif wanting and all(a.over or a in wanting for a in self._runs):
-            self._train(wanting, self._plan.name)
+    def _start_training(self, networks: Networks) -> None:
+        """Train for the runs that have come this far, or take the network that is there."""
+        for members in networks.due():
+            if networks.given:
+                self._take(members, networks.given)
+                continue
+            training = networks.training(members)
+            if results := training.earlier_results():
+                self._take(members, results)
+            else:
+                self._train(training, alone=networks.has_all_cores(members))
 
-    def _train(self, members: list[RunAtWork], name: str) -> None:
-        parameters: TrainParameters = members[0].planned.parameters.train
-        runs = [a.work.run for a in members if isinstance(a.work, TrainingWanted)]
-        start = self._plan.start
-        assert start is not None
-        labels = [run.stage("label")["digest"] for run in runs]
-        digest = training_digest(parameters, start, labels)
-        model = self._plan.output / "models" / f"{name}.pt"
-        records = [run.stage("train") for run in runs]
-        if all(is_trained(record, digest, model) for record in records):
-            # The folder may have been moved since.
-            self._trained(members, records[0]["results"] | {"model": str(model.absolute())})
-            return
-        model.parent.mkdir(parents=True, exist_ok=True)
-        # One model for all is trained while nothing else is to do; others share the cores.
-        alone = len(members) == len(self._runs) or self._plan.one_model == "all"
-        self._listener.phase_begins(name, "train", "model", 1, 0)
+    def _train(self, training: Training, *, alone: bool) -> None:
+        self._listener.phase_begins(training.model.stem, "train", "model", 1, 0)
         self._submit(
-            Flight(members, "all", True, None, model, digest),
+            Flight(training.members, "all", True, training=training),
             "train:model",
             train_task,
-            [str(run.path.absolute()) for run in runs],
-            str(model.absolute()),
-            parameters.model_dump(mode="json"),
-            start,
-            digest,
+            [str(run.path.absolute()) for run in training.runs],
+            str(training.model.absolute()),
+            training.parameters.model_dump(mode="json"),
+            training.start,
+            training.digest,
+            # Trainings that are not alone share the cores.
             self._cluster.training_threads if alone or self._cluster.gpu else 1,
         )
 
-    def _land_training(
-        self, flight: Flight[RunAtWork], result: Any, error: Exception | None
-    ) -> None:
-        assert flight.model is not None
-        if error is None:
-            self._listener.task_done(flight.model.stem, "train", "model", result)
-            self._trained(flight.runs, result | {"training_digest": flight.digest})
-        elif not self._is_tried_again(flight.runs[0], "train", error):
-            for active in flight.runs:
-                self._fail(active, "", error)
+    def _land_training(self, landed: Landed[RunAtWork]) -> None:
+        training, members = landed.flight.training, landed.flight.runs
+        assert training is not None
+        if landed.error is None:
+            self._listener.task_done(training.model.stem, "train", "model", landed.result)
+            self._take(members, landed.result | {"training_digest": training.digest})
+        elif not self._is_tried_again(members[0], "train", landed.error):
+            for active in members:
+                self._fail(active, landed.error)
 
-    def _trained(self, members: list[RunAtWork], results: dict[str, Any]) -> None:
-        # What follows depends on the weights alone, not on how they came about.
-        digest = digest_of("train", results["model_digest"])
+    def _take(self, members: list[RunAtWork], results: dict[str, Any]) -> None:
+        """Give runs their network, and go on."""
         for active in members:
-            work = active.work
-            assert isinstance(work, TrainingWanted)
-            work.digest, work.results = digest, results
-            record = work.run.stage("train")
-            parameters = active.planned.parameters.train.model_dump(mode="json")
-            if record.get("digest") != digest or not record.get("finished"):
-                work.run.begin("train", digest=digest, parameters=parameters)
-                work.run.note("train", results=results)
-                work.run.finish("train")
-            elif record["parameters"] != parameters or record["results"] != results:
-                # The same weights by another training, or from another folder.
-                work.run.note("train", parameters=parameters, results=results)
+            assert isinstance(active.work, TrainingWanted)
+            active.work.results = results
             self._advance(active)
 
     def _report_training(self) -> None:
         for flight in self._flights:
-            if flight.model is None:
-                continue
-            path = history_path(flight.model)
-            if path.exists():
-                lines = path.read_text(encoding="utf-8").splitlines()
-                try:
-                    self._listener.training(flight.model.stem, json.loads(lines[-1]))
-                except (IndexError, json.JSONDecodeError):
-                    continue  # the line is being written
-
-
-def _first_missing(store: Path) -> str:
-    """Return the first stage that is not done; the last where all are."""
-    try:
-        return next(iter(missing_stages(Run(store))), STAGES[-1])
-    except UemError:
-        return STAGES[0]
-
-
-def _plain(error: BaseException, stage: str, region: str) -> str:
-    if isinstance(error, UemError):
-        return str(error)
-    where = f"stage {stage}" + (f", region {region}" if region not in ("", "all") else "")
-    if isinstance(error, OSError) and error.strerror:
-        return f"{where}: {error.strerror}{f' ({error.filename})' if error.filename else ''}"
-    return f"{where}: {type(error).__name__}: {error}"
+            if flight.training and (entry := newest_entry(flight.training.model)):
+                self._listener.training(flight.training.model.stem, entry)

@@ -10,16 +10,11 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
+from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import (
-    is_export,
-    is_trained,
-    lacks_wave,
-    not_ingested,
-    refuse_gap,
-    training_digest,
-)
+from uemdask.execution.course import is_export, lacks_wave
 from uemdask.execution.foreseen import Foreseen
+from uemdask.execution.training import is_trained, training_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.ingest import digest_of_raw, raw_of
 from uemdask.stages.replacing import is_whole
@@ -28,6 +23,8 @@ from uemdask.stages.train import use_model
 _TRAIN = STAGES.index("train")
 #: Values longer than this are not printed, characters.
 _LONGEST = 40
+#: Why `spectrum` is made again, with the same inputs.
+_DELETED = "its wave was deleted"
 
 
 @dataclass
@@ -90,11 +87,14 @@ def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> 
     networks = _Networks(plan, sound) if not only or "train" in only else None
     for each in sound:
         each.to_do = _left(each, networks, only)
-        if each.foreseen is not None:
-            try:
+        try:
+            anew = [stage for stage, why in each.to_do.items() if why != _DELETED]
+            if anew:
+                refuse_removal(each.planned.store, anew[0], only)
+            if each.foreseen is not None:
                 each.foreseen.refuse(each.to_do, each.planned.parameters)
-            except UemError as error:
-                each.fault = str(error)
+        except UemError as error:
+            each.fault = str(error)
     return found
 
 
@@ -108,7 +108,11 @@ def _follow(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Expect
         return found
     upstream = found.digests["ingest"]
     for name in STAGES[1:_TRAIN]:
-        upstream = found.digests[name] = found.digest(name, upstream)
+        if only and name not in only and found.run is not None:
+            upstream = found.run.stage(name).get("digest", upstream)
+        else:
+            upstream = found.digest(name, upstream)
+        found.digests[name] = upstream
     return found
 
 
@@ -122,8 +126,7 @@ def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
             raise
         is_whole(store)  # raises where something else is in the way
     done = found.run is not None and found.run.is_done("ingest")
-    wanted = ingest.raw and (not only or "ingest" in only)
-    if wanted and (Path(ingest.raw).exists() or not done):
+    if reads_raw(found.planned, only):
         raw = raw_of(ingest)
         found.raw = f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px"
         # The digest reads all files; without a store nothing is compared with it.
@@ -157,7 +160,7 @@ def _left(found: Expectation, networks: _Networks | None, only: Sequence[str]) -
         return {}
     left = {}
     if lacks_wave(run, found.digests["spectrum"], only) and "spectrum" in chosen:
-        left["spectrum"] = "its wave was deleted"
+        left["spectrum"] = _DELETED
     if networks is not None and not is_export(run) and (why := networks.why(run, found)):
         return left | _from("train", why, chosen)
     upstream = run.stage("train").get("digest", "")

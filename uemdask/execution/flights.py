@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import queue
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from dask.utils import format_bytes
@@ -16,6 +16,7 @@ from distributed.scheduler import KilledWorker
 from uemdask.errors import UemError
 from uemdask.execution.cluster import Capacity, Cluster
 from uemdask.execution.course import PhaseWork
+from uemdask.execution.training import Training
 
 #: Tasks in flight per slot: one at work and one on its way.
 _WINDOW = 2
@@ -41,16 +42,15 @@ class Flight(Generic[_Run]):
         Whether it is for a GPU worker.
     work : PhaseWork, optional
         The phase; None for a training.
-    model, digest
-        Of a training.
+    training : Training, optional
+        The training.
     """
 
     runs: list[_Run]
     region: str
     gpu: bool
     work: PhaseWork | None = None
-    model: Path | None = None
-    digest: str = ""
+    training: Training | None = None
     over_memory: int = 0
     verdict: UemError | None = None
 
@@ -85,6 +85,8 @@ class Flights(Generic[_Run]):
     _flying: dict[str, tuple[Future, Flight[_Run]]] = field(default_factory=dict)
     _ended: queue.SimpleQueue[Future] = field(default_factory=queue.SimpleQueue)
     _count: Counter[bool] = field(default_factory=Counter)  # by whether it is for a GPU worker
+    # Drivers share schedulers, and a key that is there already would bring another one's result.
+    _name: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
     _serial: int = 0
 
     def __len__(self) -> int:
@@ -101,16 +103,26 @@ class Flights(Generic[_Run]):
         return _WINDOW * capacity.slots - taken
 
     def submit(self, flight: Flight[_Run], label: str, task: Any, *arguments: Any) -> None:
-        """Send a task to a worker that has what it needs."""
+        """Send a task to a worker that has what it needs.
+
+        Raises
+        ------
+        UemError
+            If the scheduler is lost.
+        """
         self._serial += 1
         resources = self.cluster.capacity(flight.gpu).resources
-        future = self.cluster.client.submit(
-            task,
-            *arguments,
-            key=f"{label}-{id(self):x}-{self._serial}",
-            pure=False,
-            resources=dict(resources) if resources else None,
-        )
+        try:
+            future = self.cluster.client.submit(
+                task,
+                *arguments,
+                key=f"{label}-{self._name}-{self._serial}",
+                pure=False,
+                resources=dict(resources) if resources else None,
+            )
+        except Exception:
+            self._miss_scheduler()
+            raise
         self._flying[future.key] = (future, flight)
         self._count[flight.gpu] += 1
         future.add_done_callback(self._ended.put)
@@ -130,6 +142,7 @@ class Flights(Generic[_Run]):
             raise UemError("\n".join([*faults.values(), hint]))
         self._judge_memory()
         ended = self._drain(timeout)
+        self._miss_scheduler()  # what went with it has not failed
         results = self._results(ended)
         for future in ended:
             yield self._land(future, results)
@@ -154,7 +167,11 @@ class Flights(Generic[_Run]):
             for future in ended
             if future.status == "finished" and self._flying[future.key][1].work is not None
         ]
-        found = self.cluster.client.gather(finished, errors="skip") if len(finished) > 1 else []
+        try:
+            several = len(finished) > 1
+            found = self.cluster.client.gather(finished, errors="skip") if several else []
+        except Exception:
+            found = []
         # What was lost on the way is asked for by itself, and says why.
         if len(found) < len(finished):
             return {}
@@ -175,9 +192,14 @@ class Flights(Generic[_Run]):
             return Landed(flight, error=flight.verdict)
         if future.key in results:
             return Landed(flight, result=results[future.key])
-        if future.status == "finished":
-            return Landed(flight, result=future.result())
-        error = future.exception() if future.status == "error" else None
+        error: Any = None
+        try:
+            if future.status == "finished":
+                return Landed(flight, result=future.result())
+            if future.status == "error":
+                error = future.exception()
+        except Exception as lost:  # with its worker, after it had ended
+            error = lost
         if not isinstance(error, Exception):
             error = RuntimeError(f"task {future.status}")
         return Landed(flight, error=self._in_plain_words(flight, future.key, error))

@@ -8,14 +8,15 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from uemdask.errors import UemError, has_no_room
+from uemdask.errors import UemError
 
 #: The last line of a ledger is looked for in so many bytes first.
 _TAIL = 64 * 1024
@@ -64,8 +65,9 @@ class Ledger:
 
     def mended(self) -> None:
         """Append that all is done, where the last line is a failure and would be the last word."""
-        if "failed" in _last_line(self.path):
-            self._append({"mended": True})
+        with suppress(OSError):
+            if "failed" in _last_line(self.path):
+                self._append({"mended": True})
 
     def _append(self, line: dict[str, Any]) -> None:
         line = {
@@ -74,22 +76,30 @@ class Ledger:
             **line,
         }
         text = json.dumps(line, separators=(",", ":")) + "\n"
-        torn = self.path.exists() and not _ends_with_newline(self.path)
-        try:
+        # Without its line a task is done again; other runs must not stop for it.
+        with suppress(OSError):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            torn = self.path.exists() and not _ends_with_newline(self.path)
             with self.path.open("a", encoding="utf-8") as file:
                 # A line torn by a kill must not swallow the next one.
                 file.write("\n" + text if torn else text)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            # Without its line a task is done again; other runs must not stop for it.
-            if not has_no_room(error):
-                raise
 
 
 def ledger_path(store: Path) -> Path:
     """Return where the ledger of a store lies."""
     return store.with_name(store.name.removesuffix(".zarr") + ".ledger.jsonl")
+
+
+def allow_ledgers(count: int) -> None:
+    """Let this process hold so many ledgers, as far as the system lets it open files."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return
+    wanted = soft + count if hard == resource.RLIM_INFINITY else min(soft + count, hard)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 @contextmanager
@@ -100,6 +110,8 @@ def sole_driver(store: Path) -> Iterator[None]:
     ------
     UemError
         If another driver has it.
+    OSError
+        If it cannot be written.
     """
     path = ledger_path(store)
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -50,8 +50,13 @@ def run_status(planned: PlannedRun) -> RunStatus:
     """Return how far a run has come."""
     status = RunStatus(planned.name)
     last: dict[str, Any] = {}
-    for line in read_lines(ledger_path(planned.store)):
-        last = line
+    try:
+        for line in read_lines(ledger_path(planned.store)):
+            last = line
+    except OSError as error:
+        status.failed = f"{error.filename}: cannot be read ({error.strerror})"
+        status.failed_stage = STAGES[0]
+        return status
     if "failed" in last:
         status.failed, status.failed_stage = last["failed"], last["stage"]
     try:
@@ -62,9 +67,11 @@ def run_status(planned: PlannedRun) -> RunStatus:
         record = run.stage(name)
         if record.get("finished"):
             status.shares[name] = 1.0
-            # The run went on after that failure, perhaps without a line in the ledger.
+            # The run went on after that failure, perhaps without a line in the ledger. Of other
+            # stages the time says nothing: the clock may have been set.
             seconds = slice(len("2024-01-01T00:00:00"))
-            if record["finished"][seconds] > str(last.get("at", ""))[seconds]:
+            after = record["finished"][seconds] > str(last.get("at", ""))[seconds]
+            if name == status.failed_stage and after:
                 status.failed = status.failed_stage = ""
         elif record.get("created"):
             status.shares[name] = _share(run, name, record)
@@ -79,8 +86,11 @@ def _share(run: Run, name: str, record: dict[str, Any]) -> float:
         return 0.0  # begun by another version; it will be made anew
     ledger = Ledger(run.path, run.identity(name))
     total = done = 0
-    for phase in stage.phases:
-        total += len(phase.regions(run, parameters))
-        done += len(ledger.receipts(name, phase.name, record["digest"]))
+    try:
+        for phase in stage.phases:
+            total += len(phase.regions(run, parameters))
+            done += len(ledger.receipts(name, phase.name, record["digest"]))
+    except UemError:
+        return 0.0  # what is damaged is told by whoever needs it
     # A stage is done when its record says so, not when its last task is.
     return min(done / max(total, 1), 0.99)

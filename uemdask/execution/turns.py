@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from uemdask.execution.campaign import PlannedRun
-from uemdask.execution.course import PhaseWork, TrainingWanted
+from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
 
 
 @dataclass(eq=False)
@@ -19,8 +19,8 @@ class RunAtWork:
     ----------
     planned : PlannedRun
         The run.
-    steps : iterator
-        Its course.
+    course : Course
+        Its course through the stages.
     work : PhaseWork or TrainingWanted, optional
         What it is at; None before it has begun.
     pending : deque of str
@@ -36,8 +36,8 @@ class RunAtWork:
     """
 
     planned: PlannedRun
-    steps: Iterator[PhaseWork | TrainingWanted]
-    work: PhaseWork | TrainingWanted | None = None
+    course: Course
+    work: Work | None = None
     pending: deque[str] = field(default_factory=deque)
     flying: int = 0
     attempts: Counter[str] = field(default_factory=Counter)
@@ -49,6 +49,11 @@ class RunAtWork:
     def idle(self) -> bool:
         """Whether nothing of it waits or is on the cluster."""
         return not (self.over or self.pending or self.flying)
+
+    @property
+    def wants_training(self) -> bool:
+        """Whether it waits for its network."""
+        return self.idle and isinstance(self.work, TrainingWanted)
 
     def has_resting(self) -> bool:
         """Return whether a task of it rests, or has rested."""
@@ -67,6 +72,11 @@ class RunAtWork:
         self.pending.extend(work.missing)
         self.attempts.clear()
         self._rests_until.clear()
+
+    def end(self) -> None:
+        """Begin with no further task."""
+        self.over = True
+        self.pending.clear()
 
     def next_task(self) -> str | None:
         """Take the first task that does not rest."""

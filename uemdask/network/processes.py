@@ -66,9 +66,9 @@ def train_on(job: Job, folder: Path, report: _Report) -> TrainingResult:
     devices = job.devices
     if len(devices) == 1:
         return do_job(job, devices[0], report)
-    write_job(folder, job)
-    del job  # the processes have the data now
     try:
+        write_job(folder, job)
+        del job  # the processes have the data now
         ending = _run(folder, len(devices), report)
         model, _ = load_model(folder / "model.pt")
     finally:

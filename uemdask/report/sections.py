@@ -304,7 +304,7 @@ def _alignment(found: Findings) -> Section | None:
 def read_history(model: Path) -> list[dict[str, Any]]:
     """Return the training history beside a model, empty where there is none."""
     # PyTorch comes with the stage and takes seconds to import; many pages do not need it.
-    from uemdask.stages.train import history_path
+    from uemdask.stages.training_history import history_path
 
     path = history_path(model)
     if not path.is_file():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +88,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     digest = digest_of_raw(raw)
     place = store
     if store.exists():
-        found = ingest_record(store)
-        if found.get("digest") == digest and found.get("created"):
+        if _goes_on(ingest_record(store), digest):
             return Run(store)
         if is_whole(store):
             if not overwrite:
@@ -96,8 +97,10 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
                     f"use --overwrite"
                 )
             place = beside(store, "new")
-            if place.exists() and ingest_record(place).get("digest") == digest:
-                return Run(place)
+            with suppress(UemError):  # ours, and damaged
+                if _goes_on(ingest_record(place), digest):
+                    return Run(place)
+            shutil.rmtree(place, ignore_errors=True)
     metadata = dict(raw.metadata)
     if raw.vendor:
         metadata["vendor"] = raw.vendor
@@ -132,6 +135,11 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
         delays_from=raw.source,
     )
     return run
+
+
+def _goes_on(record: Mapping[str, Any], digest: str) -> bool:
+    """Return whether an ingest is of these raw data, and knows all that its tasks need."""
+    return record.get("digest") == digest and bool(record.get("created"))
 
 
 def _joined(names: list[str]) -> str:

@@ -43,6 +43,16 @@ def is_whole(store: Path) -> bool:
     return there.exists() and bool(ingest_record(there).get("finished"))
 
 
+def is_clear(store: Path) -> bool:
+    """Return whether there is no store, or a whole run that nothing is about to replace."""
+    if not store.exists():
+        return True
+    try:
+        return is_whole(store) and not beside(store, "new").exists()
+    except UemError:
+        return False
+
+
 def put_in_place(run: Run, store: Path) -> Run:
     """Move an ingested run to where it belongs; what it replaces goes only now."""
     if run.path == store:

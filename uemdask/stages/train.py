@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 
 from uemdask.cube import Run
-from uemdask.cube.layout import PAIRS, TILE, Region, regions
-from uemdask.errors import UemError, telling_of_room
+from uemdask.errors import UemError
 from uemdask.network import (
     BASE_MODEL,
-    Crops,
     Job,
-    Series,
-    SeriesSource,
     TrainingConfig,
     UNet,
     UNetConfig,
@@ -32,18 +27,9 @@ from uemdask.network import (
 from uemdask.network.checkpoint import load_checkpoint
 from uemdask.stages.spectrum import band_of, usable_frames
 from uemdask.stages.stage import Parameters, Stage
-from uemdask.stages.twin import twin_series
+from uemdask.stages.training_data import held_out_crops, training_groups
+from uemdask.stages.training_history import History
 
-_Part = TypeVar("_Part")
-
-_BYTES_PER_PIXEL = 7  # of a frame: half-precision wave and label, one byte of confidence
-_BLOCK = TILE  # edge of the parts of a run that does not fit, px
-_TWINS = 4  # runs at most that get simulated twins
-# Seeds of the twins to learn from, and of those that judge the fine-tuning.
-# Seeds of twins to learn from and of those that judge, whatever the seed of the training; the stage
-# flow takes another.
-_SEED_STEP, _LEARN_SEED, _JUDGE_SEED = 10_000, 0, 5_000
-_HELD_OUT_CROPS = 24
 _MOST_SHARES = 8  # runs whose steps are added up; more are much like those
 _LARGEST_CROP, _CROP_STEP = 256, 32  # px
 
@@ -111,11 +97,6 @@ class TrainParameters(Parameters):
         )
 
 
-def history_path(model: Path) -> Path:
-    """Return where the training history of a model lies: one JSON line per entry."""
-    return model.with_suffix(".history.jsonl")
-
-
 def use_model(path: Path) -> dict[str, Any]:
     """Return the record of a model that is there already.
 
@@ -137,7 +118,8 @@ def train_model(
 
     A checkpoint beside the model with the same `digest` is taken up; one that is damaged is
     dropped, and the history says so. Runs without relevant pixels are left out; where none is
-    left, the network stays as it was initialised.
+    left, the network stays as it was initialised. Where this very training has ended before, and
+    whoever waited for it was lost, its network is taken.
 
     Raises
     ------
@@ -147,21 +129,29 @@ def train_model(
     RuntimeError
         If one of several processes died.
     """
+    checkpoint = model.with_suffix(f".{digest}.checkpoint")
+    if ended := _ended_before(model, digest):
+        checkpoint.unlink(missing_ok=True)
+        return ended
     trainable = [run for run in runs if run.read("mask").any()]
     base = load_model(BASE_MODEL)[0] if start == "base" else None
     training = _training(trainable, parameters, start) if trainable else parameters.training
     devices, reason = choose_devices(parameters.processes, images=training.batch)
-    checkpoint = model.with_suffix(f".{digest}.checkpoint")
-    history = _History(model, {"device": reason, "threads": torch.get_num_threads()})
+    history = History(model, {"device": reason, "threads": torch.get_num_threads()})
     history.begin(processes=len(devices), **_earlier(checkpoint))
     if trainable:
         # Before the training data are loaded: twins take memory while they are made.
-        held_out = _held_out(trainable, training)
+        held_out = held_out_crops(trainable, training)
         if held_out is None:  # nothing would notice that fine-tuning does harm
             training = training.model_copy(update={"finetune_steps": 0})
         result = train_on(
             Job(
-                groups=_groups(trainable, parameters),
+                groups=training_groups(
+                    trainable,
+                    seed=parameters.training.seed,
+                    exact_share=parameters.exact_share,
+                    memory=parameters.memory * 2**30,
+                ),
                 devices=devices,
                 threads=max(1, torch.get_num_threads() // len(devices)),
                 config=training,
@@ -177,19 +167,7 @@ def train_model(
     else:
         torch.manual_seed(parameters.training.seed)
         network = base or UNet(parameters.unet)
-    found = save_model(
-        model,
-        network,
-        provenance={
-            "runs": [run.name for run in trainable],
-            "start": start,
-            "parameters": parameters.model_dump(mode="json"),
-        },
-    )
-    checkpoint.unlink(missing_ok=True)
-    return {
-        "model": str(model.absolute()),
-        "model_digest": found,
+    facts = {
         "trained": bool(trainable),
         "start": start,
         "runs": [run.name for run in trainable],
@@ -197,25 +175,25 @@ def train_model(
         "threads": torch.get_num_threads(),
         "processes": len(devices),
     }
+    made_by = {"digest": digest, "facts": facts, "parameters": parameters.model_dump(mode="json")}
+    found = save_model(model, network, provenance=made_by)
+    checkpoint.unlink(missing_ok=True)
+    return {"model": str(model.absolute()), "model_digest": found, **facts}
 
 
-class _History:
-    """The file beside a model that says how its training goes: one JSON line per entry."""
-
-    def __init__(self, model: Path, place: dict[str, Any]) -> None:
-        self._path, self._place = history_path(model), place
-
-    def begin(self, entries: list[dict[str, Any]], **first: Any) -> None:
-        """Write the file anew, with the entries of an earlier task that goes on."""
-        lines = [{"phase": "start", **first, **self._place}, *entries]
-        text = "".join(json.dumps(line) + "\n" for line in lines)
-        with telling_of_room(self._path):
-            self._path.write_text(text, encoding="utf-8")
-
-    def add(self, entry: dict[str, Any]) -> None:
-        """Add an entry."""
-        with telling_of_room(self._path), self._path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(entry | self._place) + "\n")
+def _ended_before(model: Path, digest: str) -> dict[str, Any] | None:
+    """Return the record of a training that has ended, None where there is another model or none."""
+    try:
+        made_by = load_model(model)[1]
+    except UemError:
+        return None
+    if made_by.get("digest") != digest:
+        return None
+    return {
+        "model": str(model.absolute()),
+        "model_digest": model_digest(model),
+        **made_by["facts"],
+    }
 
 
 def _earlier(checkpoint: Path) -> dict[str, Any]:
@@ -228,14 +206,6 @@ def _earlier(checkpoint: Path) -> dict[str, Any]:
         # Whatever is in it, a training from the start ends with the same weights.
         checkpoint.unlink()
         return {"entries": [], "notice": f"The training starts anew. {error}"}
-
-
-def _groups(runs: list[Run], parameters: TrainParameters) -> list[tuple[list[Series], float]]:
-    """Return what is learned from, and the shares of it: labelled runs and their twins."""
-    twins = _twins(runs, parameters.training.seed * _SEED_STEP + _LEARN_SEED, even=True)
-    real = _load(runs, parameters.memory * 2**30)
-    share = parameters.exact_share
-    return [(real, 1 - share), (twins, share)] if twins and share else [(real, 1.0)]
 
 
 def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> TrainingConfig:
@@ -262,85 +232,6 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
         step = max(float(np.median(np.diff(usable_frames(run)[1]))) for run in runs)
         baselines = choose_baselines(frequency, step)
     return training.model_copy(update={"baselines": baselines})
-
-
-def _held_out(runs: list[Run], training: TrainingConfig) -> Crops | None:
-    """Return crops of simulated twins of some runs, None where no run can be simulated."""
-    seed = training.seed * _SEED_STEP + _JUDGE_SEED
-    twins = _twins(runs, seed) if training.finetune_steps else []
-    if not twins:
-        return None
-    rng = np.random.default_rng([training.seed, _TWINS])
-    return SeriesSource(twins).draw(rng, _HELD_OUT_CROPS, crop=128, length=1)
-
-
-def _twins(runs: list[Run], seed: int, *, even: bool = False) -> list[Series]:
-    """Return simulated twins of some runs; none for those that cannot be simulated."""
-    twins = []
-    for number, run in enumerate(_spread(runs, _TWINS)):
-        try:
-            twins.append(twin_series(run, seed=seed + number, even=even))
-        except UemError:
-            continue
-    return twins
-
-
-def _load(runs: list[Run], memory: float) -> list[Series]:
-    """Load runs, or as many evenly spread blocks of them as `memory` bytes hold."""
-    longest = max(run.sizes["time"] for run in runs)
-    most = max(1, int(memory // (longest * _BLOCK**2 * _BYTES_PER_PIXEL)))
-    if sum(_bytes(run) for run in runs) > memory:
-        runs = _spread(runs, most)
-    share = memory / len(runs)
-    return [_block(run, region) for run in runs for region in _parts(run, share)]
-
-
-def _bytes(run: Run) -> int:
-    sizes = run.sizes
-    return sizes["time"] * sizes["y"] * sizes["x"] * _BYTES_PER_PIXEL
-
-
-def _spread(parts: list[_Part], count: int) -> list[_Part]:
-    """Return at most `count` of the parts, evenly spread."""
-    places = np.linspace(0, len(parts) - 1, min(count, len(parts)))
-    return [parts[int(place)] for place in places]
-
-
-def _parts(run: Run, share: float) -> list[Region]:
-    """Return the whole run where `share` bytes hold it, else blocks with relevant pixels."""
-    sizes, mask = run.sizes, run.read("mask")
-    if _bytes(run) <= share:
-        return [Region((("y", 0, sizes["y"]), ("x", 0, sizes["x"])))]
-    blocks = [
-        region
-        for region in regions(sizes, y=_BLOCK, x=_BLOCK)
-        if mask[region.slices(("y", "x"), sizes)].any()
-    ]
-    # A sliver at the edge would make all crops as small as itself.
-    least = min(_BLOCK, sizes["y"], sizes["x"])
-    full = [block for block in blocks if min(b - a for _, a, b in block.bounds) >= least]
-    fitting = int(share // (sizes["time"] * _BLOCK**2 * _BYTES_PER_PIXEL))
-    return _spread(full or blocks, max(1, fitting))
-
-
-def _block(run: Run, region: Region) -> Series:
-    sizes = run.sizes
-    shape = tuple(stop - start for _, start, stop in region.bounds)
-    label = np.empty((sizes["pair"], 2, *shape), np.float16)
-    # Slab by slab: labels are stored in twice the bytes that are kept.
-    for slab in regions(sizes, pair=PAIRS):
-        part = Region(slab.bounds + region.bounds)
-        label[slice(*slab.span("pair", 0))] = run.read("label", part)
-    return Series(
-        wave=run.read("wave", region),
-        scale=run.stage("spectrum")["results"]["wave_scale"],
-        label=label,
-        confidence=run.read_stored("label_confidence", region),
-        mask=run.read("mask", region),
-        frame_from=run.read("frame_from"),
-        frame_to=run.read("frame_to"),
-        name=run.name,
-    )
 
 
 # The driver trains one model for many runs itself; as a stage of one run it only has a record.

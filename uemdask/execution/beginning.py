@@ -1,0 +1,103 @@
+"""Where the course of a run begins, and whether the stages asked for can be done from there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from uemdask.cube import STAGES, Run
+from uemdask.errors import UemError
+from uemdask.execution.campaign import PlannedRun
+from uemdask.stages.ingest import IngestParameters, create_from_raw
+from uemdask.stages.replacing import recover
+
+
+def first_run(planned: PlannedRun, only: Sequence[str], *, overwrite: bool) -> Run:
+    """Return the run that is there or, of raw data, is to be ingested.
+
+    Raises
+    ------
+    UemError, FaultsError
+        If raw data or store are at fault.
+    """
+    recover(planned.store)
+    if reads_raw(planned, only):
+        return create_from_raw(planned.store, planned.parameters.ingest, overwrite=overwrite)
+    if not _is_ingested(planned):
+        raise UemError(not_ingested(planned, only))
+    return Run(planned.store)
+
+
+def reads_raw(planned: PlannedRun, only: Sequence[str]) -> bool:
+    """Return whether the raw data of a run are looked at.
+
+    Where they have gone to the archive, the run has all that is needed of them.
+    """
+    ingest = planned.parameters.ingest
+    if not ingest.raw or (only and "ingest" not in only):
+        return False
+    return Path(ingest.raw).exists() or not _was_made_from(planned.store, ingest)
+
+
+def not_ingested(planned: PlannedRun, only: Sequence[str]) -> str:
+    """Say what to do about a run whose frames are not in its store."""
+    raw = planned.parameters.ingest.raw
+    if raw and only and "ingest" not in only:
+        stages = " ".join(f"--only {stage}" for stage in only)
+        return (
+            f"{planned.store}: {raw} is not ingested yet, and {stages} leaves that out; add "
+            f"--only ingest, or leave --only out"
+        )
+    return f"{planned.store}: its ingest did not finish; ingest the raw data again"
+
+
+def refuse_gap(run: Run, only: Sequence[str]) -> None:
+    """Refuse single stages where one that they need is neither done nor asked for.
+
+    Raises
+    ------
+    UemError
+        If there is such a stage.
+    """
+    last = max((STAGES.index(stage) for stage in only), default=0)
+    for name in STAGES[:last]:
+        if name not in only and not run.is_done(name):
+            raise UemError(
+                f"{run.path}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
+                f"first, or leave --only out"
+            )
+
+
+def refuse_removal(store: Path, stage: str, only: Sequence[str]) -> None:
+    """Refuse single stages where making one anew removes what a later one needs.
+
+    Raises
+    ------
+    UemError
+        If a stage between them is not asked for.
+    """
+    last = max((STAGES.index(name) for name in only), default=0)
+    for name in STAGES[STAGES.index(stage) + 1 : last]:
+        if name not in only:
+            raise UemError(
+                f"{store}: stage '{stage}' is to be made anew, which removes '{name}', and "
+                f"'{STAGES[last]}' needs it; add --only {name}, or leave --only out"
+            )
+
+
+def _is_ingested(planned: PlannedRun) -> bool:
+    try:
+        return Run(planned.store).is_done("ingest")
+    except UemError:
+        if planned.parameters.ingest.raw and not planned.store.exists():
+            return False
+        raise
+
+
+def _was_made_from(store: Path, ingest: IngestParameters) -> bool:
+    try:
+        record = Run(store).stage("ingest")
+    except UemError:
+        return False
+    same = record.get("parameters") == ingest.model_dump(mode="json")
+    return same and bool(record.get("finished"))

@@ -1,0 +1,125 @@
+"""What a training learns from and is judged by: labelled runs and their twins, as memory allows."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+from uemdask.cube import Run
+from uemdask.cube.layout import PAIRS, TILE, Region, regions
+from uemdask.errors import UemError
+from uemdask.network import Crops, Series, SeriesSource, TrainingConfig
+from uemdask.stages.twin import twin_series
+
+_Part = TypeVar("_Part")
+
+_BYTES_PER_PIXEL = 7  # of a frame: half-precision wave and label, one byte of confidence
+_BLOCK = TILE  # edge of the parts of a run that does not fit, px
+_TWINS = 4  # runs at most that get simulated twins
+# Seeds of twins to learn from and of those that judge, whatever the seed of the training; the stage
+# flow takes another.
+_SEED_STEP, _LEARN_SEED, _JUDGE_SEED = 10_000, 0, 5_000
+_HELD_OUT_CROPS = 24
+
+
+def training_groups(
+    runs: list[Run], *, seed: int, exact_share: float, memory: float
+) -> list[tuple[list[Series], float]]:
+    """Return what is learned from, and the shares of it: labelled runs and their twins.
+
+    Parameters
+    ----------
+    runs : list of Run
+        Labelled runs with relevant pixels.
+    seed : int
+        Of the training.
+    exact_share : float
+        Share of the twins.
+    memory : float
+        Bytes that the runs may take; of larger ones evenly spread blocks are taken.
+    """
+    twins = _twins(runs, seed * _SEED_STEP + _LEARN_SEED, even=True)
+    real = _load(runs, memory)
+    if not twins or not exact_share:
+        return [(real, 1.0)]
+    return [(real, 1 - exact_share), (twins, exact_share)]
+
+
+def held_out_crops(runs: list[Run], training: TrainingConfig) -> Crops | None:
+    """Return crops of simulated twins of some runs, None where no run can be simulated."""
+    seed = training.seed * _SEED_STEP + _JUDGE_SEED
+    twins = _twins(runs, seed) if training.finetune_steps else []
+    if not twins:
+        return None
+    rng = np.random.default_rng([training.seed, _TWINS])
+    return SeriesSource(twins).draw(rng, _HELD_OUT_CROPS, crop=128, length=1)
+
+
+def _twins(runs: list[Run], seed: int, *, even: bool = False) -> list[Series]:
+    """Return simulated twins of some runs; none for those that cannot be simulated."""
+    twins = []
+    for number, run in enumerate(_spread(runs, _TWINS)):
+        try:
+            twins.append(twin_series(run, seed=seed + number, even=even))
+        except UemError:
+            continue
+    return twins
+
+
+def _load(runs: list[Run], memory: float) -> list[Series]:
+    """Load runs, or as many evenly spread blocks of them as `memory` bytes hold."""
+    longest = max(run.sizes["time"] for run in runs)
+    most = max(1, int(memory // (longest * _BLOCK**2 * _BYTES_PER_PIXEL)))
+    if sum(_bytes(run) for run in runs) > memory:
+        runs = _spread(runs, most)
+    share = memory / len(runs)
+    return [_block(run, region) for run in runs for region in _parts(run, share)]
+
+
+def _bytes(run: Run) -> int:
+    sizes = run.sizes
+    return sizes["time"] * sizes["y"] * sizes["x"] * _BYTES_PER_PIXEL
+
+
+def _spread(parts: list[_Part], count: int) -> list[_Part]:
+    """Return at most `count` of the parts, evenly spread."""
+    places = np.linspace(0, len(parts) - 1, min(count, len(parts)))
+    return [parts[int(place)] for place in places]
+
+
+def _parts(run: Run, share: float) -> list[Region]:
+    """Return the whole run where `share` bytes hold it, else blocks with relevant pixels."""
+    sizes, mask = run.sizes, run.read("mask")
+    if _bytes(run) <= share:
+        return [Region((("y", 0, sizes["y"]), ("x", 0, sizes["x"])))]
+    blocks = [
+        region
+        for region in regions(sizes, y=_BLOCK, x=_BLOCK)
+        if mask[region.slices(("y", "x"), sizes)].any()
+    ]
+    # A sliver at the edge would make all crops as small as itself.
+    least = min(_BLOCK, sizes["y"], sizes["x"])
+    full = [block for block in blocks if min(b - a for _, a, b in block.bounds) >= least]
+    fitting = int(share // (sizes["time"] * _BLOCK**2 * _BYTES_PER_PIXEL))
+    return _spread(full or blocks, max(1, fitting))
+
+
+def _block(run: Run, region: Region) -> Series:
+    sizes = run.sizes
+    shape = tuple(stop - start for _, start, stop in region.bounds)
+    label = np.empty((sizes["pair"], 2, *shape), np.float16)
+    # Slab by slab: labels are stored in twice the bytes that are kept.
+    for slab in regions(sizes, pair=PAIRS):
+        part = Region(slab.bounds + region.bounds)
+        label[slice(*slab.span("pair", 0))] = run.read("label", part)
+    return Series(
+        wave=run.read("wave", region),
+        scale=run.stage("spectrum")["results"]["wave_scale"],
+        label=label,
+        confidence=run.read_stored("label_confidence", region),
+        mask=run.read("mask", region),
+        frame_from=run.read("frame_from"),
+        frame_to=run.read("frame_to"),
+        name=run.name,
+    )
