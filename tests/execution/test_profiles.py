@@ -1,5 +1,6 @@
 """Cluster profiles: the jobs they give, and what is wrong with one, before anything starts."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -265,6 +266,25 @@ def test_gpus_are_asked_for_once(profile, tmp_path, directives, asked):
     assert sum("gpu" in line or "-G" in line for line in job.job_header.splitlines()[1:]) == (
         asked + 2  # -e and -o name the pool
     )
+
+
+@pytest.mark.parametrize("kind", ["slurm", "pbs"])
+def test_blanks_in_paths(profile, tmp_path, kind):
+    found = profile(f"kind: {kind}\npools: [{POOL}]\n")
+    folder = tmp_path / "Messung 3, grün"
+    keys = {name: folder / f"{name}.pem" for name in ("ca", "certificate", "key")}
+    job = batch_system(found).job(
+        found.pools[0],
+        name="cpu.0",
+        scheduler="tls://h:1",
+        security=security_from(TlsFiles(**keys)),
+        logs=folder,
+    )
+    head = [line for line in job.job_header.splitlines() if " -o " in line]
+    assert [shlex.split(line)[2].startswith(f"{folder}/") for line in head] == [True]
+    command = shlex.split(job.job_script().splitlines()[-1])
+    for option, path in zip(("--tls-ca-file", "--tls-cert", "--tls-key"), keys.values(), strict=True):
+        assert command[command.index(option) + 1] == str(path)
 
 
 def test_settings_of_other_projects_do_not_matter(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ from distributed import Security
 
 from uemdask.execution.cluster.environment import exports
 from uemdask.execution.cluster.profile import BatchProfile, Pool, seconds_of
+from uemdask.execution.cluster.security import quoted
 
 if TYPE_CHECKING:
     from dask_jobqueue.core import Job
@@ -104,7 +106,7 @@ class BatchSystem(ABC):
             "local_directory": f'"{profile.scratch}"',
             "log_directory": str(logs),
             "death_timeout": _DEATH_TIMEOUT,
-            "security": security,
+            "security": security and quoted(security),
             "protocol": "tls://" if security else "tcp://",
             "config_name": _CONFIG,
             "worker_extra_args": worker_arguments(
@@ -112,7 +114,10 @@ class BatchSystem(ABC):
             ),
         }
         with dask.config.set({f"jobqueue.{_CONFIG}": _NOTHING_BY_DEFAULT}):
-            return self._job_class(scheduler, name=name, **options | self._options(pool))
+            job: Job = self._job_class(scheduler, name=name, **options | self._options(pool))
+        # dask-jobqueue writes paths as they are; both batch systems read quotes like a shell.
+        job.job_header = job.job_header.replace(f" {logs}/", f" {shlex.quote(str(logs))}/")
+        return job
 
     @abstractmethod
     def _options(self, pool: Pool) -> dict[str, Any]: ...

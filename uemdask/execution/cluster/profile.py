@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections import Counter
 from pathlib import Path
@@ -235,7 +236,7 @@ class BatchProfile(_Strict):
     directives: list[Line] = Field(default_factory=list)
     skip_directives: list[Line] = Field(default_factory=list)
     prologue: list[Line] = Field(default_factory=list)
-    python: Line = sys.executable
+    python: Line = shlex.quote(sys.executable)
     interface: Line | None = None
     scratch: Line = "${TMPDIR:-/tmp}"
     folder: Path = Path("uemdask-jobs")
