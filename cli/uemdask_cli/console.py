@@ -51,7 +51,8 @@ class PlainLines(Silence):
         counts[0] += done
         counts[1] += total
         earlier = f", {done} of them done before" if done else ""
-        self._say(f"{run}: {stage} {phase}, {total} tasks{earlier}")
+        tasks = "1 task" if total == 1 else f"{total} tasks"
+        self._say(f"{run}: {stage} {phase}, {tasks}{earlier}")
 
     def task_done(self, run: str, stage: str, phase: str, result: Mapping[str, Any]) -> None:
         """Report a stage now and then."""

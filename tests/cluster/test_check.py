@@ -20,7 +20,7 @@ def test_a_wrong_python(slurm, work, uemdask):
     here = work("run0", python="/usr/bin/python3")
     done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
     for pool in ("cpu", "gpu"):
-        assert f"pool '{pool}': no worker could be started in one try" in done.stderr
+        assert f"pool '{pool}': no worker could be started: " in done.stderr
     assert "No module named 'distributed'" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
@@ -48,3 +48,24 @@ def test_a_folder_that_cannot_be_made(slurm, work, uemdask):
     here = work("run0", folder="/proc/nowhere")
     done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
     assert "folder: /proc/nowhere cannot be made" in done.stderr
+
+
+def test_jobs_that_will_never_start(slurm, work, uemdask):
+    pools = [
+        {"name": "cpu", "cores": 99, "memory": "2GiB", "processes": 1},
+        {"name": "gpu", "cores": 1, "memory": "2GiB", "gpus": 1, "queue": "grpu"},
+    ]
+    here = work("run0", pools=pools)
+    done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
+    assert "pool 'cpu': no worker could be started: job " in done.stderr
+    assert "would wait for ever (PartitionConfig); compare 'queue'" in done.stderr
+    assert "pool 'gpu': no worker could be started: sbatch refused the job" in done.stderr
+    assert "Invalid partition name" in done.stderr
+    assert slurm.waiting_or_running() == []
+
+
+def test_blanks_and_umlauts_in_paths(slurm, work, uemdask):
+    pools = [{"name": "cpu", "cores": 1, "memory": "2GiB"}]
+    here = work("run0", folder="Jobs für Probe 3, Ä", pools=pools)
+    done = uemdask("cluster", "check", "profile.yaml", cwd=here.folder)
+    assert "profile.yaml: works" in done.stdout

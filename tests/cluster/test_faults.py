@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from uemdask.execution import open_cluster, read_profile
 from uemdask.execution.ledger import ledger_path, read_lines
 
@@ -118,3 +120,16 @@ def test_a_second_driver_is_refused_and_ctrl_c_gives_the_jobs_back(
     assert process.returncode == 130, said
     assert "goes on from here" in said
     until(lambda: slurm.waiting_or_running() == [], limit=30)
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_kill_and_a_closed_terminal_give_the_jobs_back(slurm, work, until, end):
+    late = {"name": "late", "cores": 1, "memory": "2GiB", "directives": ["--begin=now+1hour"]}
+    here = work("run0", pools=[late])
+    process = here.start()
+    until(slurm.waiting_or_running)
+    process.send_signal(end)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "goes on from here" in said
+    assert slurm.waiting_or_running() == []

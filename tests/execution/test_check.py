@@ -19,6 +19,7 @@ SOUND = {
     "written": "",
     "gpus": ["A100"],
     "gpu_trouble": "",
+    "cuda": True,
     "visible": "0,1",
 }
 
@@ -40,6 +41,13 @@ def test_each_fault_is_told_alone(found, said):
     faults = faults_of(SOUND | found, versions(), "token", POOL)
     assert len(faults) == 1
     assert said in faults[0]
+
+
+def test_a_torch_without_cuda_is_no_fault_of_the_job():
+    found = SOUND | {"gpus": [], "gpu_trouble": "torch 2 is a build without CUDA", "cuda": False}
+    (fault,) = faults_of(found, versions(), "token", POOL)
+    assert "install a torch with CUDA" in fault
+    assert "job script" not in fault
 
 
 def test_a_sound_worker():

@@ -43,6 +43,11 @@ _DEATH_TIMEOUT = 60
 _OURS = "uemdask-"
 # How long the batch system may take to say what it is called, s.
 _PATIENCE = 60
+# Why a job waits that will not start, however long it waits; of Slurm's many reasons.
+_HOPELESS = re.compile(
+    r"Partition(Config|NodeLimit|TimeLimit)$|BadConstraints|Invalid(Account|QOS)|"
+    r"(Account|QOS)NotAllowed|PerJob|NotSatisfied"
+)
 # What asks for GPUs in a line of a job script.
 _ASKS_FOR_GPUS = re.compile(r"(--gpus|--gres|-G)\b")
 
@@ -59,11 +64,14 @@ class JobState:
         Why it waits, in the words of the batch system.
     name : str
         What it is called there.
+    hopeless : bool
+        Whether it asks for what it will never be given.
     """
 
     waits: bool = False
     reason: str = ""
     name: str = ""
+    hopeless: bool = False
 
 
 class BatchSystem(ABC):
@@ -211,7 +219,9 @@ class Slurm(BatchSystem):
             r"^(\d+)\|(\w+)\|(.*?)\|(.*)$", out, re.MULTILINE
         ):
             if job in jobs:
-                found[job] = JobState(waits=state == "PENDING", reason=reason, name=name)
+                waits = state == "PENDING"
+                hopeless = waits and bool(_HOPELESS.search(reason))
+                found[job] = JobState(waits, reason, name, hopeless)
         return found
 
     async def end_of(self, job: str) -> str:
@@ -256,10 +266,12 @@ class Pbs(BatchSystem):
             number = re.match(r"\s*(\d+)", part)
             state = re.search(r"job_state = (\w)", part)
             if number and state and state[1] not in "CFX":
+                waits, reason = state[1] in "QHW", _found(r"comment = (.+)", part)
                 found[number[1]] = JobState(
-                    waits=state[1] in "QHW",
-                    reason=_found(r"comment = (.+)", part),
+                    waits=waits,
+                    reason=reason,
                     name=_found(r"^\s*Job_Name = (.+)", part),
+                    hopeless=waits and "can never run" in reason.casefold(),
                 )
         return found
 

@@ -181,13 +181,14 @@ def inspect_worker(note: str) -> dict[str, Any]:
     except OSError as error:
         written = f"{error.strerror}"
     gpus, trouble = [], ""
+    cuda = torch.version.cuda is not None or torch.version.hip is not None
     if torch.cuda.is_available():
         try:
             gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
             torch.zeros(1, device="cuda")
         except RuntimeError as error:
             trouble = str(error).splitlines()[0]
-    elif torch.version.cuda is None:
+    elif not cuda:
         trouble = f"torch {torch.__version__} is a build without CUDA"
     else:
         trouble = "torch finds no CUDA device"
@@ -204,6 +205,7 @@ def inspect_worker(note: str) -> dict[str, Any]:
         "written": written,
         "gpus": gpus,
         "gpu_trouble": trouble,
+        "cuda": cuda,
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
     }
 
@@ -261,10 +263,14 @@ def faults_of(
             f" as the profile says; its node has less: lower 'memory'"
         )
     if pool.gpus and (found["gpu_trouble"] or not found["gpus"]):
+        remedy = (
+            "look at the GPU line of the job script, and at the driver of the node"
+            if found["cuda"]
+            else "install a torch with CUDA there, see pytorch.org"
+        )
         faults.append(
             f"no GPU can be used: {found['gpu_trouble'] or 'there is none'} "
-            f"(CUDA_VISIBLE_DEVICES is {found['visible'] or 'not set'!r}); look at the GPU line of "
-            f"the job script, and at the driver of the node"
+            f"(CUDA_VISIBLE_DEVICES is {found['visible'] or 'not set'!r}); {remedy}"
         )
     elif len(found["gpus"]) < pool.worker_gpus:
         faults.append(

@@ -176,11 +176,19 @@ def host_of(interface: str | None) -> str:
     try:
         return str(get_ip_interface(interface))
     except ValueError:
-        known = ", ".join(name for _, name in socket.if_nameindex())
+        known = [name for _, name in socket.if_nameindex() if _has_address(name)]
         raise UemError(
             f"interface: {interface!r} is no network interface with an address on this host; "
-            f"it has {known}"
+            f"write that of the cluster's network: {' or '.join(known)}"
         ) from None
+
+
+def _has_address(interface: str) -> bool:
+    try:
+        get_ip_interface(interface)
+    except (ValueError, KeyError):
+        return False
+    return True
 
 
 def _dashboard(port: int) -> str:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from distributed import Scheduler, Security
 from distributed.scheduler import TaskState, WorkerState
 
-from uemdask.execution.cluster.batch import BatchSystem
+from uemdask.execution.cluster.batch import BatchSystem, JobState
 from uemdask.execution.cluster.profile import BatchProfile, Pool
 
 if TYPE_CHECKING:
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: How often demand is looked at, s; that costs nothing outside this process.
 _TICK = 1.0
+#: What to do about a job that the batch system does not want.
+_REMEDY = (
+    "compare 'queue', 'account', 'walltime', 'directives' and the sizes of the pool in the profile "
+    "with what the site gives"
+)
 #: A job that waits longer than this in the queue is told of, s.
 _LONG_WAIT = 60.0
 
@@ -40,6 +45,7 @@ class _Submitted:
     job: Job
     name: str
     missed: int = 0  # times the batch system did not list it
+    hopeless: int = 0  # times in a row it said that it will never start
     worked: bool = False  # a worker of it has come
     idle_since: float | None = None
     submitted: float = field(default_factory=time.monotonic)
@@ -211,7 +217,8 @@ class Pools:
             await job.start()
         except (RuntimeError, ValueError, OSError) as error:
             if isinstance(error, FileNotFoundError) or await self._system.answers():
-                self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
+                refused = f"{self._system.submit} refused the job: {_said(error)}"
+                self._failed(pool, f"{refused}; {_REMEDY}")
             else:
                 self._wait_for_system(pool)
             return False
@@ -244,7 +251,7 @@ class Pools:
         for number, (pool, submitted) in silent.items():
             if number in living:
                 submitted.missed = 0
-                self._tell_of_wait(pool, submitted, living[number].waits, living[number].reason)
+                await self._look_at(pool, submitted, living[number])
                 continue
             submitted.missed += 1
             # A job may be gone from the list for a moment, while the batch system moves it.
@@ -260,13 +267,21 @@ class Pools:
             else:
                 self._failed(pool, await self._autopsy(number))
 
-    def _tell_of_wait(self, pool: _Pool, submitted: _Submitted, waits: bool, reason: str) -> None:
+    async def _look_at(self, pool: _Pool, submitted: _Submitted, state: JobState) -> None:
+        """Tell of a job that waits for long, and give up one that will never start."""
+        submitted.hopeless = submitted.hopeless + 1 if state.hopeless else 0
+        if submitted.hopeless >= 2:
+            del pool.jobs[submitted.name]
+            await submitted.job.close()
+            why = f"job {submitted.number} would wait for ever ({state.reason})"
+            self._failed(pool, f"{why}; {_REMEDY}")
+            return
         waited = time.monotonic() - submitted.submitted
-        if waits and waited > _LONG_WAIT and not submitted.wait_told:
+        if state.waits and waited > _LONG_WAIT and not submitted.wait_told:
             submitted.wait_told = True
             self._news.append(
                 f"pool '{pool.profile.name}': job {submitted.number} waits in the queue "
-                f"({reason or 'no reason given'})"
+                f"({state.reason or 'no reason given'})"
             )
 
     async def _autopsy(self, number: str) -> str:
@@ -284,10 +299,9 @@ class Pools:
         # What was wrong may pass, such as a limit on jobs; do not hammer the batch system.
         pool.rest_until = time.monotonic() + min(self._profile.poll * 2 ** (count - 1), 120.0)
         if count >= self._profile.start_attempts and not pool.jobs:
-            tries = "one try" if count == 1 else f"{count} tries"
+            tries = f" in {count} tries; the last" if count > 1 else ""
             pool.fault = (
-                f"pool '{pool.profile.name}': no worker could be started in {tries}. "
-                f"The last: {message}"
+                f"pool '{pool.profile.name}': no worker could be started{tries}: {message}"
             )
         else:
             self._news.append(f"pool '{pool.profile.name}': {message}")

@@ -155,7 +155,8 @@ class Pool(_Strict):
     def _fits(self) -> Pool:
         if not 1 <= self.processes <= self.cores:
             raise ValueError(
-                f"{self.processes} processes on {self.cores} cores; give each process a core"
+                f"{self.processes} processes (one a GPU or core, where 'processes' does not say "
+                f"otherwise) on 'cores': {self.cores}; give each process a core"
             )
         if self.gpus and self.processes not in (1, self.gpus):
             raise ValueError(
