@@ -227,6 +227,9 @@ POOL = "{name: cpu, cores: 4, memory: 8GiB}"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("kind: existing\naddress: login3\n", "'login3' is none of a scheduler; write it like tcp"),
+        ("kind: existing\naddress: http://login3:8787\n", "write it like tcp://host:8786"),
+        ("kind: existing\naddress: tls://login3:8786\n", "tls: {ca: ..., certificate: ..., key"),
         ("kind: lsf\n", "write one of local, existing, slurm, pbs"),
         ("kind: existing\n", "scheduler_file"),
         ("kind: existing\naddress: a\nscheduler_file: b\n", "one of the two"),

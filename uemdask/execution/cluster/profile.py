@@ -42,6 +42,10 @@ def _one_line(text: str) -> str:
     return text
 
 
+#: What is said where a scheduler wants TLS and the profile has none.
+TLS_IS_WANTED = "give the files of its certificate as 'tls: {ca: ..., certificate: ..., key: ...}'"
+_ADDRESS = re.compile(r"((tcp|tls|ucx|ws|wss)://)?(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}")
+
 Size = Annotated[str, AfterValidator(_size)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Walltime = Annotated[str, AfterValidator(_walltime)]
@@ -98,6 +102,12 @@ class ExistingProfile(_Strict):
     def _has_a_place(self) -> ExistingProfile:
         if bool(self.address) == bool(self.scheduler_file):
             raise ValueError("kind 'existing' needs 'address' or 'scheduler_file', one of the two")
+        if self.address and not _ADDRESS.fullmatch(self.address):
+            raise ValueError(
+                f"address {self.address!r} is none of a scheduler; write it like tcp://host:8786"
+            )
+        if self.address and self.address.startswith("tls://") and not self.tls:
+            raise ValueError(f"the address begins with tls://; {TLS_IS_WANTED}")
         return self
 
 
