@@ -94,11 +94,6 @@ _WANTED = {
 }
 
 
-def faults_in(error: ValidationError) -> list[str]:
-    """Return one sentence for each fault that pydantic found, with its place."""
-    return [f"{spelled(place)}: {text}" for place, text in located_faults(error)]
-
-
 def located_faults(error: ValidationError) -> list[tuple[Place, str]]:
     """Return place and sentence of each fault that pydantic found."""
     faults = error.errors()

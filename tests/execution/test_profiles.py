@@ -230,6 +230,9 @@ POOL = "{name: cpu, cores: 4, memory: 8GiB}"
         ("kind: existing\naddress: login3\n", "'login3' is none of a scheduler; write it like tcp"),
         ("kind: existing\naddress: http://login3:8787\n", "write it like tcp://host:8786"),
         ("kind: existing\naddress: tls://login3:8786\n", "tls: {ca: ..., certificate: ..., key"),
+        ("kind: [slurm]\n", "write one of local, existing, slurm, pbs"),
+        (f"kind: slurm\npools: [{POOL}]\nwalltime: '00:00:00'\n", "is no time"),
+        ("kind: slurm\npools: [{name: cpu, cores: 2, memory: 0GB}]\n", "'0GB' is no size"),
         ("kind: lsf\n", "write one of local, existing, slurm, pbs"),
         ("kind: existing\n", "scheduler_file"),
         ("kind: existing\naddress: a\nscheduler_file: b\n", "one of the two"),
@@ -252,6 +255,16 @@ POOL = "{name: cpu, cores: 4, memory: 8GiB}"
 def test_what_is_wrong_is_said(profile, text, said):
     with pytest.raises(UemError, match=said.replace("(", r"\(")):
         profile(text)
+
+
+def test_all_faults_are_told_with_their_line(profile):
+    with pytest.raises(FaultsError) as caught:
+        profile(
+            f"kind: slurm\nprolog: [a]\nwalltime: 2h\npools:\n  - {POOL}\n  - {{name: g, cors: 2}}\n"
+        )
+    places = [fault.partition(": ")[0] for fault in caught.value.faults]
+    assert places[:3] == ["line 2, prolog", "line 3, walltime", "line 6, pools.1.cors"]
+    assert places[3:] == ["pools.1.cores", "pools.1.memory"]  # not in the file
 
 
 @pytest.mark.parametrize(
@@ -286,7 +299,9 @@ def test_blanks_in_paths(profile, tmp_path, kind):
     head = [line for line in job.job_header.splitlines() if " -o " in line]
     assert [shlex.split(line)[2].startswith(f"{folder}/") for line in head] == [True]
     command = shlex.split(job.job_script().splitlines()[-1])
-    for option, path in zip(("--tls-ca-file", "--tls-cert", "--tls-key"), keys.values(), strict=True):
+    for option, path in zip(
+        ("--tls-ca-file", "--tls-cert", "--tls-key"), keys.values(), strict=True
+    ):
         assert command[command.index(option) + 1] == str(path)
 
 

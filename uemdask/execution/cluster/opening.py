@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster
 from distributed.utils import get_ip, get_ip_interface
 
 from uemdask.errors import UemError

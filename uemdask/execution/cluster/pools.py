@@ -300,9 +300,7 @@ class Pools:
         pool.rest_until = time.monotonic() + min(self._profile.poll * 2 ** (count - 1), 120.0)
         if count >= self._profile.start_attempts and not pool.jobs:
             tries = f" in {count} tries; the last" if count > 1 else ""
-            pool.fault = (
-                f"pool '{pool.profile.name}': no worker could be started{tries}: {message}"
-            )
+            pool.fault = f"pool '{pool.profile.name}': no worker could be started{tries}: {message}"
         else:
             self._news.append(f"pool '{pool.profile.name}': {message}")
 

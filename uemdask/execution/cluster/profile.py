@@ -7,22 +7,23 @@ import re
 import shlex
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dask.utils import parse_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.errors import FaultsError, UemError, located_faults
+from uemdask.execution.campaign_faults import Lines, told
 from uemdask.readers.yaml_text import read_yaml
 
 
 def _size(text: str) -> str:
-    try:
-        parse_bytes(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no size; give one with its unit, such as 2GiB") from None
-    return text
+    with suppress(ValueError):
+        if parse_bytes(text) > 0:
+            return text
+    raise ValueError(f"{text!r} is no size; give one with its unit, such as 2GiB")
 
 
 def _size_or_auto(text: str) -> str:
@@ -30,7 +31,7 @@ def _size_or_auto(text: str) -> str:
 
 
 def _walltime(text: str) -> str:
-    if not re.fullmatch(r"\d+:\d{2}:\d{2}", text):
+    if not re.fullmatch(r"\d+:[0-5]\d:[0-5]\d", text) or not seconds_of(text):
         raise ValueError(f"{text!r} is no time; write hours, minutes and seconds as '02:00:00'")
     return text
 
@@ -294,7 +295,7 @@ def read_profile(path: Path | None) -> ClusterProfile:
     Raises
     ------
     UemError, FaultsError
-        If the file is not YAML, or not a profile; all faults are listed.
+        If the file is not YAML, or not a profile; all faults are listed with line and place.
     """
     if path is None:
         return LocalProfile()
@@ -302,12 +303,13 @@ def read_profile(path: Path | None) -> ClusterProfile:
     if not isinstance(found, dict):
         raise UemError(f"{path}: holds no 'key: value' lines; see docs/cluster.md for a profile")
     kind = found.get("kind", "local")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UemError(f"{path}: kind {kind!r} was found; write one of {', '.join(_KINDS)}")
     try:
         return _KINDS[kind].model_validate(found)
     except ValidationError as error:
-        raise FaultsError(str(path), faults_in(error)) from None
+        lines = Lines(path.read_text(encoding="utf-8-sig"))
+        raise FaultsError(str(path), told(located_faults(error), lines)) from None
 
 
 def seconds_of(walltime: str) -> int:
