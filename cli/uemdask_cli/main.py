@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import sys
 from types import FrameType
@@ -12,6 +13,8 @@ import click
 from uemdask.errors import UemError
 from uemdask.version import __version__
 
+#: What the system says where rights are missing.
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: Exit codes of the command contract.
 ALL_DONE, SOME_FAILED, BAD_INPUT = 0, 1, 2
 
@@ -104,7 +107,10 @@ def _run(arguments: list[str]) -> int:
     except OSError as error:
         if debug:
             raise
-        _say(f"{error.filename or 'the system'}: {error.strerror or error}")
+        remedy = "; check who may write there, or name another place" * (
+            error.errno in _NOT_ALLOWED
+        )
+        _say(f"{error.filename or 'the system'}: {error.strerror or error}{remedy}")
         return BAD_INPUT
     except Exception as error:
         if debug:

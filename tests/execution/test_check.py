@@ -21,6 +21,7 @@ SOUND = {
     "gpu_trouble": "",
     "cuda": True,
     "visible": "0,1",
+    "prologue": "",
 }
 
 
@@ -30,6 +31,7 @@ SOUND = {
         ({"versions": versions() | {"dask": "2020.1"}}, "dask 2020.1 (here "),
         ({"versions": versions() | {"python": "3.9.1"}}, "python 3.9.1 (here "),
         ({"note": "No such file or directory"}, "does not see /project"),
+        ({"prologue": "module load a (exit code 1); "}, "at: module load a (exit code 1); try"),
         ({"written": "Permission denied"}, "cannot write to /project (Permission denied)"),
         ({"free": 2**30}, "only 1.00 GiB are free in /scratch"),
         ({"cores": 1}, "its 2 processes have 1 cores"),

@@ -230,6 +230,7 @@ POOL = "{name: cpu, cores: 4, memory: 8GiB}"
         ("kind: existing\naddress: login3\n", "'login3' is none of a scheduler; write it like tcp"),
         ("kind: existing\naddress: http://login3:8787\n", "write it like tcp://host:8786"),
         ("kind: existing\naddress: tls://login3:8786\n", "tls: {ca: ..., certificate: ..., key"),
+        (f"kind: slurm\npools: [{POOL}]\ndirectives: ['#SBATCH -C a']\n", "leave out '#SBATCH'"),
         ("kind: [slurm]\n", "write one of local, existing, slurm, pbs"),
         (f"kind: slurm\npools: [{POOL}]\nwalltime: '00:00:00'\n", "is no time"),
         ("kind: slurm\npools: [{name: cpu, cores: 2, memory: 0GB}]\n", "'0GB' is no size"),
@@ -260,7 +261,8 @@ def test_what_is_wrong_is_said(profile, text, said):
 def test_all_faults_are_told_with_their_line(profile):
     with pytest.raises(FaultsError) as caught:
         profile(
-            f"kind: slurm\nprolog: [a]\nwalltime: 2h\npools:\n  - {POOL}\n  - {{name: g, cors: 2}}\n"
+            "kind: slurm\nprolog: [a]\nwalltime: 2h\npools:\n"
+            f"  - {POOL}\n  - {{name: g, cors: 2}}\n"
         )
     places = [fault.partition(": ")[0] for fault in caught.value.faults]
     assert places[:3] == ["line 2, prolog", "line 3, walltime", "line 6, pools.1.cors"]

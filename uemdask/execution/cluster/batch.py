@@ -35,6 +35,10 @@ _NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
         *("project", "queue"),
     )
 ) | {"shebang": SHEBANG, "worker-command": "distributed.cli.dask_worker"}
+#: How the end of a job begins that somebody cancelled.
+CANCELLED = "CANCELLED"
+# Exit status of a job that was given SIGTERM, or SIGKILL: 256 and the signal.
+_PBS_CANCELLED = ("271", "265")
 #: Of the end of a log that is shown, lines.
 _TAIL = 15
 # How long a worker looks for its scheduler before it gives its job back, s.
@@ -142,7 +146,10 @@ class BatchSystem(ABC):
 
     @abstractmethod
     async def end_of(self, job: str) -> str:
-        """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
+        """Return how a job ended, in the words of the batch system; empty where it is forgotten.
+
+        One that was cancelled begins with `CANCELLED`.
+        """
 
     def home(self) -> str:
         """Return its kind and, where that can be known, its name; job numbers are unique there."""
@@ -279,7 +286,9 @@ class Pbs(BatchSystem):
         """Return how a job ended; empty where it is forgotten."""
         _, out, _ = await _call("qstat", "-x", "-f", job)
         found = re.search(r"Exit_status = (-?\d+)", out)
-        return f"exit status {found[1]}" if found else ""
+        if not found:
+            return ""
+        return f"{CANCELLED} " * (found[1] in _PBS_CANCELLED) + f"exit status {found[1]}"
 
 
 def _job_classes() -> dict[str, type[Job]]:

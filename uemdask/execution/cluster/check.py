@@ -27,6 +27,11 @@ from uemdask.execution.cluster.security import security_from
 _PACKAGES = ("uemdask", "dask", "distributed", "numpy", "zarr", "torch", "opencv-python-headless")
 #: Free space for temporary files that is little, bytes.
 _LITTLE_SPACE = 2 * 2**30
+#: A worker with everything imported and no task takes less than this, bytes.
+_IDLE_WORKER = 400 * 2**20
+#: Around the lines of a prologue: those that fail are noted where the worker can tell them.
+_NOTED = "UEMDASK_PROLOGUE_FAILED"
+_NOTE = f"""export {_NOTED}=''; trap '{_NOTED}+="$BASH_COMMAND (exit code $?); "' ERR"""
 #: How often is looked whether workers have come, s, and how long one may take to answer.
 _LOOK, _ANSWER = 0.5, 120
 
@@ -56,11 +61,14 @@ def check_cluster(profile: ClusterProfile, tell: Tell) -> list[str]:
     folder = make_folder(profile)
     for text in job_scripts(profile, system, folder / "logs"):
         tell(text)
+    if small := _too_small(profile):
+        return small
     profile = profile.model_copy(
         update={
             "start_attempts": 1,
             "idle": 3600.0,
             "poll": min(profile.poll, 5.0),
+            "prologue": [_NOTE, *profile.prologue, "trap - ERR"],
             "pools": [
                 pool.model_copy(update={"minimum": 1, "maximum": 1}) for pool in profile.pools
             ],
@@ -99,6 +107,16 @@ def job_scripts(profile: BatchProfile, system: BatchSystem, logs: Path) -> list[
             logs=logs,
         ).job_script()
         for pool in profile.pools
+    ]
+
+
+def _too_small(profile: BatchProfile) -> list[str]:
+    """Return the pools whose workers would be ended for their memory before their first task."""
+    return [
+        f"pool '{pool.name}': a worker has {format_bytes(pool.worker_memory)}, and takes about "
+        f"{format_bytes(_IDLE_WORKER)} before its first task; raise 'memory', or lower 'processes'"
+        for pool in profile.pools
+        if pool.worker_memory <= _IDLE_WORKER
     ]
 
 
@@ -207,6 +225,7 @@ def inspect_worker(note: str) -> dict[str, Any]:
         "gpu_trouble": trouble,
         "cuda": cuda,
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        "prologue": os.environ.get(_NOTED, ""),
     }
 
 
@@ -237,6 +256,11 @@ def faults_of(
         faults.append(
             f"it has {', '.join(different)}; let workers use the same environment as the driver, "
             f"by 'python' or 'prologue' in the profile"
+        )
+    if found["prologue"]:
+        faults.append(
+            f"its prologue failed at: {found['prologue'].removesuffix('; ')}; try these lines on a "
+            f"compute node, and mend 'prologue' in the profile"
         )
     if found["note"] != token:
         faults.append(

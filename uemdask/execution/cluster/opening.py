@@ -152,16 +152,17 @@ def make_folder(profile: BatchProfile) -> Path:
     Raises
     ------
     UemError
-        If it cannot be made.
+        If it cannot be made, or not be written to.
     """
     folder = profile.folder.expanduser().absolute()
+    remedy = "name one that you may write to and that the compute nodes see"
     try:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UemError(
-            f"folder: {folder} cannot be made ({error.strerror}); name one that you may write to "
-            f"and that the compute nodes see"
-        ) from None
+        raise UemError(f"folder: {folder} cannot be made ({error.strerror}); {remedy}") from None
+    for place in (folder, folder / "logs"):
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise UemError(f"folder: {place} cannot be written to; {remedy}")
     return folder
 
 

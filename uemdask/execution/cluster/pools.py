@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from distributed import Scheduler, Security
 from distributed.scheduler import TaskState, WorkerState
 
-from uemdask.execution.cluster.batch import BatchSystem, JobState
+from uemdask.execution.cluster.batch import CANCELLED, BatchSystem, JobState
 from uemdask.execution.cluster.profile import BatchProfile, Pool
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class _Pool:
     profile: Pool
     jobs: dict[str, _Submitted] = field(default_factory=dict)
     serial: int = 0
+    has_worked: bool = False  # a worker has come
     failures: list[str] = field(default_factory=list)  # in a row
     rest_until: float = 0.0
     fault: str = ""
@@ -175,6 +176,9 @@ class Pools:
                 if name in members:
                     submitted.worked = True
                     pool.failures.clear()
+                    if not pool.has_worked:
+                        pool.has_worked = True
+                        self._news.append(f"pool '{pool.profile.name}': its first worker has come")
         return members
 
     def _wanted(self) -> dict[str, int]:
@@ -287,6 +291,8 @@ class Pools:
     async def _autopsy(self, number: str) -> str:
         """Return how a job ended whose worker never came, with the end of its log."""
         end = await self._system.end_of(number)
+        if end.startswith(CANCELLED):  # what it says of that in its log tells nothing
+            return f"job {number} was cancelled before its worker came"
         text = f"job {number} ended before its worker came" + (f" ({end})" if end else "")
         path, lines = self._system.tail_of_log(number, self._logs)
         if path is None:

@@ -47,8 +47,16 @@ def _one_line(text: str) -> str:
 TLS_IS_WANTED = "give the files of its certificate as 'tls: {ca: ..., certificate: ..., key: ...}'"
 _ADDRESS = re.compile(r"((tcp|tls|ucx|ws|wss)://)?(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}")
 
+
+def _directive(text: str) -> str:
+    if text.lstrip().startswith("#"):
+        raise ValueError(f"{text!r} would be a comment; leave out '#SBATCH' or '#PBS'")
+    return _one_line(text)
+
+
 Size = Annotated[str, AfterValidator(_size)]
 Line = Annotated[str, AfterValidator(_one_line)]
+Directive = Annotated[str, AfterValidator(_directive)]
 Walltime = Annotated[str, AfterValidator(_walltime)]
 
 
@@ -152,7 +160,7 @@ class Pool(_Strict):
     queue: Line | None = None
     account: Line | None = None
     walltime: Walltime | None = None
-    directives: list[Line] = Field(default_factory=list)
+    directives: list[Directive] = Field(default_factory=list)
     select: Line | None = None
 
     @model_validator(mode="before")
@@ -245,7 +253,7 @@ class BatchProfile(_Strict):
     account: Line | None = None
     queue: Line | None = None
     walltime: Walltime = "01:00:00"
-    directives: list[Line] = Field(default_factory=list)
+    directives: list[Directive] = Field(default_factory=list)
     skip_directives: list[Line] = Field(default_factory=list)
     prologue: list[Line] = Field(default_factory=list)
     python: Line = shlex.quote(sys.executable)
