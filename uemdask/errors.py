@@ -6,8 +6,9 @@ Every message is one plain sentence: the file or key, what was found, what to do
 from __future__ import annotations
 
 import errno
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,12 +95,15 @@ _WANTED = {
 }
 
 
-def located_faults(error: ValidationError) -> list[tuple[Place, str]]:
-    """Return place and sentence of each fault that pydantic found."""
+def located_faults(error: ValidationError, keys: Collection[str] = ()) -> list[tuple[Place, str]]:
+    """Return place and sentence of each fault that pydantic found.
+
+    `keys` are those that a misspelt one may have been meant to be.
+    """
     faults = error.errors()
     places = [fault["loc"] for fault in faults]
     return [
-        (fault["loc"], sentence(fault))
+        (fault["loc"], sentence(fault, keys))
         for fault in faults
         # A list of which every part is wrong is no second fault.
         if not any(
@@ -113,11 +117,13 @@ def spelled(place: Place) -> str:
     return ".".join(str(part) for part in place) or "file"
 
 
-def sentence(fault: Mapping[str, Any]) -> str:
+def sentence(fault: Mapping[str, Any], keys: Collection[str] = ()) -> str:
     """Return in words of a person what one of pydantic's faults says."""
     kind, found = fault["type"], fault.get("input")
     if kind == "extra_forbidden":
-        return "is no key that is known here; check the spelling"
+        like = get_close_matches(str(fault["loc"][-1]), keys, n=1)
+        remedy = f"did you mean {like[0]!r}?" if like else "check the spelling"
+        return f"is no key that is known here; {remedy}"
     if kind == "missing":
         return "is missing; give it"
     if kind == "literal_error":

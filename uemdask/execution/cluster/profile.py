@@ -317,7 +317,8 @@ def read_profile(path: Path | None) -> ClusterProfile:
         return _KINDS[kind].model_validate(found)
     except ValidationError as error:
         lines = Lines(path.read_text(encoding="utf-8-sig"))
-        raise FaultsError(str(path), told(located_faults(error), lines)) from None
+        keys = _KINDS[kind].model_fields.keys() | Pool.model_fields.keys()
+        raise FaultsError(str(path), told(located_faults(error, keys), lines)) from None
 
 
 def seconds_of(walltime: str) -> int:
