@@ -6,7 +6,7 @@ Every message is one plain sentence: the file or key, what was found, what to do
 from __future__ import annotations
 
 import errno
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -95,10 +95,12 @@ _WANTED = {
 }
 
 
-def located_faults(error: ValidationError, keys: Collection[str] = ()) -> list[tuple[Place, str]]:
+def located_faults(
+    error: ValidationError, keys: Mapping[str, str] | None = None
+) -> list[tuple[Place, str]]:
     """Return place and sentence of each fault that pydantic found.
 
-    `keys` are those that a misspelt one may have been meant to be.
+    `keys` gives words that a misspelt key may have been meant to be, and the key for each.
     """
     faults = error.errors()
     places = [fault["loc"] for fault in faults]
@@ -117,12 +119,13 @@ def spelled(place: Place) -> str:
     return ".".join(str(part) for part in place) or "file"
 
 
-def sentence(fault: Mapping[str, Any], keys: Collection[str] = ()) -> str:
+def sentence(fault: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
     """Return in words of a person what one of pydantic's faults says."""
     kind, found = fault["type"], fault.get("input")
     if kind == "extra_forbidden":
-        like = get_close_matches(str(fault["loc"][-1]), keys, n=1)
-        remedy = f"did you mean {like[0]!r}?" if like else "check the spelling"
+        words = keys or {}
+        like = get_close_matches(str(fault["loc"][-1]), words, n=1)
+        remedy = f"did you mean {words[like[0]]!r}?" if like else "check the spelling"
         return f"is no key that is known here; {remedy}"
     if kind == "missing":
         return "is missing; give it"

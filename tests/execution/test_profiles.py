@@ -262,10 +262,10 @@ def test_all_faults_are_told_with_their_line(profile):
     with pytest.raises(FaultsError) as caught:
         profile(
             "kind: slurm\nprolog: [a]\nwalltime: 2h\npools:\n"
-            f"  - {POOL}\n  - {{name: g, cors: 2}}\n"
+            f"  - {POOL}\n  - {{name: g, cpus: 2}}\n"
         )
     places = [fault.partition(": ")[0] for fault in caught.value.faults]
-    assert places[:3] == ["line 2, prolog", "line 3, walltime", "line 6, pools.1.cors"]
+    assert places[:3] == ["line 2, prolog", "line 3, walltime", "line 6, pools.1.cpus"]
     assert places[3:] == ["pools.1.cores", "pools.1.memory"]  # not in the file
     for key in ("prologue", "cores"):
         assert any(f"; did you mean {key!r}?" in fault for fault in caught.value.faults)

@@ -39,8 +39,6 @@ _NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
 CANCELLED = "CANCELLED"
 # Exit status of a job that was given SIGTERM, or SIGKILL: 256 and the signal.
 _PBS_CANCELLED = ("271", "265")
-#: Of the end of a log that is shown, lines.
-_TAIL = 15
 # How long a worker looks for its scheduler before it gives its job back, s.
 _DEATH_TIMEOUT = 60
 # What the names of all worker jobs begin with.
@@ -175,23 +173,6 @@ class BatchSystem(ABC):
             if code:
                 return None
         return left
-
-    def tail_of_log(self, job: str, logs: Path) -> tuple[Path | None, list[str]]:
-        """Return the log of a job and its last lines."""
-        number = re.escape(job)
-        files = [
-            path
-            for path in logs.glob(f"*{job}*")
-            if re.search(rf"(?<!\d){number}(?!\d)", path.name) and path.stat().st_size
-        ]
-        # Errors go to a file of their own; a job that said nothing there may have said it here.
-        files.sort(key=lambda path: (".e" not in path.name.lower(), path.name))
-        for path in files:
-            text = path.read_text(encoding="utf-8", errors="replace")
-            lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-            if lines:
-                return path, lines[-_TAIL:]
-        return None, []
 
 
 class Slurm(BatchSystem):

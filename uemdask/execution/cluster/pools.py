@@ -21,6 +21,7 @@ from distributed import Scheduler, Security
 from distributed.scheduler import TaskState, WorkerState
 
 from uemdask.execution.cluster.batch import CANCELLED, BatchSystem, JobState
+from uemdask.execution.cluster.job_log import end_of_log
 from uemdask.execution.cluster.profile import BatchProfile, Pool
 
 if TYPE_CHECKING:
@@ -294,7 +295,7 @@ class Pools:
         if end.startswith(CANCELLED):  # what it says of that in its log tells nothing
             return f"job {number} was cancelled before its worker came"
         text = f"job {number} ended before its worker came" + (f" ({end})" if end else "")
-        path, lines = self._system.tail_of_log(number, self._logs)
+        path, lines = end_of_log(number, self._logs)
         if path is None:
             return f"{text}; it left no log in {self._logs}"
         return "\n".join([f"{text}; its log {path} ends:", *(f"  | {line}" for line in lines)])

@@ -296,6 +296,17 @@ _KINDS: dict[str, type[LocalProfile] | type[ExistingProfile] | type[BatchProfile
     "pbs": BatchProfile,
 }
 
+#: What Slurm and PBS call it, and how it is called here.
+_OTHER_WORDS = {
+    "partition": "queue",
+    "qos": "directives",
+    "constraint": "directives",
+    "project": "account",
+    "cpus": "cores",
+    "ncpus": "cores",
+    "ngpus": "gpus",
+}
+
 
 def read_profile(path: Path | None) -> ClusterProfile:
     """Read a cluster profile; the local machine where there is none.
@@ -317,7 +328,8 @@ def read_profile(path: Path | None) -> ClusterProfile:
         return _KINDS[kind].model_validate(found)
     except ValidationError as error:
         lines = Lines(path.read_text(encoding="utf-8-sig"))
-        keys = _KINDS[kind].model_fields.keys() | Pool.model_fields.keys()
+        own = {key: key for model in (_KINDS[kind], Pool) for key in model.model_fields}
+        keys = own | (_OTHER_WORDS if _KINDS[kind] is BatchProfile else {})
         raise FaultsError(str(path), told(located_faults(error, keys), lines)) from None
 
 
