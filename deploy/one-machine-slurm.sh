@@ -53,7 +53,7 @@ install() {
 alive() {  # pid file, name
   local pid
   [ -s "$1" ] || return 1
-  pid=$(cat "$1") || return 1
+  pid=$(cat "$1" 2>/dev/null) || return 1  # a daemon that ends removes it
   [ -n "$pid" ] && [ -d "/proc/$pid" ] && tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q "$2"
 }
 

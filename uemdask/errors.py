@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,17 +95,17 @@ _WANTED = {
 }
 
 
-def faults_in(error: ValidationError) -> list[str]:
-    """Return one sentence for each fault that pydantic found, with its place."""
-    return [f"{spelled(place)}: {text}" for place, text in located_faults(error)]
+def located_faults(
+    error: ValidationError, keys: Mapping[str, str] | None = None
+) -> list[tuple[Place, str]]:
+    """Return place and sentence of each fault that pydantic found.
 
-
-def located_faults(error: ValidationError) -> list[tuple[Place, str]]:
-    """Return place and sentence of each fault that pydantic found."""
+    `keys` gives words that a misspelt key may have been meant to be, and the key for each.
+    """
     faults = error.errors()
     places = [fault["loc"] for fault in faults]
     return [
-        (fault["loc"], sentence(fault))
+        (fault["loc"], sentence(fault, keys))
         for fault in faults
         # A list of which every part is wrong is no second fault.
         if not any(
@@ -118,11 +119,14 @@ def spelled(place: Place) -> str:
     return ".".join(str(part) for part in place) or "file"
 
 
-def sentence(fault: Mapping[str, Any]) -> str:
+def sentence(fault: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
     """Return in words of a person what one of pydantic's faults says."""
     kind, found = fault["type"], fault.get("input")
     if kind == "extra_forbidden":
-        return "is no key that is known here; check the spelling"
+        words = keys or {}
+        like = get_close_matches(str(fault["loc"][-1]), words, n=1)
+        remedy = f"did you mean {words[like[0]]!r}?" if like else "check the spelling"
+        return f"is no key that is known here; {remedy}"
     if kind == "missing":
         return "is missing; give it"
     if kind == "literal_error":

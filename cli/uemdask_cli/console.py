@@ -41,7 +41,7 @@ class PlainLines(Silence):
 
     def cluster_is_up(self, dashboard: str, slots: int) -> None:
         """Say where the dashboard is."""
-        self._say(f"{slots} workers; dashboard: {dashboard}")
+        self._say(f"room for {_tasks(slots)} at a time; dashboard: {dashboard}")
 
     def phase_begins(self, run: str, stage: str, phase: str, total: int, done: int) -> None:
         """Announce a phase of a run."""
@@ -51,7 +51,7 @@ class PlainLines(Silence):
         counts[0] += done
         counts[1] += total
         earlier = f", {done} of them done before" if done else ""
-        self._say(f"{run}: {stage} {phase}, {total} tasks{earlier}")
+        self._say(f"{run}: {stage} {phase}, {_tasks(total)}{earlier}")
 
     def task_done(self, run: str, stage: str, phase: str, result: Mapping[str, Any]) -> None:
         """Report a stage now and then."""
@@ -97,7 +97,7 @@ class Bars(Silence):
 
     def cluster_is_up(self, dashboard: str, slots: int) -> None:
         """Say where the dashboard is."""
-        self._progress.console.print(f"{slots} workers; dashboard: {dashboard}", highlight=False)
+        self.notice(f"room for {_tasks(slots)} at a time; dashboard: {dashboard}")
 
     def phase_begins(self, run: str, stage: str, phase: str, total: int, done: int) -> None:
         """Lengthen the stage's bar."""
@@ -130,6 +130,10 @@ class Bars(Silence):
     def notice(self, text: str) -> None:
         """Say it."""
         self._progress.console.print(text, markup=False, highlight=False)
+
+
+def _tasks(number: int) -> str:
+    return f"{number} task" + ("" if number == 1 else "s")
 
 
 def _where(model: str, history: dict[str, Any]) -> str:

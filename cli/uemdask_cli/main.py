@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import signal
 import sys
+from types import FrameType
 from typing import Any
 
 import click
@@ -10,6 +13,8 @@ import click
 from uemdask.errors import UemError
 from uemdask.version import __version__
 
+#: What the system says where rights are missing.
+_NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: Exit codes of the command contract.
 ALL_DONE, SOME_FAILED, BAD_INPUT = 0, 1, 2
 
@@ -69,7 +74,15 @@ def uemdask(ctx: click.Context, debug: bool) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command and end the process with its exit code."""
+    # The end of a job or of a terminal is no reason to leave worker jobs behind.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, _stop)
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _run(arguments: list[str]) -> int:
@@ -94,7 +107,10 @@ def _run(arguments: list[str]) -> int:
     except OSError as error:
         if debug:
             raise
-        _say(f"{error.filename or 'the system'}: {error.strerror or error}")
+        remedy = "; check who may write there, or name another place" * (
+            error.errno in _NOT_ALLOWED
+        )
+        _say(f"{error.filename or 'the system'}: {error.strerror or error}{remedy}")
         return BAD_INPUT
     except Exception as error:
         if debug:

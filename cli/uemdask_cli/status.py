@@ -110,7 +110,8 @@ def _summary(state: CampaignState) -> list[str]:
     lines = [f"{totals.done} done, {totals.failed} failed, {totals.at_work + totals.waiting} left"]
     driver = state.driver
     if driver is None:
-        return [*lines, "no driver has been at work here"]
+        missing = ", which is not there; --output names another" * (not Path(state.output).exists())
+        return [*lines, f"no driver has been at work in {state.output}{missing}"]
     place = f"on {driver.host} (process {driver.pid})"
     if driver.alive:
         lines.append(f"driver at work {place}, heard {duration(driver.age)} ago")

@@ -6,6 +6,8 @@ import signal
 import subprocess
 import time
 
+import pytest
+
 from uemdask.execution import open_cluster, read_profile
 from uemdask.execution.ledger import ledger_path, read_lines
 
@@ -118,3 +120,26 @@ def test_a_second_driver_is_refused_and_ctrl_c_gives_the_jobs_back(
     assert process.returncode == 130, said
     assert "goes on from here" in said
     until(lambda: slurm.waiting_or_running() == [], limit=30)
+
+
+def test_a_job_that_is_cancelled_before_its_worker_comes(slurm, work, until, finish):
+    here = work("run0", start_attempts=3, pools=[{"name": "cpu", "cores": 1, "memory": "3GiB"}])
+    process = here.start()
+    until(slurm.running)
+    slurm.cancel(*slurm.running())
+    said = finish(process)
+    assert "was cancelled before its worker came" in said
+    assert "  | " not in said  # a log that says nothing
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
+def test_kill_and_a_closed_terminal_give_the_jobs_back(slurm, work, until, end):
+    late = {"name": "late", "cores": 1, "memory": "2GiB", "directives": ["--begin=now+1hour"]}
+    here = work("run0", pools=[late])
+    process = here.start()
+    until(slurm.waiting_or_running)
+    process.send_signal(end)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "goes on from here" in said
+    assert slurm.waiting_or_running() == []

@@ -19,7 +19,9 @@ SOUND = {
     "written": "",
     "gpus": ["A100"],
     "gpu_trouble": "",
+    "cuda": True,
     "visible": "0,1",
+    "prologue": "",
 }
 
 
@@ -29,6 +31,7 @@ SOUND = {
         ({"versions": versions() | {"dask": "2020.1"}}, "dask 2020.1 (here "),
         ({"versions": versions() | {"python": "3.9.1"}}, "python 3.9.1 (here "),
         ({"note": "No such file or directory"}, "does not see /project"),
+        ({"prologue": "module load a (exit code 1); "}, "at: module load a (exit code 1); try"),
         ({"written": "Permission denied"}, "cannot write to /project (Permission denied)"),
         ({"free": 2**30}, "only 1.00 GiB are free in /scratch"),
         ({"cores": 1}, "its 2 processes have 1 cores"),
@@ -40,6 +43,13 @@ def test_each_fault_is_told_alone(found, said):
     faults = faults_of(SOUND | found, versions(), "token", POOL)
     assert len(faults) == 1
     assert said in faults[0]
+
+
+def test_a_torch_without_cuda_is_no_fault_of_the_job():
+    found = SOUND | {"gpus": [], "gpu_trouble": "torch 2 is a build without CUDA", "cuda": False}
+    (fault,) = faults_of(found, versions(), "token", POOL)
+    assert "install a torch with CUDA" in fault
+    assert "job script" not in fault
 
 
 def test_a_sound_worker():

@@ -1,5 +1,6 @@
 """Cluster profiles: the jobs they give, and what is wrong with one, before anything starts."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,13 @@ POOL = "{name: cpu, cores: 4, memory: 8GiB}"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("kind: existing\naddress: login3\n", "'login3' is none of a scheduler; write it like tcp"),
+        ("kind: existing\naddress: http://login3:8787\n", "write it like tcp://host:8786"),
+        ("kind: existing\naddress: tls://login3:8786\n", "tls: {ca: ..., certificate: ..., key"),
+        (f"kind: slurm\npools: [{POOL}]\ndirectives: ['#SBATCH -C a']\n", "leave out '#SBATCH'"),
+        ("kind: [slurm]\n", "write one of local, existing, slurm, pbs"),
+        (f"kind: slurm\npools: [{POOL}]\nwalltime: '00:00:00'\n", "is no time"),
+        ("kind: slurm\npools: [{name: cpu, cores: 2, memory: 0GB}]\n", "'0GB' is no size"),
         ("kind: lsf\n", "write one of local, existing, slurm, pbs"),
         ("kind: existing\n", "scheduler_file"),
         ("kind: existing\naddress: a\nscheduler_file: b\n", "one of the two"),
@@ -250,6 +258,19 @@ def test_what_is_wrong_is_said(profile, text, said):
         profile(text)
 
 
+def test_all_faults_are_told_with_their_line(profile):
+    with pytest.raises(FaultsError) as caught:
+        profile(
+            "kind: slurm\nprolog: [a]\nwalltime: 2h\npools:\n"
+            f"  - {POOL}\n  - {{name: g, cpus: 2}}\n"
+        )
+    places = [fault.partition(": ")[0] for fault in caught.value.faults]
+    assert places[:3] == ["line 2, prolog", "line 3, walltime", "line 6, pools.1.cpus"]
+    assert places[3:] == ["pools.1.cores", "pools.1.memory"]  # not in the file
+    for key in ("prologue", "cores"):
+        assert any(f"; did you mean {key!r}?" in fault for fault in caught.value.faults)
+
+
 @pytest.mark.parametrize(
     ("directives", "asked"),
     [("[--gpus=2]", 1), ("[-G 1]", 1), ("[--gres=gpu:a100:1]", 1), ("[-C gpu]", 2)],
@@ -265,6 +286,27 @@ def test_gpus_are_asked_for_once(profile, tmp_path, directives, asked):
     assert sum("gpu" in line or "-G" in line for line in job.job_header.splitlines()[1:]) == (
         asked + 2  # -e and -o name the pool
     )
+
+
+@pytest.mark.parametrize("kind", ["slurm", "pbs"])
+def test_blanks_in_paths(profile, tmp_path, kind):
+    found = profile(f"kind: {kind}\npools: [{POOL}]\n")
+    folder = tmp_path / "Messung 3, grün"
+    keys = {name: folder / f"{name}.pem" for name in ("ca", "certificate", "key")}
+    job = batch_system(found).job(
+        found.pools[0],
+        name="cpu.0",
+        scheduler="tls://h:1",
+        security=security_from(TlsFiles(**keys)),
+        logs=folder,
+    )
+    head = [line for line in job.job_header.splitlines() if " -o " in line]
+    assert [shlex.split(line)[2].startswith(f"{folder}/") for line in head] == [True]
+    command = shlex.split(job.job_script().splitlines()[-1])
+    for option, path in zip(
+        ("--tls-ca-file", "--tls-cert", "--tls-key"), keys.values(), strict=True
+    ):
+        assert command[command.index(option) + 1] == str(path)
 
 
 def test_settings_of_other_projects_do_not_matter(tmp_path):

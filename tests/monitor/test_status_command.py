@@ -48,7 +48,10 @@ def said(campaign, *options):
 def test_before_any_driver_all_is_left(campaign):
     text = said(campaign)
     assert "0 done, 0 failed, 40 left" in text
-    assert "no driver has been at work here" in text
+    output = campaign.parent / "results"
+    assert f"no driver has been at work in {output}, which is not there; --output names" in text
+    output.mkdir()
+    assert said(campaign).endswith(f"no driver has been at work in {output}\n")
 
 
 def test_names_are_never_cut(campaign, at_work):

@@ -20,6 +20,7 @@ from distributed import Security
 
 from uemdask.errors import UemError
 from uemdask.execution.cluster.batch import SHEBANG, BatchSystem, asks_for_gpus, chunk_of
+from uemdask.execution.cluster.job_log import last_words
 from uemdask.execution.cluster.profile import BatchProfile, Pool
 
 #: How often the workers of a node are started, at most.
@@ -125,7 +126,7 @@ class Allocation:
                 if node.process is None or node.process.poll() is None:
                     continue
                 log = self._log(node)
-                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:]
+                lines = last_words(log.read_text(encoding="utf-8", errors="replace"))
                 said = "\n".join(f"  | {line}" for line in lines)
                 text = (
                     f"pool '{node.pool.name}': its workers on {node.host} have ended "

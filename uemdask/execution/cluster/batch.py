@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import shlex
 import signal
 import subprocess
 from abc import ABC, abstractmethod
@@ -19,6 +20,7 @@ from distributed import Security
 
 from uemdask.execution.cluster.environment import exports
 from uemdask.execution.cluster.profile import BatchProfile, Pool, seconds_of
+from uemdask.execution.cluster.security import quoted
 
 if TYPE_CHECKING:
     from dask_jobqueue.core import Job
@@ -33,12 +35,19 @@ _NOTHING_BY_DEFAULT: dict[str, Any] = dict.fromkeys(
         *("project", "queue"),
     )
 ) | {"shebang": SHEBANG, "worker-command": "distributed.cli.dask_worker"}
-#: Of the end of a log that is shown, lines.
-_TAIL = 15
+#: How the end of a job begins that somebody cancelled.
+CANCELLED = "CANCELLED"
+# Exit status of a job that was given SIGTERM, or SIGKILL: 256 and the signal.
+_PBS_CANCELLED = ("271", "265")
 # What the names of all worker jobs begin with.
 _OURS = "uemdask-"
 # How long the batch system may take to say what it is called, s.
 _PATIENCE = 60
+# Why a job waits that will not start, however long it waits; of Slurm's many reasons.
+_HOPELESS = re.compile(
+    r"Partition(Config|TimeLimit)$|BadConstraints|Invalid(Account|QOS)|"
+    r"(Account|QOS)NotAllowed|PerJob|NotSatisfied"
+)
 # What asks for GPUs in a line of a job script.
 _ASKS_FOR_GPUS = re.compile(r"(--gpus|--gres|-G)\b")
 
@@ -55,11 +64,14 @@ class JobState:
         Why it waits, in the words of the batch system.
     name : str
         What it is called there.
+    hopeless : bool
+        Whether it asks for what it will never be given.
     """
 
     waits: bool = False
     reason: str = ""
     name: str = ""
+    hopeless: bool = False
 
 
 class BatchSystem(ABC):
@@ -102,7 +114,7 @@ class BatchSystem(ABC):
             "local_directory": f'"{profile.scratch}"',
             "log_directory": str(logs),
             "death_timeout": f"{profile.death_timeout:g}",
-            "security": security,
+            "security": security and quoted(security),
             "protocol": "tls://" if security else "tcp://",
             "config_name": _CONFIG,
             "worker_extra_args": worker_arguments(
@@ -110,7 +122,10 @@ class BatchSystem(ABC):
             ),
         }
         with dask.config.set({f"jobqueue.{_CONFIG}": _NOTHING_BY_DEFAULT}):
-            return self._job_class(scheduler, name=name, **options | self._options(pool))
+            job: Job = self._job_class(scheduler, name=name, **options | self._options(pool))
+        # dask-jobqueue writes paths as they are; both batch systems read quotes like a shell.
+        job.job_header = job.job_header.replace(f" {logs}/", f" {shlex.quote(str(logs))}/")
+        return job
 
     @abstractmethod
     def _options(self, pool: Pool) -> dict[str, Any]: ...
@@ -127,7 +142,10 @@ class BatchSystem(ABC):
 
     @abstractmethod
     async def end_of(self, job: str) -> str:
-        """Return how a job ended, in the words of the batch system; empty where it is forgotten."""
+        """Return how a job ended, in the words of the batch system; empty where it is forgotten.
+
+        One that was cancelled begins with `CANCELLED`.
+        """
 
     def home(self) -> str:
         """Return its kind and, where that can be known, its name; job numbers are unique there."""
@@ -153,23 +171,6 @@ class BatchSystem(ABC):
             if code:
                 return None
         return left
-
-    def tail_of_log(self, job: str, logs: Path) -> tuple[Path | None, list[str]]:
-        """Return the log of a job and its last lines."""
-        number = re.escape(job)
-        files = [
-            path
-            for path in logs.glob(f"*{job}*")
-            if re.search(rf"(?<!\d){number}(?!\d)", path.name) and path.stat().st_size
-        ]
-        # Errors go to a file of their own; a job that said nothing there may have said it here.
-        files.sort(key=lambda path: (".e" not in path.name.lower(), path.name))
-        for path in files:
-            text = path.read_text(encoding="utf-8", errors="replace")
-            lines = [line.rstrip() for line in text.splitlines() if line.strip()]
-            if lines:
-                return path, lines[-_TAIL:]
-        return None, []
 
 
 class Slurm(BatchSystem):
@@ -204,7 +205,9 @@ class Slurm(BatchSystem):
             r"^(\d+)\|(\w+)\|(.*?)\|(.*)$", out, re.MULTILINE
         ):
             if job in jobs:
-                found[job] = JobState(waits=state == "PENDING", reason=reason, name=name)
+                waits = state == "PENDING"
+                hopeless = waits and bool(_HOPELESS.search(reason))
+                found[job] = JobState(waits, reason, name, hopeless)
         return found
 
     async def end_of(self, job: str) -> str:
@@ -249,10 +252,12 @@ class Pbs(BatchSystem):
             number = re.match(r"\s*(\d+)", part)
             state = re.search(r"job_state = (\w)", part)
             if number and state and state[1] not in "CFX":
+                waits, reason = state[1] in "QHW", _found(r"comment = (.+)", part)
                 found[number[1]] = JobState(
-                    waits=state[1] in "QHW",
-                    reason=_found(r"comment = (.+)", part),
+                    waits=waits,
+                    reason=reason,
                     name=_found(r"^\s*Job_Name = (.+)", part),
+                    hopeless=waits and "can never run" in reason.casefold(),
                 )
         return found
 
@@ -260,7 +265,9 @@ class Pbs(BatchSystem):
         """Return how a job ended; empty where it is forgotten."""
         _, out, _ = await _call("qstat", "-x", "-f", job)
         found = re.search(r"Exit_status = (-?\d+)", out)
-        return f"exit status {found[1]}" if found else ""
+        if not found:
+            return ""
+        return f"{CANCELLED} " * (found[1] in _PBS_CANCELLED) + f"exit status {found[1]}"
 
 
 def _job_classes() -> dict[str, type[Job]]:

@@ -27,6 +27,11 @@ from uemdask.execution.cluster.security import security_from
 _PACKAGES = ("uemdask", "dask", "distributed", "numpy", "zarr", "torch", "opencv-python-headless")
 #: Free space for temporary files that is little, bytes.
 _LITTLE_SPACE = 2 * 2**30
+#: A worker with everything imported and no task takes less than this, bytes.
+_IDLE_WORKER = 400 * 2**20
+#: Around the lines of a prologue: those that fail are noted where the worker can tell them.
+_NOTED = "UEMDASK_PROLOGUE_FAILED"
+_NOTE = f"""export {_NOTED}=''; trap '{_NOTED}+="$BASH_COMMAND (exit code $?); "' ERR"""
 #: How often is looked whether workers have come, s, and how long one may take to answer.
 _LOOK, _ANSWER = 0.5, 120
 
@@ -56,11 +61,14 @@ def check_cluster(profile: ClusterProfile, tell: Tell) -> list[str]:
     folder = make_folder(profile)
     for text in job_scripts(profile, system, folder / "logs"):
         tell(text)
+    if small := _too_small(profile):
+        return small
     profile = profile.model_copy(
         update={
             "start_attempts": 1,
             "idle": 3600.0,
             "poll": min(profile.poll, 5.0),
+            "prologue": [_NOTE, *profile.prologue, "trap - ERR"],
             "pools": [
                 pool.model_copy(update={"minimum": 1, "maximum": 1}) for pool in profile.pools
             ],
@@ -99,6 +107,16 @@ def job_scripts(profile: BatchProfile, system: BatchSystem, logs: Path) -> list[
             logs=logs,
         ).job_script()
         for pool in profile.pools
+    ]
+
+
+def _too_small(profile: BatchProfile) -> list[str]:
+    """Return the pools whose workers would be ended for their memory before their first task."""
+    return [
+        f"pool '{pool.name}': a worker has {format_bytes(pool.worker_memory)}, and takes about "
+        f"{format_bytes(_IDLE_WORKER)} before its first task; raise 'memory', or lower 'processes'"
+        for pool in profile.pools
+        if pool.worker_memory <= _IDLE_WORKER
     ]
 
 
@@ -181,13 +199,14 @@ def inspect_worker(note: str) -> dict[str, Any]:
     except OSError as error:
         written = f"{error.strerror}"
     gpus, trouble = [], ""
+    cuda = torch.version.cuda is not None or torch.version.hip is not None
     if torch.cuda.is_available():
         try:
             gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
             torch.zeros(1, device="cuda")
         except RuntimeError as error:
             trouble = str(error).splitlines()[0]
-    elif torch.version.cuda is None:
+    elif not cuda:
         trouble = f"torch {torch.__version__} is a build without CUDA"
     else:
         trouble = "torch finds no CUDA device"
@@ -204,7 +223,9 @@ def inspect_worker(note: str) -> dict[str, Any]:
         "written": written,
         "gpus": gpus,
         "gpu_trouble": trouble,
+        "cuda": cuda,
         "visible": os.environ.get("CUDA_VISIBLE_DEVICES", ""),
+        "prologue": os.environ.get(_NOTED, ""),
     }
 
 
@@ -236,6 +257,11 @@ def faults_of(
             f"it has {', '.join(different)}; let workers use the same environment as the driver, "
             f"by 'python' or 'prologue' in the profile"
         )
+    if found["prologue"]:
+        faults.append(
+            f"its prologue failed at: {found['prologue'].removesuffix('; ')}; try these lines on a "
+            f"compute node, and mend 'prologue' in the profile"
+        )
     if found["note"] != token:
         faults.append(
             f"it does not see {found['folder']} ({found['note']}); run uemdask on, and set "
@@ -261,10 +287,14 @@ def faults_of(
             f" as the profile says; its node has less: lower 'memory'"
         )
     if pool.gpus and (found["gpu_trouble"] or not found["gpus"]):
+        remedy = (
+            "look at the GPU line of the job script, and at the driver of the node"
+            if found["cuda"]
+            else "install a torch with CUDA there, see pytorch.org"
+        )
         faults.append(
             f"no GPU can be used: {found['gpu_trouble'] or 'there is none'} "
-            f"(CUDA_VISIBLE_DEVICES is {found['visible'] or 'not set'!r}); look at the GPU line of "
-            f"the job script, and at the driver of the node"
+            f"(CUDA_VISIBLE_DEVICES is {found['visible'] or 'not set'!r}); {remedy}"
         )
     elif len(found["gpus"]) < pool.worker_gpus:
         faults.append(

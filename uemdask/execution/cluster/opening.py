@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import dask
-from distributed import Client, LocalCluster, Security
+from distributed import Client, LocalCluster
 from distributed.utils import get_ip, get_ip_interface
 
 from uemdask.errors import UemError
@@ -24,6 +24,7 @@ from uemdask.execution.cluster.environment import SETTINGS
 from uemdask.execution.cluster.losses import Losses
 from uemdask.execution.cluster.pools import Pools
 from uemdask.execution.cluster.profile import (
+    TLS_IS_WANTED,
     BatchProfile,
     ClusterProfile,
     ExistingProfile,
@@ -33,8 +34,9 @@ from uemdask.execution.cluster.quiet import quieten
 from uemdask.execution.cluster.security import security_from, session_keys
 from uemdask.execution.cluster.session import end_abandoned, session
 
-# How long to wait for the first worker, in s.
+# How long to wait for the first worker, and for a scheduler that runs already, in s.
 _PATIENCE = 60
+_ANSWER = 30
 
 
 @contextmanager
@@ -150,16 +152,17 @@ def make_folder(profile: BatchProfile) -> Path:
     Raises
     ------
     UemError
-        If it cannot be made.
+        If it cannot be made, or not be written to.
     """
     folder = profile.folder.expanduser().absolute()
+    remedy = "name one that you may write to and that the compute nodes see"
     try:
         (folder / "logs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UemError(
-            f"folder: {folder} cannot be made ({error.strerror}); name one that you may write to "
-            f"and that the compute nodes see"
-        ) from None
+        raise UemError(f"folder: {folder} cannot be made ({error.strerror}); {remedy}") from None
+    for place in (folder, folder / "logs"):
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise UemError(f"folder: {place} cannot be written to; {remedy}")
     return folder
 
 
@@ -176,11 +179,19 @@ def host_of(interface: str | None) -> str:
     try:
         return str(get_ip_interface(interface))
     except ValueError:
-        known = ", ".join(name for _, name in socket.if_nameindex())
+        known = [name for _, name in socket.if_nameindex() if _has_address(name)]
         raise UemError(
             f"interface: {interface!r} is no network interface with an address on this host; "
-            f"it has {known}"
+            f"write that of the cluster's network: {' or '.join(known)}"
         ) from None
+
+
+def _has_address(interface: str) -> bool:
+    try:
+        get_ip_interface(interface)
+    except (ValueError, KeyError):
+        return False
+    return True
 
 
 def _dashboard(port: int) -> str:
@@ -202,27 +213,41 @@ def _tunnel(client: Client) -> tuple[str, ...]:
 
 
 def _join(profile: ExistingProfile) -> Client:
-    place = profile.address or profile.scheduler_file
-    if profile.scheduler_file and not Path(profile.scheduler_file).exists():
-        raise UemError(f"{place}: there is no such scheduler file; start the scheduler first")
+    place = address = profile.address or ""
+    remedy = "is it running?"
     if profile.scheduler_file:
-        try:
-            json.loads(Path(profile.scheduler_file).read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise UemError(
-                f"{place}: is not the file of a Dask scheduler ({error}); name the one that "
-                f"'dask scheduler --scheduler-file' wrote"
-            ) from None
-    security: Security | None = security_from(profile.tls) if profile.tls else None
+        file = Path(profile.scheduler_file).expanduser().absolute()
+        place, address = str(file), _address_in(file)
+        remedy = "the file may be that of one that has ended: start a scheduler, and name its file"
+    if address.startswith("tls://") and not profile.tls:
+        raise UemError(f"{place}: the scheduler talks TLS; {TLS_IS_WANTED}")
+    for key, file in profile.tls or ():
+        if not file.is_file():
+            raise UemError(f"tls.{key}: {file.absolute()} is not there; check the path")
     try:
         return Client(
-            address=profile.address,
-            scheduler_file=profile.scheduler_file,
-            security=security,
+            address=address,
+            security=security_from(profile.tls) if profile.tls else None,
+            timeout=_ANSWER,
             set_as_default=False,
         )
     except (OSError, ValueError, TypeError) as error:
-        raise UemError(f"{place}: no Dask scheduler answers ({error}); is it running?") from None
+        raise UemError(f"{place}: no Dask scheduler answers ({error}); {remedy}") from None
+
+
+def _address_in(file: Path) -> str:
+    """Return the address in the file of a Dask scheduler."""
+    try:
+        return str(json.loads(file.read_text(encoding="utf-8"))["address"])
+    except FileNotFoundError:
+        raise UemError(
+            f"{file}: there is no such scheduler file; start the scheduler first, or check the path"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UemError(
+            f"{file}: is not the file of a Dask scheduler ({error}); name the one that "
+            f"'dask scheduler --scheduler-file' wrote"
+        ) from None
 
 
 def _surveyed(

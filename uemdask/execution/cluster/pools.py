@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING
 from distributed import Scheduler, Security
 from distributed.scheduler import TaskState, WorkerState
 
-from uemdask.execution.cluster.batch import BatchSystem
+from uemdask.execution.cluster.batch import CANCELLED, BatchSystem, JobState
+from uemdask.execution.cluster.job_log import end_of_log
 from uemdask.execution.cluster.profile import BatchProfile, Pool
 
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 #: How often demand is looked at, s; that costs nothing outside this process.
 _TICK = 1.0
+#: What to do about a job that the batch system does not want.
+_REMEDY = (
+    "compare 'queue', 'account', 'walltime', 'directives' and the sizes of the pool in the profile "
+    "with what the site gives"
+)
 #: A job that waits longer than this in the queue is told of, s.
 _LONG_WAIT = 60.0
 
@@ -40,6 +46,7 @@ class _Submitted:
     job: Job
     name: str
     missed: int = 0  # times the batch system did not list it
+    hopeless: int = 0  # times in a row it said that it will never start
     worked: bool = False  # a worker of it has come
     idle_since: float | None = None
     submitted: float = field(default_factory=time.monotonic)
@@ -57,6 +64,7 @@ class _Pool:
     profile: Pool
     jobs: dict[str, _Submitted] = field(default_factory=dict)
     serial: int = 0
+    has_worked: bool = False  # a worker has come
     failures: list[str] = field(default_factory=list)  # in a row
     rest_until: float = 0.0
     fault: str = ""
@@ -169,6 +177,9 @@ class Pools:
                 if name in members:
                     submitted.worked = True
                     pool.failures.clear()
+                    if not pool.has_worked:
+                        pool.has_worked = True
+                        self._news.append(f"pool '{pool.profile.name}': its first worker has come")
         return members
 
     def _wanted(self) -> dict[str, int]:
@@ -211,7 +222,8 @@ class Pools:
             await job.start()
         except (RuntimeError, ValueError, OSError) as error:
             if isinstance(error, FileNotFoundError) or await self._system.answers():
-                self._failed(pool, f"{self._system.submit} refused the job: {_said(error)}")
+                refused = f"{self._system.submit} refused the job: {_said(error)}"
+                self._failed(pool, f"{refused}; {_REMEDY}")
             else:
                 self._wait_for_system(pool)
             return False
@@ -244,7 +256,7 @@ class Pools:
         for number, (pool, submitted) in silent.items():
             if number in living:
                 submitted.missed = 0
-                self._tell_of_wait(pool, submitted, living[number].waits, living[number].reason)
+                await self._look_at(pool, submitted, living[number])
                 continue
             submitted.missed += 1
             # A job may be gone from the list for a moment, while the batch system moves it.
@@ -260,20 +272,30 @@ class Pools:
             else:
                 self._failed(pool, await self._autopsy(number))
 
-    def _tell_of_wait(self, pool: _Pool, submitted: _Submitted, waits: bool, reason: str) -> None:
+    async def _look_at(self, pool: _Pool, submitted: _Submitted, state: JobState) -> None:
+        """Tell of a job that waits for long, and give up one that will never start."""
+        submitted.hopeless = submitted.hopeless + 1 if state.hopeless else 0
+        if submitted.hopeless >= 2:
+            del pool.jobs[submitted.name]
+            await submitted.job.close()
+            why = f"job {submitted.number} would wait for ever ({state.reason})"
+            self._failed(pool, f"{why}; {_REMEDY}")
+            return
         waited = time.monotonic() - submitted.submitted
-        if waits and waited > _LONG_WAIT and not submitted.wait_told:
+        if state.waits and waited > _LONG_WAIT and not submitted.wait_told:
             submitted.wait_told = True
             self._news.append(
                 f"pool '{pool.profile.name}': job {submitted.number} waits in the queue "
-                f"({reason or 'no reason given'})"
+                f"({state.reason or 'no reason given'})"
             )
 
     async def _autopsy(self, number: str) -> str:
         """Return how a job ended whose worker never came, with the end of its log."""
         end = await self._system.end_of(number)
+        if end.startswith(CANCELLED):  # what it says of that in its log tells nothing
+            return f"job {number} was cancelled before its worker came"
         text = f"job {number} ended before its worker came" + (f" ({end})" if end else "")
-        path, lines = self._system.tail_of_log(number, self._logs)
+        path, lines = end_of_log(number, self._logs)
         if path is None:
             return f"{text}; it left no log in {self._logs}"
         return "\n".join([f"{text}; its log {path} ends:", *(f"  | {line}" for line in lines)])
@@ -284,11 +306,8 @@ class Pools:
         # What was wrong may pass, such as a limit on jobs; do not hammer the batch system.
         pool.rest_until = time.monotonic() + min(self._profile.poll * 2 ** (count - 1), 120.0)
         if count >= self._profile.start_attempts and not pool.jobs:
-            tries = "one try" if count == 1 else f"{count} tries"
-            pool.fault = (
-                f"pool '{pool.profile.name}': no worker could be started in {tries}. "
-                f"The last: {message}"
-            )
+            tries = f" in {count} tries; the last" if count > 1 else ""
+            pool.fault = f"pool '{pool.profile.name}': no worker could be started{tries}: {message}"
         else:
             self._news.append(f"pool '{pool.profile.name}': {message}")
 

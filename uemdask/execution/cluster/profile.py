@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dask.utils import parse_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from uemdask.errors import FaultsError, UemError, faults_in
+from uemdask.errors import FaultsError, UemError, located_faults
+from uemdask.execution.campaign_faults import Lines, told
 from uemdask.readers.yaml_text import read_yaml
 
 
 def _size(text: str) -> str:
-    try:
-        parse_bytes(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no size; give one with its unit, such as 2GiB") from None
-    return text
+    with suppress(ValueError):
+        if parse_bytes(text) > 0:
+            return text
+    raise ValueError(f"{text!r} is no size; give one with its unit, such as 2GiB")
 
 
 def _size_or_auto(text: str) -> str:
@@ -29,7 +31,7 @@ def _size_or_auto(text: str) -> str:
 
 
 def _walltime(text: str) -> str:
-    if not re.fullmatch(r"\d+:\d{2}:\d{2}", text):
+    if not re.fullmatch(r"\d+:[0-5]\d:[0-5]\d", text) or not seconds_of(text):
         raise ValueError(f"{text!r} is no time; write hours, minutes and seconds as '02:00:00'")
     return text
 
@@ -41,8 +43,20 @@ def _one_line(text: str) -> str:
     return text
 
 
+#: What is said where a scheduler wants TLS and the profile has none.
+TLS_IS_WANTED = "give the files of its certificate as 'tls: {ca: ..., certificate: ..., key: ...}'"
+_ADDRESS = re.compile(r"((tcp|tls|ucx|ws|wss)://)?(\[[0-9a-fA-F:]+\]|[^\s:/]+):[0-9]{1,5}")
+
+
+def _directive(text: str) -> str:
+    if text.lstrip().startswith("#"):
+        raise ValueError(f"{text!r} would be a comment; leave out '#SBATCH' or '#PBS'")
+    return _one_line(text)
+
+
 Size = Annotated[str, AfterValidator(_size)]
 Line = Annotated[str, AfterValidator(_one_line)]
+Directive = Annotated[str, AfterValidator(_directive)]
 Walltime = Annotated[str, AfterValidator(_walltime)]
 
 
@@ -97,6 +111,12 @@ class ExistingProfile(_Strict):
     def _has_a_place(self) -> ExistingProfile:
         if bool(self.address) == bool(self.scheduler_file):
             raise ValueError("kind 'existing' needs 'address' or 'scheduler_file', one of the two")
+        if self.address and not _ADDRESS.fullmatch(self.address):
+            raise ValueError(
+                f"address {self.address!r} is none of a scheduler; write it like tcp://host:8786"
+            )
+        if self.address and self.address.startswith("tls://") and not self.tls:
+            raise ValueError(f"the address begins with tls://; {TLS_IS_WANTED}")
         return self
 
 
@@ -140,7 +160,7 @@ class Pool(_Strict):
     queue: Line | None = None
     account: Line | None = None
     walltime: Walltime | None = None
-    directives: list[Line] = Field(default_factory=list)
+    directives: list[Directive] = Field(default_factory=list)
     select: Line | None = None
 
     @model_validator(mode="before")
@@ -154,7 +174,8 @@ class Pool(_Strict):
     def _fits(self) -> Pool:
         if not 1 <= self.processes <= self.cores:
             raise ValueError(
-                f"{self.processes} processes on {self.cores} cores; give each process a core"
+                f"{self.processes} processes (one a GPU or core, where 'processes' does not say "
+                f"otherwise) on 'cores': {self.cores}; give each process a core"
             )
         if self.gpus and self.processes not in (1, self.gpus):
             raise ValueError(
@@ -235,10 +256,10 @@ class BatchProfile(_Strict):
     account: Line | None = None
     queue: Line | None = None
     walltime: Walltime = "01:00:00"
-    directives: list[Line] = Field(default_factory=list)
+    directives: list[Directive] = Field(default_factory=list)
     skip_directives: list[Line] = Field(default_factory=list)
     prologue: list[Line] = Field(default_factory=list)
-    python: Line = sys.executable
+    python: Line = shlex.quote(sys.executable)
     interface: Line | None = None
     scratch: Line = "${TMPDIR:-/tmp}"
     folder: Path = Path("uemdask-jobs")
@@ -279,6 +300,17 @@ _KINDS: dict[str, type[LocalProfile] | type[ExistingProfile] | type[BatchProfile
     "pbs": BatchProfile,
 }
 
+#: What Slurm and PBS call it, and how it is called here.
+_OTHER_WORDS = {
+    "partition": "queue",
+    "qos": "directives",
+    "constraint": "directives",
+    "project": "account",
+    "cpus": "cores",
+    "ncpus": "cores",
+    "ngpus": "gpus",
+}
+
 
 def read_profile(path: Path | None) -> ClusterProfile:
     """Read a cluster profile; the local machine where there is none.
@@ -286,7 +318,7 @@ def read_profile(path: Path | None) -> ClusterProfile:
     Raises
     ------
     UemError, FaultsError
-        If the file is not YAML, or not a profile; all faults are listed.
+        If the file is not YAML, or not a profile; all faults are listed with line and place.
     """
     if path is None:
         return LocalProfile()
@@ -294,12 +326,15 @@ def read_profile(path: Path | None) -> ClusterProfile:
     if not isinstance(found, dict):
         raise UemError(f"{path}: holds no 'key: value' lines; see docs/cluster.md for a profile")
     kind = found.get("kind", "local")
-    if kind not in _KINDS:
+    if not isinstance(kind, str) or kind not in _KINDS:
         raise UemError(f"{path}: kind {kind!r} was found; write one of {', '.join(_KINDS)}")
     try:
         return _KINDS[kind].model_validate(found)
     except ValidationError as error:
-        raise FaultsError(str(path), faults_in(error)) from None
+        lines = Lines(path.read_text(encoding="utf-8-sig"))
+        own = {key: key for model in (_KINDS[kind], Pool) for key in model.model_fields}
+        keys = own | (_OTHER_WORDS if _KINDS[kind] is BatchProfile else {})
+        raise FaultsError(str(path), told(located_faults(error, keys), lines)) from None
 
 
 def seconds_of(walltime: str) -> int:

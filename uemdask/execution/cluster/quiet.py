@@ -16,6 +16,7 @@ class _ToldElsewhere(logging.Filter):
         "Restarting worker",
         "TLS handshake failed",  # of a worker that ended as it came
         "Failed to reconnect to scheduler",
+        "Received heartbeat from unregistered worker",  # of one that was just given back
     )
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -27,7 +28,7 @@ class _ToldElsewhere(logging.Filter):
 _TOLD_ELSEWHERE = _ToldElsewhere()
 _TELL = (
     *("distributed.client", "distributed.comm.tcp"),
-    *("distributed.nanny", "distributed.nanny.memory"),
+    *("distributed.nanny", "distributed.nanny.memory", "distributed.scheduler"),
 )
 
 

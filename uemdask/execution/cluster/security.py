@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from pathlib import Path
 
 from distributed import Security
@@ -40,3 +41,11 @@ def security_from(files: TlsFiles) -> Security:
         roles[f"tls_{role}_cert"] = str(files.certificate)
         roles[f"tls_{role}_key"] = str(files.key)
     return Security(require_encryption=True, tls_ca_file=str(files.ca), **roles)
+
+
+def quoted(security: Security) -> Security:
+    """Return the same for a line of shell, where a path may hold blanks."""
+    files = {"tls_ca_file": shlex.quote(security.tls_ca_file)}
+    for name in ("tls_worker_cert", "tls_worker_key"):
+        files[name] = shlex.quote(getattr(security, name))
+    return Security(require_encryption=True, **files)
