@@ -10,10 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 if TYPE_CHECKING:
-    from pydantic import ValidationError
+    from pydantic import BaseModel, ValidationError
 
 
 class UemError(ValueError):
@@ -112,6 +112,16 @@ def located_faults(
             len(p) > len(fault["loc"]) and p[: len(fault["loc"])] == fault["loc"] for p in places
         )
     ]
+
+
+def keys_of(schema: type[BaseModel]) -> dict[str, str]:
+    """Return the keys of a schema, those of the schemas in it included, as words for themselves."""
+    found = {key: key for key in schema.model_fields}
+    for field in schema.model_fields.values():
+        for inner in (field.annotation, *get_args(field.annotation)):
+            if hasattr(inner, "model_fields"):
+                found |= keys_of(inner)
+    return found
 
 
 def spelled(place: Place) -> str:

@@ -388,6 +388,7 @@ def test_a_run_has_settings_of_its_own(read, tables):
     ("settings", "fault"),
     [
         ("{align: {drift: 3}}", "runs.0.parameters.align.drift: is no key that is known here"),
+        ("{align: {registr: false}}", "align.registr: is no key that is known here; did you mean"),
         (
             "{train: {memory: 2}}",
             "runs.0.parameters: 'train' has no settings here; give them to all",

@@ -4,72 +4,26 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
-from uemdask.errors import FaultsError, Place, UemError, located_faults, spelled
+from uemdask.errors import FaultsError, Place, UemError, keys_of, located_faults
 from uemdask.execution.campaign import Campaign, RawEntry, RunEntry
 from uemdask.metadata import check_metadata
 from uemdask.readers import read_drift_table
 from uemdask.readers.delays import parse_plan
+from uemdask.readers.yaml_faults import Fault
 from uemdask.regions import read_rois
 from uemdask.regions.roi import RELEVANT_MASK
 from uemdask.stages.train import TrainParameters
 from uemdask.units import parse_delay, parse_length
 
-Fault = tuple[Place, str]
-
 #: What is wrong may hide more: a file is looked at again without it, so many times at most.
 _ROUNDS = 5
 #: Keys of metadata that say which images are special; they are no metadata.
 _SPECIAL = ("dark", "pump_off")
-
-
-class Lines:
-    """Where the keys of a YAML text stand.
-
-    Examples
-    --------
-    >>> Lines("runs: [{raw: a}]").of(("runs", 0, "raw"))
-    1
-    """
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    @cached_property
-    def _root(self) -> yaml.Node | None:
-        return yaml.compose(self._text, Loader=yaml.SafeLoader) if self._text else None
-
-    def of(self, place: Place) -> int | None:
-        """Return the line of a key or entry, counted from 1; None where it is not in the text."""
-        node, line = self._root, None
-        for part in place:
-            if isinstance(node, yaml.MappingNode):
-                found = [pair for pair in node.value if pair[0].value == str(part)]
-                if not found:
-                    return None
-                line, node = found[-1][0].start_mark.line, found[-1][1]
-            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-                if part >= len(node.value):
-                    return None
-                node = node.value[part]
-                line = node.start_mark.line
-        return None if line is None else line + 1
-
-
-def told(faults: list[Fault], lines: Lines) -> list[str]:
-    """Return faults as sentences with their place, in the order of the file."""
-    found = [(lines.of(place), spelled(place), text) for place, text in dict.fromkeys(faults)]
-    found.sort(key=lambda fault: (fault[0] is None, fault[0] or 0))
-    return [
-        f"{place}: {text}" if line is None else f"line {line}, {place}: {text}"
-        for line, place, text in found
-    ]
 
 
 def sound_part(found: Any) -> tuple[Campaign | None, list[Fault]]:
@@ -83,7 +37,7 @@ def sound_part(found: Any) -> tuple[Campaign | None, list[Fault]]:
         try:
             return Campaign.model_validate(found), faults
         except ValidationError as error:
-            new = located_faults(error)
+            new = located_faults(error, keys_of(Campaign))
         faults += [fault for fault in new if fault not in faults]
         found = copy.deepcopy(found)
         # From the end, so that the numbers of entries before stay what they are.

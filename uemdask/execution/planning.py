@@ -14,18 +14,16 @@ from uemdask.cube.beside import beside
 from uemdask.errors import FaultsError, Place, UemError
 from uemdask.execution.campaign import Campaign, Plan, PlannedRun, RunEntry
 from uemdask.execution.campaign_faults import (
-    Fault,
-    Lines,
     faults_of_entry,
     faults_of_parameters,
     faults_of_regions,
     names_file,
     sound_part,
-    told,
 )
 from uemdask.execution.run_names import distinct_names, run_name
 from uemdask.execution.settings import merged
 from uemdask.readers import read_drift_table
+from uemdask.readers.yaml_faults import Fault, Lines, told
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.stages import StageParameters
 from uemdask.stages.ingest import IngestParameters

@@ -14,8 +14,8 @@ from typing import Annotated, Any, Literal
 from dask.utils import parse_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from uemdask.errors import FaultsError, UemError, located_faults
-from uemdask.execution.campaign_faults import Lines, told
+from uemdask.errors import FaultsError, UemError, keys_of, located_faults
+from uemdask.readers.yaml_faults import Lines, told
 from uemdask.readers.yaml_text import read_yaml
 
 
@@ -332,8 +332,7 @@ def read_profile(path: Path | None) -> ClusterProfile:
         return _KINDS[kind].model_validate(found)
     except ValidationError as error:
         lines = Lines(path.read_text(encoding="utf-8-sig"))
-        own = {key: key for model in (_KINDS[kind], Pool) for key in model.model_fields}
-        keys = own | (_OTHER_WORDS if _KINDS[kind] is BatchProfile else {})
+        keys = keys_of(_KINDS[kind]) | (_OTHER_WORDS if _KINDS[kind] is BatchProfile else {})
         raise FaultsError(str(path), told(located_faults(error, keys), lines)) from None
 
 
