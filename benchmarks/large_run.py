@@ -35,7 +35,9 @@ from uemdask.simulate import scenario, simulate
 
 def write_frames(folder: Path, size: int, frames: int) -> None:
     """Write frames of mirrored tiles, which join without an edge, each with noise of its own."""
-    acquisition = simulate(scenario("plane", shape=(256, 256), frames=frames))
+    # Without drift, which the mirror would turn round from tile to tile.
+    still = {"drift_step": 0.0, "drift_total": 0.0, "drift_jumps": 0}
+    acquisition = simulate(scenario("plane", shape=(256, 256), frames=frames, **still))
     random = np.random.default_rng(1)
     folder.mkdir(parents=True)
     over = (0, size - 256)

@@ -89,7 +89,7 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
         Need("label", False, 22 * field + 10 * _MIB),
         Need("train", True, training + 350 * _MIB),
         Need("flow", True, 12 * field + 150 * _MIB),
-        Need("feature", False, 25 * field),
+        Need("feature", False, 13 * field),
     ]
 
 

@@ -87,25 +87,46 @@ def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
     pairs = slice(*region.span("pair", sizes["pair"]))
     steps = (run.read("time_to") - run.read("time_from"))[pairs]
     flow, flow_sd = run.read("flow", region), run.read("flow_sd", region)
-    valid = run.read("valid", region)
-    speed, angle = speed_and_angle(flow, run.pixel_size, steps, valid)
-    speed_sd, angle_sd = speed_and_angle_sd(flow, flow_sd, run.pixel_size, steps, valid)
-    sums = RoiSums.of_tile(
-        flow,
-        flow_sd,
-        speed,
-        angle,
-        valid,
-        rasterise_rois(run, parameters, region),
-        speed_sd=speed_sd,
-        angle_sd=angle_sd,
-        origin=(region.span("y", 0)[0], region.span("x", 0)[0]),
+    valid, rois = run.read("valid", region), rasterise_rois(run, parameters, region)
+    origin = (region.span("y", 0)[0], region.span("x", 0)[0])
+    # One pair at a time: speed, angle and their errors take several times the memory of the flow.
+    sums = RoiSums.concatenate(
+        [
+            _sums_of_pair(flow[i], flow_sd[i], valid[i], run.pixel_size, step, rois, origin)
+            for i, step in enumerate(steps)
+        ]
     )
     return {
         "sums": sums.sums.tolist(),
         "histogram": sums.histogram.tolist(),
         "stated": sums.stated,
     }
+
+
+def _sums_of_pair(
+    flow: np.ndarray,
+    flow_sd: np.ndarray,
+    valid: np.ndarray,
+    pixel_size: tuple[float, float],
+    step: float,
+    rois: np.ndarray,
+    origin: tuple[int, int],
+) -> RoiSums:
+    """Return the sums of one pair's flow (2, y, x) in px over a time of `step` ps."""
+    field, field_sd, use, steps = flow[None], flow_sd[None], valid[None], np.array([step])
+    speed, angle = speed_and_angle(field, pixel_size, steps, use)
+    speed_sd, angle_sd = speed_and_angle_sd(field, field_sd, pixel_size, steps, use)
+    return RoiSums.of_tile(
+        field,
+        field_sd,
+        speed,
+        angle,
+        use,
+        rois,
+        speed_sd=speed_sd,
+        angle_sd=angle_sd,
+        origin=origin,
+    )
 
 
 def _finish(
