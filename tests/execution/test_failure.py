@@ -9,8 +9,8 @@ import tifffile
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import campaign_status, preview
-from uemdask.execution.ledger import ledger_path
+from uemdask.execution import Capacity, Cluster, Driver, campaign_status, preview
+from uemdask.execution.ledger import ledger_path, read_lines
 
 TRAIN = ("train",)
 
@@ -175,3 +175,29 @@ def test_damaged_metadata_of_a_variable_stop_no_other_run(twins, plan, drive):
     outcome = drive(plan(twins, runs=runs), only=("mode",)).outcome
     assert outcome.done == ["other"]
     assert "flow/zarr.json: is damaged" in outcome.failed["raw"]
+
+
+def test_what_was_at_work_when_a_run_failed_is_not_done_again(finished, plan, in_process):
+    ready = plan(
+        finished, runs=[{"run": "results/raw.zarr"}], parameters={"label": {"base": False}}
+    )
+    ledger = ledger_path(finished / "results" / "raw.zarr")
+
+    def run(client):
+        cluster = Cluster(client=client, dashboard="", cpu=Capacity(slots=2))
+        return Driver(ready, cluster, only=("label",)).run()
+
+    def full(stage, region):
+        if len(client.tasks) == 1:
+            raise UemError("No space left on device")
+
+    client = in_process(full)
+    assert run(client).failed
+    first, *others = client.tasks
+    assert others
+    assert "failed" in list(read_lines(ledger))[-1]
+    assert campaign_status(ready)[0].failed == "No space left on device"
+    again = in_process()
+    assert run(again).failed == {}
+    assert again.tasks[0] == first
+    assert set(again.tasks).isdisjoint(others)

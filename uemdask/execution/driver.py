@@ -17,7 +17,7 @@ from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
-from uemdask.execution.failure import clear_away, give_up
+from uemdask.execution.failure import give_up, settle
 from uemdask.execution.flights import Flight, Flights, Landed
 from uemdask.execution.ledger import Ledger, allow_ledgers, sole_driver
 from uemdask.execution.progress import Listener, Silence
@@ -218,8 +218,10 @@ class Driver:
 
     def _land(self, landed: Landed[RunAtWork], work: PhaseWork) -> None:
         (active,), region = landed.flight.runs, landed.flight.region
-        if active.over:
-            clear_away(active)
+        if active.over:  # what its last tasks have done need not be done again
+            if landed.error is None:
+                work.note(region, landed.result)
+            settle(active)
             return
         if landed.error is None:
             work.note(region, landed.result)

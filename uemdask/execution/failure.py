@@ -4,42 +4,71 @@ from __future__ import annotations
 
 import traceback
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from uemdask.errors import UemError
 from uemdask.execution.ledger import Ledger
-from uemdask.execution.turns import RunAtWork
 from uemdask.stages.replacing import discard_half
+
+if TYPE_CHECKING:
+    from uemdask.execution.turns import RunAtWork
 
 
 @dataclass(frozen=True)
 class Failure:
-    """Where a run failed, and why, in words for people."""
+    """Where a run failed, and why, in words for people.
+
+    Attributes
+    ----------
+    stage, phase, region : str
+        Where; `phase` and `region` may be empty.
+    message, trace : str
+        One sentence, and the traceback.
+    spoils : bool
+        Whether what there is of its store is of no use.
+    """
 
     stage: str
+    phase: str
+    region: str
     message: str
+    trace: str
+    spoils: bool
 
 
 def give_up(active: RunAtWork, error: BaseException, region: str = "") -> Failure:
-    """Give a run up where it stands: no further task, no half store, a line in its ledger."""
-    course, store = active.course, active.planned.store
-    failure = Failure(course.stage, _in_words(error, course.stage, region))
+    """Give a run up where it stands: no further task, and no half store."""
+    course = active.course
     active.end()
-    active.spoilt = course.is_spoilt_by(error)
-    clear_away(active)
-    Ledger(store, "").failed(
+    active.failure = Failure(
         stage=course.stage,
         phase=course.phase,
         region=region,
-        message=failure.message,
+        message=_in_words(error, course.stage, region),
         trace="".join(traceback.format_exception(error)),
+        spoils=course.is_spoilt_by(error),
     )
-    return failure
+    settle(active)
+    return active.failure
 
 
-def clear_away(active: RunAtWork) -> None:
-    """Leave no half store of a run that failed, once no task is writing to it."""
-    if active.spoilt and not active.flying:
-        discard_half(active.planned.store)
+def settle(active: RunAtWork) -> None:
+    """Tell the ledger of a run that failed, and clear away, once no task of it is at work.
+
+    So the failure is the last word of the ledger, and nothing writes to what is removed.
+    """
+    failure, store = active.failure, active.planned.store
+    if failure is None or active.flying:
+        return
+    if failure.spoils:
+        discard_half(store)
+    Ledger(store, "").failed(
+        stage=failure.stage,
+        phase=failure.phase,
+        region=failure.region,
+        message=failure.message,
+        trace=failure.trace,
+    )
 
 
 def _in_words(error: BaseException, stage: str, region: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
+from uemdask.execution.failure import Failure
 
 
 @dataclass(eq=False)
@@ -31,8 +32,8 @@ class RunAtWork:
         How often a task has failed.
     over : bool
         Whether it is done or has failed.
-    spoilt : bool
-        Whether what there is of its store is to be removed, once no task writes to it.
+    failure : Failure, optional
+        Why it was given up.
     """
 
     planned: PlannedRun
@@ -42,7 +43,7 @@ class RunAtWork:
     flying: int = 0
     attempts: Counter[str] = field(default_factory=Counter)
     over: bool = False
-    spoilt: bool = False
+    failure: Failure | None = None
     _rests_until: dict[str, float] = field(default_factory=dict)
 
     @property
