@@ -140,7 +140,7 @@ def test_faults_of_campaign_and_profile_are_told_in_one_round(command, raw, slur
     (raw / "campaign.yaml").write_text("runs: [{raw: gone}]\ncolour: red\n")
     code, _, err = command("--dry-run", "--cluster", slurm("queue: standard", "quue: standard"))
     assert code == 2
-    for words in ("line 1, runs.0.raw", "line 2, colour", "slurm.yaml: line ", "did you mean 'queue'?"):
+    for words in ("line 1, runs.0.raw", "line 2, colour", "slurm.yaml: line 3, quue", "'queue'?"):
         assert words in err
 
 
