@@ -190,6 +190,8 @@ class Work:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # What a shell starts in the background is deaf to Ctrl-C, and its children are.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.started.append(process)
         return process

@@ -132,6 +132,20 @@ def test_a_job_that_is_cancelled_before_its_worker_comes(slurm, work, until, fin
     assert "  | " not in said  # a log that says nothing
 
 
+def test_waiting_jobs_that_are_all_cancelled_are_one_try(slurm, work, until):
+    late = {"name": "late", "cores": 1, "memory": "2GiB", "directives": ["--begin=now+1hour"]}
+    here = work("run0", "run1", start_attempts=2, pools=[late | {"maximum": 3}])
+    process = here.start()
+    until(lambda: len(slurm.waiting_or_running()) == 3)
+    first = slurm.waiting_or_running()
+    slurm.cancel(*first)
+    until(lambda: set(slurm.waiting_or_running()) - set(first))
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "was cancelled before its worker came; 2 more ended with it" in said
+
+
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP])
 def test_kill_and_a_closed_terminal_give_the_jobs_back(slurm, work, until, end):
     late = {"name": "late", "cores": 1, "memory": "2GiB", "directives": ["--begin=now+1hour"]}

@@ -253,6 +253,7 @@ class Pools:
         living = await self._system.living(silent)
         if living is None:
             return  # it does not answer; that says nothing of the jobs
+        workless: dict[str, list[str]] = {}
         for number, (pool, submitted) in silent.items():
             if number in living:
                 submitted.missed = 0
@@ -270,7 +271,10 @@ class Pools:
                     f"its tasks are done by others"
                 )
             else:
-                self._failed(pool, await self._autopsy(number))
+                workless.setdefault(pool.profile.name, []).append(number)
+        # What ended together has one cause, such as somebody who cancelled all: that is one try.
+        for name, numbers in workless.items():
+            self._failed(self._pools[name], await self._autopsy(numbers))
 
     async def _look_at(self, pool: _Pool, submitted: _Submitted, state: JobState) -> None:
         """Tell of a job that waits for long, and give up one that will never start."""
@@ -289,12 +293,14 @@ class Pools:
                 f"({state.reason or 'no reason given'})"
             )
 
-    async def _autopsy(self, number: str) -> str:
-        """Return how a job ended whose worker never came, with the end of its log."""
+    async def _autopsy(self, numbers: list[str]) -> str:
+        """Return how jobs ended whose worker never came, with the end of the log of the last."""
+        *others, number = numbers
+        more = f"; {len(others)} more ended with it" if others else ""
         end = await self._system.end_of(number)
         if end.startswith(CANCELLED):  # what it says of that in its log tells nothing
-            return f"job {number} was cancelled before its worker came"
-        text = f"job {number} ended before its worker came" + (f" ({end})" if end else "")
+            return f"job {number} was cancelled before its worker came{more}"
+        text = f"job {number} ended before its worker came" + (f" ({end})" if end else "") + more
         path, lines = end_of_log(number, self._logs)
         if path is None:
             return f"{text}; it left no log in {self._logs}"
