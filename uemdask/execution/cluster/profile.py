@@ -235,7 +235,7 @@ class BatchProfile(_Strict):
     dashboard_port : int
         On loopback; another free port is taken where it is in use.
     start_attempts : int
-        Jobs of a pool that may end one after the other before a worker has come.
+        Times that jobs of a pool may end before a worker has come; those that end together are one.
     death_timeout : float
         How long a worker may take to start and to find its scheduler before it gives its job back,
         s. Importing PyTorch from a slow shared disk counts; so do jobs of a driver that was killed.
