@@ -4,8 +4,8 @@
 
 Writes TIFF frames, no two alike, with the delays in their names, and takes them through all stages
 on a local Dask cluster whose workers are stopped above their memory. A line is a phase: its tasks,
-wall time, the time of one task, and the most that a worker held, all libraries included. The whole
-takes an hour on two cores.
+wall time, the time of one task, and the most that a worker held, all libraries included. A run
+like it took one and a half hours on two cores that other work shared.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from uemdask.cube import STAGES, Run
 from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.cluster import Capacity, Cluster
+from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster
 from uemdask.execution.status import run_status
 from uemdask.readers import inspect_raw
 from uemdask.stages import StageParameters
@@ -22,8 +22,6 @@ from uemdask.stages.drift import WHOLE
 
 _PIXEL = 4  # bytes of a float32
 _MIB = 2**20
-#: A worker with everything imported and no task, bytes.
-_WORKER = 400 * _MIB
 #: A nanny ends a worker above this share of its memory.
 _USABLE = 0.95
 #: What the tasks of a stage read and write, in float32 frames of the run: measured on a simulated
@@ -61,7 +59,7 @@ class Need:
     @property
     def worker(self) -> int:
         """Memory of a worker that does it, bytes."""
-        return int(_WORKER + self.memory)
+        return int(IDLE_WORKER + self.memory)
 
 
 def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need]:

@@ -1,7 +1,7 @@
 """Clusters that do the work: this machine, a batch system, or a scheduler that runs already."""
 
 from uemdask.execution.cluster.allocation import allocation_script
-from uemdask.execution.cluster.capacity import Capacity, Cluster, capacity_of_pools
+from uemdask.execution.cluster.capacity import IDLE_WORKER, Capacity, Cluster, capacity_of_pools
 from uemdask.execution.cluster.check import check_cluster
 from uemdask.execution.cluster.losses import name_of_worker, say_that_it_begins
 from uemdask.execution.cluster.opening import open_cluster
@@ -14,6 +14,7 @@ from uemdask.execution.cluster.profile import (
 )
 
 __all__ = [
+    "IDLE_WORKER",
     "BatchProfile",
     "Capacity",
     "Cluster",

@@ -11,6 +11,9 @@ from distributed import Client
 from uemdask.execution.cluster.losses import Losses
 from uemdask.execution.cluster.profile import BatchProfile
 
+#: A worker with everything imported and no task takes about this, bytes.
+IDLE_WORKER = 400 * 2**20
+
 
 class Overseer(Protocol):
     """Looks after workers that come and go."""

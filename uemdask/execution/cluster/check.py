@@ -18,7 +18,7 @@ from distributed import Client
 from uemdask.errors import UemError
 from uemdask.execution.cluster.allocation import allocation_script
 from uemdask.execution.cluster.batch import BatchSystem, batch_system
-from uemdask.execution.cluster.capacity import Cluster
+from uemdask.execution.cluster.capacity import IDLE_WORKER, Cluster
 from uemdask.execution.cluster.opening import host_of, make_folder, open_cluster
 from uemdask.execution.cluster.profile import BatchProfile, ClusterProfile, Pool, TlsFiles
 from uemdask.execution.cluster.security import security_from
@@ -27,8 +27,6 @@ from uemdask.execution.cluster.security import security_from
 _PACKAGES = ("uemdask", "dask", "distributed", "numpy", "zarr", "torch", "opencv-python-headless")
 #: Free space for temporary files that is little, bytes.
 _LITTLE_SPACE = 2 * 2**30
-#: A worker with everything imported and no task takes less than this, bytes.
-_IDLE_WORKER = 400 * 2**20
 #: Around the lines of a prologue: those that fail are noted where the worker can tell them.
 _NOTED = "UEMDASK_PROLOGUE_FAILED"
 _NOTE = f"""export {_NOTED}=''; trap '{_NOTED}+="$BASH_COMMAND (exit code $?); "' ERR"""
@@ -114,9 +112,9 @@ def _too_small(profile: BatchProfile) -> list[str]:
     """Return the pools whose workers would be ended for their memory before their first task."""
     return [
         f"pool '{pool.name}': a worker has {format_bytes(pool.worker_memory)}, and takes about "
-        f"{format_bytes(_IDLE_WORKER)} before its first task; raise 'memory', or lower 'processes'"
+        f"{format_bytes(IDLE_WORKER)} before its first task; raise 'memory', or lower 'processes'"
         for pool in profile.pools
-        if pool.worker_memory <= _IDLE_WORKER
+        if pool.worker_memory <= IDLE_WORKER
     ]
 
 
