@@ -5,11 +5,26 @@ from uemdask.align.brightness import brightness
 from uemdask.align.correct import aligned_frames, aligned_ratio, required_halo
 from uemdask.align.follow import OVERLAP, Piece, follow, join
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
-from uemdask.align.pixels import find_bad_pixels, repair_pixels
+from uemdask.align.lit import (
+    Noise,
+    fill_hidden,
+    find_shaded,
+    find_unlit,
+    lit_level,
+    measure_noise,
+    pixel_weight,
+)
+from uemdask.align.pixels import (
+    Repair,
+    find_bad_pixels,
+    find_hits,
+    find_stuck_pixels,
+    repair_pixels,
+)
 from uemdask.align.reference import average_frames
 from uemdask.align.registration import FAILED, Drift, Registrar
 from uemdask.align.repeats import SHIFT_TOLERANCE, Average, average_repeats
-from uemdask.align.shift import KERNEL_RADIUS, sample_shifted, sample_window
+from uemdask.align.shift import KERNEL_RADIUS, sample_nearest, sample_shifted, sample_window
 from uemdask.align.texture import local_contrast
 from uemdask.align.time_zero import EARLY, EarlyFrames, Onset, first_change
 
@@ -24,24 +39,35 @@ __all__ = [
     "Breathing",
     "Drift",
     "EarlyFrames",
+    "Noise",
     "Onset",
     "Piece",
     "Refined",
     "Registrar",
+    "Repair",
     "aligned_frames",
     "aligned_ratio",
     "average_frames",
     "average_repeats",
     "brightness",
+    "fill_hidden",
     "find_bad_pixels",
     "find_breathing",
+    "find_hits",
+    "find_shaded",
+    "find_stuck_pixels",
+    "find_unlit",
     "first_change",
     "follow",
     "join",
+    "lit_level",
     "local_contrast",
+    "measure_noise",
+    "pixel_weight",
     "refine_drift",
     "repair_pixels",
     "required_halo",
+    "sample_nearest",
     "sample_shifted",
     "sample_window",
 ]

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.pixels import repair_pixels
-from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_window
+from uemdask.align.pixels import Repair, find_hits, repair_pixels
+from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
 
 REPAIR_MARGIN = 2
@@ -56,6 +56,7 @@ def aligned_frames(
     *,
     halo: int,
     inside: Inside | None = None,
+    shaded: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Bring frames onto the reference: ``frame(r + drift) / gain``.
 
@@ -74,11 +75,14 @@ def aligned_frames(
     inside : tuple of int, optional
         Part of the tile that lies in the frame, ``(y_begin, y_end, x_begin, x_end)``, ends
         excluded, where the tile reaches beyond the frame's border. What lies outside is not read.
+    shaded : ndarray of bool, shape (h + 2 halo, w + 2 halo), optional
+        Areas of the detector that no beam reaches.
 
     Returns
     -------
     ndarray of float32, shape (t, h, w)
-        Counts; exactly 0 where the frame did not cover the pixel.
+        Counts; bad pixels and X-ray hits repaired. NaN where the frame did not show the pixel:
+        beyond its edge, where it is not finite, and where the detector is shaded.
 
     Raises
     ------
@@ -92,9 +96,14 @@ def aligned_frames(
     [3.0, 3.0, 3.0, 3.0]
     """
     shape = (frames.shape[0], *(max(0, edge - 2 * halo) for edge in frames.shape[1:]))
-    out = np.zeros(shape, np.float32)
-    for i, factor, moved, covered in _moved(frames, drift, gain, bad, halo, inside):
-        np.multiply(moved[covered], np.float32(1.0 / factor), out=out[i][covered])
+    out = np.full(shape, np.nan, np.float32)
+    for i, factor, moved, covered, hidden, _ in _moved(
+        frames, drift, gain, bad, halo, inside, shaded
+    ):
+        part = out[i][covered]
+        np.multiply(moved[covered], np.float32(1.0 / factor), out=part)
+        if hidden is not None:
+            part[hidden[covered]] = np.nan
     return out
 
 
@@ -107,20 +116,25 @@ def aligned_ratio(
     *,
     halo: int,
     inside: Inside | None = None,
+    shaded: npt.NDArray[np.bool_] | None = None,
+    unlit: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Change of the sample relative to the reference: ``frame(r + drift) / gain / reference - 1``.
 
     Parameters
     ----------
-    frames, drift, gain, bad, halo, inside
+    frames, drift, gain, bad, halo, inside, shaded
         As for :func:`aligned_frames`.
     reference : ndarray, shape (h, w)
         The reference without halo; counts.
+    unlit : ndarray of bool, shape (h, w), optional
+        Pixels of the reference that say nothing.
 
     Returns
     -------
     ndarray of float32, shape (t, h, w)
-        Exactly 0 where the frame did not cover the pixel and where the reference is not positive.
+        NaN where there is nothing to form a ratio of: where the frame did not show the pixel, at
+        bad pixels and X-ray hits, where the pixel is unlit or the reference not positive.
 
     Raises
     ------
@@ -141,16 +155,32 @@ def aligned_ratio(
             f"(frames {frames.shape} less a halo of {halo} px on every side)"
         )
     use = reference > 0
-    inverse = np.zeros(shape[1:], np.float32)
+    if unlit is not None:
+        use = use & ~unlit
+    inverse = np.full(shape[1:], np.nan, np.float32)
     np.divide(1.0, reference, out=inverse, where=use, casting="unsafe")
-    one = use.astype(np.float32)
-    out = np.zeros(shape, np.float32)
-    for i, factor, moved, covered in _moved(frames, drift, gain, bad, halo, inside):
+    out = np.full(shape, np.nan, np.float32)
+    for i, factor, moved, covered, hidden, broken in _moved(
+        frames, drift, gain, bad, halo, inside, shaded
+    ):
         part = out[i][covered]
         np.multiply(moved[covered], inverse[covered], out=part)
         part *= np.float32(1.0 / factor)
-        part -= one[covered]
+        part -= np.float32(1.0)
+        for lost in (hidden, broken):
+            if lost is not None:
+                part[lost[covered]] = np.nan
     return out
+
+
+Moved = tuple[
+    int,
+    float,
+    np.ndarray,
+    tuple[slice, slice],
+    npt.NDArray[np.bool_] | None,
+    npt.NDArray[np.bool_] | None,
+]
 
 
 def _moved(
@@ -160,8 +190,12 @@ def _moved(
     bad: npt.NDArray[np.bool_] | None,
     halo: int,
     inside: Inside | None,
-) -> Iterator[tuple[int, float, np.ndarray, tuple[slice, slice]]]:
-    """Yield number, gain, moved frame and covered rectangle, frame by frame."""
+    shaded: npt.NDArray[np.bool_] | None,
+) -> Iterator[Moved]:
+    """Yield number, gain, moved frame, covered rectangle, hidden and broken pixels of each frame.
+
+    Hidden is what the frame does not show, broken what was repaired; None where there is none.
+    """
     if frames.ndim != 3:
         raise UemError(f"frames: expected three dimensions (t, y, x), found shape {frames.shape}")
     count, *edges = frames.shape
@@ -183,24 +217,41 @@ def _moved(
     height, width = (edge - 2 * halo for edge in edges)
     if min(height, width) < 1:
         raise UemError(f"frames: nothing is left of shape {frames.shape} without a halo of {halo}")
-    if bad is not None and bad.shape != tuple(edges):
-        raise UemError(f"bad: shape {bad.shape} does not match the tile with halo {tuple(edges)}")
+    for name, known in (("bad", bad), ("shaded", shaded)):
+        if known is not None and known.shape != tuple(edges):
+            raise UemError(
+                f"{name}: shape {known.shape} does not match the tile with halo {tuple(edges)}"
+            )
     y0, y1, x0, x1 = inside or (0, edges[0], 0, edges[1])
     if not (0 <= y0 < y1 <= edges[0] and 0 <= x0 < x1 <= edges[1]):
         raise UemError(f"inside: {inside} is not a part of a tile of {tuple(edges)} px with halo")
     corner = (halo - y0, halo - x0)
-    broken = None if bad is None else bad[y0:y1, x0:x1]
+    window = (slice(y0, y1), slice(x0, x1))
+    broken = np.zeros((y1 - y0, x1 - x0), bool) if bad is None else bad[window]
+    dark = np.zeros_like(broken) if shaded is None else shaded[window]
+    lost = broken | dark
+    repair = Repair(lost) if not lost.all() else None
     for i in range(count):
-        real = frames[i, y0:y1, x0:x1]
-        lost = broken
-        if real.dtype.kind == "f" and not np.isfinite(real).all():
-            lost = ~np.isfinite(real) if broken is None else broken | ~np.isfinite(real)
-        if lost is not None and lost.any():
-            if lost.all():
+        real = frames[i, y0:y1, x0:x1].astype(np.float32)
+        # What neighbours a hidden pixel must not ring; so the nearest one that is seen goes on.
+        hidden = dark | ~np.isfinite(real) if frames.dtype.kind == "f" else dark
+        if hidden is dark or np.array_equal(hidden, dark):
+            if repair is None:
                 continue
-            real = repair_pixels(real.astype(np.float32), lost)
+            repair(real)
+        elif (broken | hidden).all():
+            continue
+        else:
+            repair_pixels(real, broken | hidden)
+        hits = find_hits(real)
+        if hits.any():
+            repair_pixels(real, hits)
         moved = sample_window(real, shifts[i], corner, (height, width))
         # The window's own position is part of the shift: which of its pixels have a source.
         rows = covered_range(height, shifts[i, 1] + corner[0], 0, y1 - y0 - 1)
         columns = covered_range(width, shifts[i, 0] + corner[1], 0, x1 - x0 - 1)
-        yield i, float(factors[i]), moved, (rows, columns)
+        known = (
+            sample_nearest(flags, shifts[i], corner, (height, width)) if flags.any() else None
+            for flags in (hidden, broken | hits)
+        )
+        yield i, float(factors[i]), moved, (rows, columns), *known

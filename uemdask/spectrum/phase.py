@@ -99,16 +99,18 @@ def travel_index(Z: Complex64, *, sigma: float = 8.0) -> Float32:
     Returns
     -------
     ndarray, shape (y, x), float32
-        Between 0 and 1.
+        Between 0 and 1.  Pixels that are exactly 0, as unlit ones are, have no say.
     """
     _check_map(Z)
+    # A step to a pixel without a value is no slope of the wave.
+    known = cv2.erode((Z != 0).astype(np.float32), np.ones((3, 3), np.uint8))
     current = []
     gradient = np.zeros(Z.shape, dtype=np.float32)
     for axis in (1, 0):
-        slope = np.gradient(Z, axis=axis).astype(np.complex64)
+        slope = np.gradient(Z, axis=axis).astype(np.complex64) * known
         gradient += np.square(slope.real) + np.square(slope.imag)
         current.append(smooth(np.ascontiguousarray((Z.conj() * slope).imag), sigma))
-    energy = np.square(Z.real) + np.square(Z.imag)
+    energy = (np.square(Z.real) + np.square(Z.imag)) * known
     most = np.sqrt(smooth(energy, sigma) * smooth(gradient, sigma))
     index = np.hypot(current[0], current[1]) / np.maximum(most, _TINY)
     return np.clip(index, 0, 1, out=index)
