@@ -92,7 +92,7 @@ def _ratio(
     acquisition: Acquisition, truth: Truth, rng: np.random.Generator, drift_left: float
 ) -> np.ndarray:
     """Return the corrected frames over the reference, minus 1."""
-    frames = np.stack([acquisition.frame(i) for i in range(len(acquisition))])
+    frames: np.ndarray = np.stack([acquisition.frame(i) for i in range(len(acquisition))])
     drift = truth.drift + rng.normal(0.0, drift_left, truth.drift.shape)
     gain = truth.gain * (1 + rng.normal(0.0, _GAIN_LEFT, truth.gain.shape))
     halo = required_halo(drift)
