@@ -30,6 +30,9 @@ _LEAST_ELECTRONS = 1.0
 
 _FAR_MORE = 5.0
 
+_RIM = 3
+"""Width of the soft rim of a shaded area, px."""
+
 _SEEN = 0.5
 """Share of the frames that must show a pixel."""
 
@@ -229,12 +232,15 @@ def find_shaded(mean_frame: np.ndarray, bad: npt.NDArray[np.bool_]) -> npt.NDArr
     Returns
     -------
     ndarray of bool, shape (y, x)
-        Three px wide at least.
+        Three px wide at least, and with their rim.
     """
     dark = find_dark(np.where(bad & (mean_frame > 0), 0.0, mean_frame))
     dark = (dark | bad).astype(np.uint8)
     square = np.ones((3, 3), np.uint8)
-    return np.asarray(cv2.morphologyEx(dark, cv2.MORPH_OPEN, square) > 0)
+    areas = cv2.morphologyEx(dark, cv2.MORPH_OPEN, square)
+    # The rim of an aperture is soft, and what drifts past it changes.
+    rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM + 1, 2 * _RIM + 1))
+    return np.asarray(cv2.dilate(areas, rim) > 0)
 
 
 def find_unlit(
