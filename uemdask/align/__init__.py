@@ -1,8 +1,8 @@
 """Alignment kernels: bad pixels, drift, brightness, and frames brought onto the reference."""
 
 from uemdask.align.breathing import Breathing, find_breathing
-from uemdask.align.brightness import brightness
-from uemdask.align.correct import aligned_frames, aligned_ratio, required_halo
+from uemdask.align.brightness import beam_fall, brightness, brightness_slope
+from uemdask.align.correct import aligned_frames, aligned_ratio, even_out, required_halo
 from uemdask.align.follow import OVERLAP, Piece, follow, join
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.lit import (
@@ -49,7 +49,10 @@ __all__ = [
     "aligned_ratio",
     "average_frames",
     "average_repeats",
+    "beam_fall",
     "brightness",
+    "brightness_slope",
+    "even_out",
     "fill_hidden",
     "find_bad_pixels",
     "find_breathing",

@@ -173,6 +173,41 @@ def aligned_ratio(
     return out
 
 
+def even_out(
+    values: npt.NDArray[np.float32],
+    slope: npt.ArrayLike,
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+    *,
+    ratio: bool,
+) -> None:
+    """Take out of a tile what a beam that wanders does to its brightness, in place.
+
+    Parameters
+    ----------
+    values : ndarray, shape (t, h, w)
+        From :func:`aligned_frames` or :func:`aligned_ratio`.
+    slope : array_like, shape (t, 2)
+        Of the logarithm of the brightness along (x, y), 1/px, about the middle of the frame; see
+        :func:`uemdask.align.brightness_slope`.
+    corner, shape : tuple of int
+        (y, x) of the tile's first pixel in the frame, and the size of the frame.
+    ratio : bool
+        Whether the values are ratios minus 1.
+    """
+    y = corner[0] + np.arange(values.shape[1]) - (shape[0] - 1) / 2
+    x = corner[1] + np.arange(values.shape[2]) - (shape[1] - 1) / 2
+    for frame, (along_x, along_y) in zip(values, np.asarray(slope, np.float64), strict=True):
+        if along_x == along_y == 0:
+            continue
+        factor = np.exp(-along_y * y)[:, None] * np.exp(-along_x * x)[None]
+        if ratio:
+            frame += 1
+        frame *= factor.astype(np.float32)
+        if ratio:
+            frame -= 1
+
+
 Moved = tuple[
     int,
     float,

@@ -80,6 +80,10 @@ VARIABLES: dict[str, Variable] = _table(
     ),
     Variable("gain", ("time",), "float64", "1", "brightness factor of the frame", "align"),
     Variable(
+        "gain_slope", ("time", "component"), "float64", "1/px",
+        "slope of the logarithm of the brightness, of a beam that wanders", "align",
+    ),
+    Variable(
         "drift",
         ("time", "component"),
         "float64",

@@ -14,9 +14,12 @@ from uemdask.align import (
     EARLY,
     EarlyFrames,
     average_frames,
+    beam_fall,
     brightness,
+    brightness_slope,
     find_bad_pixels,
     find_breathing,
+    find_hits,
     find_shaded,
     find_stuck_pixels,
     find_unlit,
@@ -50,6 +53,8 @@ _BAD_PIXEL_FRAMES = 32
 # Frames that tell which pixels are seen, and pairs of successive ones that tell the noise.
 _SEEN_FRAMES = 16
 _NOISE_PAIRS = 6
+# A beam that falls further than this over the field brightens and dims places as it wanders.
+_BEAM_PROFILE = 0.5
 # The reference takes all its frames where they hold no more pixels than this, else a share.
 _REFERENCE_PIXELS = 2**30
 _REFERENCE_FRAMES = 64
@@ -95,7 +100,16 @@ class AlignParameters(Parameters):
 def _create(run: Run, parameters: AlignParameters) -> None:
     sizes = run.sizes | {"component": 2}
     run.put("component", ["x", "y"], sizes)
-    for name in ("reference", "bad_pixel", "shaded", "unlit", "drift", "drift_sd", "gain"):
+    for name in (
+        "reference",
+        "bad_pixel",
+        "shaded",
+        "unlit",
+        "drift",
+        "drift_sd",
+        "gain",
+        "gain_slope",
+    ):
         run.create(name, sizes)
 
 
@@ -141,10 +155,14 @@ def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receip
     none = np.zeros((run.sizes["y"], run.sizes["x"]), bool)
     chosen = _spread(np.flatnonzero(run.read("frame_ok")), _BAD_PIXEL_FRAMES)
     total, squares = np.zeros((2, *none.shape), np.float64)
-    count = np.zeros(none.shape, np.int32)
+    count, hit = np.zeros((2, *none.shape), np.int32)
     recorded = RecordedFrames(run)
     for frame in chosen:
         image, hidden = recorded.with_hidden(frame)
+        if parameters.bad_pixels and not hidden.all():
+            hits = find_hits(image)
+            hit += hits
+            hidden = hidden | hits
         image = np.where(hidden, 0.0, image)
         total += image
         squares += np.square(image, dtype=np.float64)
@@ -156,6 +174,8 @@ def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receip
         # A margin without values is no defect.
         known = np.where(count > 0, mean, np.median(mean[count > 0]) if count.any() else 0.0)
         bad = find_bad_pixels(known) | find_stuck_pixels(mean, variance, len(chosen))
+        # Hit again and again, a pixel is hot.
+        bad |= hit > 0.5 * len(chosen)
     # A pixel that most frames show is seen; single frames say where they do not show it.
     shaded = find_shaded(mean, bad) if parameters.bad_pixels else none
     bad &= ~shaded
@@ -222,6 +242,7 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
         "noise": asdict(noise),
         "lit_level": lit_level(np.where(unlit, 0.0, image)),
         "unlit_share": float(unlit.mean()),
+        "beam_fall": beam_fall(image, ~unlit),
     }
 
 
@@ -259,7 +280,7 @@ def _keep_average(
     return {
         "reference_frames": receipt["frames"],
         "reference_before_zero": receipt["before_zero"],
-        **{name: receipt[name] for name in ("noise", "lit_level", "unlit_share")},
+        **{name: receipt[name] for name in ("noise", "lit_level", "unlit_share", "beam_fall")},
     }
 
 
@@ -270,20 +291,24 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
     first = np.flatnonzero(ok)[:EARLY]
     recorded = RecordedFrames(run, run.read("bad_pixel"), run.read("shaded"))
     early = EarlyFrames(recorded, first.tolist(), drift[first])
+    profile = run.stage("align")["results"]["beam_fall"] < _BEAM_PROFILE
     gain: list[float] = []
+    slope: list[tuple[float, float]] = []
     change: list[tuple[float | None, float | None]] = []
     for frame in range(start, stop):
         if not ok[frame]:
             gain.append(1.0)
+            slope.append((0.0, 0.0))
             change.append((None, None))
             continue
         image, hidden = recorded.with_hidden(frame)
         moved, covered = sample_shifted(image, drift[frame])
         covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
         gain.append(brightness(moved, reference, covered))
+        slope.append(brightness_slope(moved, reference, covered) if profile else (0.0, 0.0))
         energy, error = early.change(frame, image, drift[frame])
         change.append((energy, error) if np.isfinite(energy) else (None, None))
-    return {"gain": gain, "change": change}
+    return {"gain": gain, "slope": slope, "change": change}
 
 
 def _keep_brightness(
@@ -295,6 +320,11 @@ def _keep_brightness(
     breathing = find_breathing(gain[used], delays[used])
     gain[used] /= 1.0 + breathing.swing
     run.write("gain", gain)
+    slope = np.concatenate([np.asarray(r["slope"], np.float64) for r in receipts.values()])
+    for component in slope[used].any(axis=0).nonzero()[0]:
+        # A swing with a period is the sample's, as in the gain.
+        slope[used, component] -= find_breathing(1.0 + slope[used, component], delays[used]).swing
+    run.write("gain_slope", slope)
     onset = first_change(delays[used], *change[used].T)
     return {
         "breathing_ghz": breathing.frequency,

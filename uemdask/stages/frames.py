@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uemdask.align import Noise, aligned_frames, aligned_ratio, pixel_weight, required_halo
+from uemdask.align import (
+    Noise,
+    aligned_frames,
+    aligned_ratio,
+    even_out,
+    pixel_weight,
+    required_halo,
+)
 from uemdask.cube import Run
 from uemdask.cube.layout import FRAMES, Region
 
@@ -101,6 +108,9 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
             values[chosen] = aligned_ratio(block, reference, *shift, unlit=unlit, **where)
         else:
             values[chosen] = aligned_frames(block, *shift, **where)
+    slope = run.read("gain_slope")[frames]
+    size = sizes["y"], sizes["x"]
+    even_out(values, slope, (rows.start, columns.start), size, ratio=ratio)
     return Tile(values, reference, weight_of(run, reference, unlit), inner)
 
 
