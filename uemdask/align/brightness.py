@@ -100,8 +100,8 @@ def brightness_slope(
 ) -> tuple[float, float]:
     """Slope of the brightness of a frame against the reference, as a beam that wanders leaves it.
 
-    A Gaussian beam that moves changes the logarithm of the brightness by a plane, exactly. So may a
-    wave longer than the field: ask only where the beam has a profile, see `beam_fall`.
+    A Gaussian beam that moves changes the logarithm of the brightness by a plane, exactly. So does
+    a wave longer than the field, nearly: ask only where the beam has a profile, see `beam_fall`.
 
     Parameters
     ----------

@@ -23,8 +23,8 @@ _LINE_SHARE = 0.85
 """Share of such a piece that must stand out."""
 
 _COLUMN_SHARE = 0.5
-"""Share of a column with a piece, or of what lies between two, that must stand out weakly for all of
-it to be a defect."""
+"""Share of a column with a piece, or of what lies between two, that must stand out weakly for all
+of it to be a defect."""
 
 _STUCK = 0.02
 """Share of the variance of counting below which a pixel does not count."""

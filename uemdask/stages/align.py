@@ -321,9 +321,6 @@ def _keep_brightness(
     gain[used] /= 1.0 + breathing.swing
     run.write("gain", gain)
     slope = np.concatenate([np.asarray(r["slope"], np.float64) for r in receipts.values()])
-    for component in slope[used].any(axis=0).nonzero()[0]:
-        # A swing with a period is the sample's, as in the gain.
-        slope[used, component] -= find_breathing(1.0 + slope[used, component], delays[used]).swing
     run.write("gain_slope", slope)
     onset = first_change(delays[used], *change[used].T)
     return {
