@@ -17,7 +17,7 @@ from uemdask.motion import round_flow
 from uemdask.spectrum import phase_flow, travel_index
 from uemdask.stages.complex_wave import ComplexWave, check_wave, read_complex_wave
 from uemdask.stages.frames import read_aligned
-from uemdask.stages.spectrum import band_of, travels_over_all
+from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 # Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians.
@@ -95,7 +95,9 @@ def _estimate(
         delays = run.read("time")
         step = 2e-3 * np.pi * band_of(run).centre * float(delays[pair[1]] - delays[pair[0]])
         sigma = float(np.clip(results["wavelength_px"] / 8, *_PHASE_SIGMA))
-        label, confidence = phase_flow(first, second, phase_step=step, sigma=sigma)
+        label, confidence = phase_flow(
+            first, second, phase_step=step, sigma=sigma, smoothing=smoothing_of(run)
+        )
         power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
         return label, confidence * power / (power + 2 * noise**2 + 1e-30)
     labels, confidences = label_pairs(

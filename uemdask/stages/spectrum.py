@@ -116,6 +116,11 @@ def band_of(run: Run) -> Band:
     return Band(**run.stage("spectrum")["results"]["band"])
 
 
+def smoothing_of(run: Run) -> float:
+    """Return the sigma in px by which the spectrum stage smoothed the frames."""
+    return float(run.stage("spectrum")["parameters"]["smoothing"])
+
+
 def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
@@ -239,7 +244,7 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         trend=parameters.trend,
     )
     mask &= tile.weight > 0
-    k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA)
+    k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA, smoothing=parameters.smoothing)
     step_y, step_x = run.pixel_size
     k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
     with np.errstate(divide="ignore"):
