@@ -6,10 +6,12 @@ from uemdask.align.correct import aligned_frames, aligned_ratio, even_out, requi
 from uemdask.align.follow import OVERLAP, Piece, follow, join
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.lit import (
+    DARK,
     Noise,
     fill_hidden,
     find_shaded,
     find_unlit,
+    hidden_now,
     lit_level,
     measure_noise,
     pixel_weight,
@@ -29,6 +31,7 @@ from uemdask.align.texture import local_contrast
 from uemdask.align.time_zero import EARLY, EarlyFrames, Onset, first_change
 
 __all__ = [
+    "DARK",
     "EARLY",
     "FAILED",
     "KERNEL_RADIUS",
@@ -62,6 +65,7 @@ __all__ = [
     "find_unlit",
     "first_change",
     "follow",
+    "hidden_now",
     "join",
     "lit_level",
     "local_contrast",

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from uemdask.align.lit import hidden_now
 from uemdask.align.pixels import Repair, find_hits, repair_pixels
 from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
@@ -57,6 +58,7 @@ def aligned_frames(
     halo: int,
     inside: Inside | None = None,
     shaded: npt.NDArray[np.bool_] | None = None,
+    dark_below: float = np.inf,
 ) -> npt.NDArray[np.float32]:
     """Bring frames onto the reference: ``frame(r + drift) / gain``.
 
@@ -77,6 +79,8 @@ def aligned_frames(
         excluded, where the tile reaches beyond the frame's border. What lies outside is not read.
     shaded : ndarray of bool, shape (h + 2 halo, w + 2 halo), optional
         Areas of the detector that no beam reaches.
+    dark_below : float
+        Counts below which they are dark in a frame at the brightness of the reference.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def aligned_frames(
     shape = (frames.shape[0], *(max(0, edge - 2 * halo) for edge in frames.shape[1:]))
     out = np.full(shape, np.nan, np.float32)
     for i, factor, moved, covered, hidden, _ in _moved(
-        frames, drift, gain, bad, halo, inside, shaded
+        frames, drift, gain, bad, halo, inside, shaded, dark_below
     ):
         part = out[i][covered]
         np.multiply(moved[covered], np.float32(1.0 / factor), out=part)
@@ -117,13 +121,14 @@ def aligned_ratio(
     halo: int,
     inside: Inside | None = None,
     shaded: npt.NDArray[np.bool_] | None = None,
+    dark_below: float = np.inf,
     unlit: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Change of the sample relative to the reference: ``frame(r + drift) / gain / reference - 1``.
 
     Parameters
     ----------
-    frames, drift, gain, bad, halo, inside, shaded
+    frames, drift, gain, bad, halo, inside, shaded, dark_below
         As for :func:`aligned_frames`.
     reference : ndarray, shape (h, w)
         The reference without halo; counts.
@@ -161,7 +166,7 @@ def aligned_ratio(
     np.divide(1.0, reference, out=inverse, where=use, casting="unsafe")
     out = np.full(shape, np.nan, np.float32)
     for i, factor, moved, covered, hidden, broken in _moved(
-        frames, drift, gain, bad, halo, inside, shaded
+        frames, drift, gain, bad, halo, inside, shaded, dark_below
     ):
         part = out[i][covered]
         np.multiply(moved[covered], inverse[covered], out=part)
@@ -226,6 +231,7 @@ def _moved(
     halo: int,
     inside: Inside | None,
     shaded: npt.NDArray[np.bool_] | None,
+    dark_below: float,
 ) -> Iterator[Moved]:
     """Yield number, gain, moved frame, covered rectangle, hidden and broken pixels of each frame.
 
@@ -264,20 +270,19 @@ def _moved(
     window = (slice(y0, y1), slice(x0, x1))
     broken = np.zeros((y1 - y0, x1 - x0), bool) if bad is None else bad[window]
     dark = np.zeros_like(broken) if shaded is None else shaded[window]
-    lost = broken | dark
-    repair = Repair(lost) if not lost.all() else None
+    repair = Repair(broken) if not broken.all() else None
     for i in range(count):
         real = frames[i, y0:y1, x0:x1].astype(np.float32)
         # What neighbours a hidden pixel must not ring; so the nearest one that is seen goes on.
-        hidden = dark | ~np.isfinite(real) if frames.dtype.kind == "f" else dark
-        if hidden is dark or np.array_equal(hidden, dark):
-            if repair is None:
-                continue
-            repair(real)
-        elif (broken | hidden).all():
+        hidden = hidden_now(real, dark, dark_below * float(factors[i]))
+        if frames.dtype.kind == "f":
+            hidden = hidden | ~np.isfinite(real)
+        if (broken | hidden).all():
             continue
-        else:
+        if hidden.any():
             repair_pixels(real, broken | hidden)
+        elif repair is not None:
+            repair(real)
         hits = find_hits(real)
         if hits.any():
             repair_pixels(real, hits)

@@ -31,7 +31,10 @@ _LEAST_ELECTRONS = 1.0
 _FAR_MORE = 5.0
 
 _RIM = 3
-"""Width of the soft rim of a shaded area, px."""
+"""Width of the rim of a dark area, px."""
+
+DARK = 0.1
+"""Brightness, of the lit level, below which a shaded area is dark in a frame."""
 
 _SEEN = 0.5
 """Share of the frames that must show a pixel."""
@@ -238,9 +241,37 @@ def find_shaded(mean_frame: np.ndarray, bad: npt.NDArray[np.bool_]) -> npt.NDArr
     dark = (dark | bad).astype(np.uint8)
     square = np.ones((3, 3), np.uint8)
     areas = cv2.morphologyEx(dark, cv2.MORPH_OPEN, square)
-    # The rim of an aperture is soft, and what drifts past it changes.
+    return _with_rim(areas > 0)
+
+
+def _with_rim(areas: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Areas with their rim, which is soft, so that what drifts past it changes."""
     rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM + 1, 2 * _RIM + 1))
-    return np.asarray(cv2.dilate(areas, rim) > 0)
+    return np.asarray(cv2.dilate(areas.astype(np.uint8), rim) > 0)
+
+
+def hidden_now(
+    frame: npt.NDArray[np.float32], shaded: npt.NDArray[np.bool_], least: float
+) -> npt.NDArray[np.bool_]:
+    """Shaded areas that are dark in this frame: a bar moves on with the sample, and light comes.
+
+    Parameters
+    ----------
+    frame : ndarray of float32, shape (y, x)
+        As recorded; counts.
+    shaded : ndarray of bool, shape (y, x)
+        From `find_shaded`.
+    least : float
+        Counts below which the frame is dark: `DARK` of the lit level.
+
+    Returns
+    -------
+    ndarray of bool, shape (y, x)
+    """
+    if not shaded.any():
+        return shaded
+    dark = cv2.medianBlur(np.nan_to_num(frame), 5) < np.float32(least)
+    return shaded & _with_rim(shaded & dark)
 
 
 def find_unlit(
@@ -264,13 +295,16 @@ def find_unlit(
     -------
     ndarray of bool, shape (y, x)
     """
-    hidden = find_dark(reference, noise) | (seen < _SEEN)
+    dark = find_dark(reference, noise)
+    hidden = dark | (seen < _SEEN)
     if not hidden.any() or hidden.all():
         return hidden
     density = cv2.GaussianBlur(
         (~hidden).astype(np.float32), (0, 0), _DENSITY_SIGMA, borderType=cv2.BORDER_REFLECT
     )
-    return np.asarray(hidden & (density < _DENSITY))
+    unlit = hidden & (density < _DENSITY)
+    # An edge that was moved by a fraction of a pixel rings in what lies beside it.
+    return np.asarray(unlit | _with_rim(unlit & dark))
 
 
 def pixel_weight(

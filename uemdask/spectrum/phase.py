@@ -63,8 +63,9 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     if smoothing <= 0:
         return _wavevector(Z, sigma, 0)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
-    once = _wavevector(_without_rim(Z, smoothing), sigma, lag)
-    twice = _wavevector(_without_rim(smooth(Z, smoothing), smoothing), sigma, lag)
+    inside = _inside(Z, smoothing)
+    once = _wavevector(Z * inside, sigma, lag)
+    twice = _wavevector(smooth(Z, smoothing) * inside, sigma, lag)
     return 2 * once - twice
 
 
@@ -86,13 +87,13 @@ def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
     return k
 
 
-def _without_rim(Z: Complex64, smoothing: float) -> Complex64:
-    """Copy of Z, zero where the smoothing reached over the edge of the frame or of the unlit."""
+def _inside(Z: Complex64, smoothing: float) -> Float32:
+    """1, and 0 where the smoothing of Z reached over the edge of the frame or of the unlit."""
     rim_y, rim_x = (min(round(_RIM * smoothing), (size - 1) // 4) for size in Z.shape)
     reach = np.ones((2 * rim_y + 1, 2 * rim_x + 1), np.uint8)
     known = (Z != 0).astype(np.uint8)
     inside = cv2.erode(known, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
-    return np.asarray(Z * inside, np.complex64)
+    return inside.astype(np.float32)
 
 
 def wavelength(wavevector: Float32) -> Float32:

@@ -181,7 +181,11 @@ def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receip
     bad &= ~shaded
     run.write("bad_pixel", bad)
     run.write("shaded", shaded)
-    return {"bad_pixels": int(bad.sum()), "shaded_share": float(shaded.mean())}
+    return {
+        "bad_pixels": int(bad.sum()),
+        "shaded_share": float(shaded.mean()),
+        "lit_level": lit_level(np.where(shaded | bad, 0.0, mean)),
+    }
 
 
 def _slabs_followed(run: Run, parameters: AlignParameters) -> list[Region]:

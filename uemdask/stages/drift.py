@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from uemdask.align import (
+    DARK,
     LEAST_VOTES,
     OVERLAP,
     Piece,
@@ -15,6 +16,7 @@ from uemdask.align import (
     fill_hidden,
     find_hits,
     follow,
+    hidden_now,
     join,
     local_contrast,
     refine_drift,
@@ -127,6 +129,7 @@ def refine_tile(run: Run, region: Region) -> Receipt:
     )
     intensity = run.group["intensity"]
     bad, shaded = (np.asarray(run.group[name][rows, columns]) for name in ("bad_pixel", "shaded"))
+    dark_below = DARK * run.stage("align")["results"]["lit_level"]
     repair = Repair(bad) if not bad.all() else None
     contrast = np.empty((len(usable), *bad.shape), np.float32)
     for slab in frame_slabs(sizes):
@@ -139,7 +142,7 @@ def refine_tile(run: Run, region: Region) -> Receipt:
             counts -= run.dark[rows, columns]
         for number in chosen:
             image = counts[usable[number] - start]
-            hidden = shaded | ~np.isfinite(image)
+            hidden = hidden_now(image, shaded, dark_below) | ~np.isfinite(image)
             if repair is None or hidden.all():
                 contrast[number] = 0.0
                 continue

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from uemdask.align import (
+    DARK,
     Noise,
     aligned_frames,
     aligned_ratio,
@@ -103,7 +104,12 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
         if dark is not None:
             block[:, *window] -= dark
         shift = drift[chosen], gain[chosen], bad
-        where = {"halo": reach, "inside": inside, "shaded": shaded}
+        where = {
+            "halo": reach,
+            "inside": inside,
+            "shaded": shaded,
+            "dark_below": DARK * run.stage("align")["results"]["lit_level"],
+        }
         if ratio:
             values[chosen] = aligned_ratio(block, reference, *shift, unlit=unlit, **where)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uemdask.align import Repair, fill_hidden, find_hits, repair_pixels
+from uemdask.align import DARK, Repair, fill_hidden, find_hits, hidden_now, repair_pixels
 from uemdask.cube import Run
 from uemdask.cube.layout import FRAMES
 
@@ -22,7 +22,7 @@ class RecordedFrames:
     bad : ndarray of bool, shape (y, x), optional
         Bad pixels, replaced by their neighbours. X-ray hits are where they are given.
     shaded : ndarray of bool, shape (y, x), optional
-        Areas that no beam reaches, filled with the smooth brightness around.
+        Areas that no beam reaches, filled with the smooth brightness around where they are dark.
 
     Examples
     --------
@@ -38,6 +38,10 @@ class RecordedFrames:
         nothing = np.zeros(self._intensity.shape[1:], bool)
         self._repair = None if bad is None or bad.all() else Repair(bad)
         self._shaded = nothing if shaded is None else shaded
+        # The level is known as soon as shaded areas are.
+        self._dark_below = 0.0
+        if self._shaded.any():
+            self._dark_below = DARK * float(run.stage("align")["results"]["lit_level"])
         self._slab, self._counts = -1, np.empty(0)
 
     def __call__(self, frame: int) -> np.ndarray:
@@ -58,7 +62,7 @@ class RecordedFrames:
         image = self._counts[place].astype(np.float32)
         if self._dark is not None:
             image -= self._dark
-        hidden = self._shaded | ~np.isfinite(image)
+        hidden = hidden_now(image, self._shaded, self._dark_below) | ~np.isfinite(image)
         if hidden.all():
             return image, hidden
         fill_hidden(image, hidden)
