@@ -73,7 +73,7 @@ def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
     """Mean wave vector of neighbours, corrected by pixels `lag` apart (even; 0 for none)."""
     k: Float32 = np.empty((2, *Z.shape), dtype=np.float32)
     for component, axis in enumerate((1, 0)):
-        near = -np.angle(smooth(_neighbours(Z, axis) ** 2, sigma)) / 2
+        near = -np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2
         if lag:
             place = np.arange(Z.shape[axis])
             below = np.maximum(place - lag // 2, 0)
@@ -82,7 +82,7 @@ def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
             apart = apart if axis == 1 else apart[:, None]
             # What turns beyond the first estimate is small, so there is nothing to unwrap.
             rest = Z.take(below, axis).conj() * Z.take(above, axis) * np.exp(1j * near * apart)
-            near -= np.angle(smooth((rest**2).astype(np.complex64), sigma)) / (2 * apart)
+            near -= np.angle(smooth(_doubled(rest.astype(np.complex64)), sigma)) / (2 * apart)
         k[component] = near
     return k
 
@@ -94,6 +94,15 @@ def _inside(Z: Complex64, smoothing: float) -> Float32:
     known = (Z != 0).astype(np.uint8)
     inside = cv2.erode(known, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return inside.astype(np.float32)
+
+
+def _doubled(product: Complex64) -> Complex64:
+    """Twice the angle, which has no sign to lose.
+
+    The weight is the amplitude to the third: more, and strong places that do not travel decide;
+    less, and what is left of a reversed contrast has a say.
+    """
+    return np.asarray(product**2 / np.sqrt(np.maximum(np.abs(product), _TINY)), np.complex64)
 
 
 def wavelength(wavevector: Float32) -> Float32:

@@ -211,7 +211,7 @@ def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray
 
 FLOW = Stage(
     name="flow",
-    version=1,
+    version=2,
     parameters=FlowParameters,
     create=_create,
     phases=(

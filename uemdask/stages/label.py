@@ -24,6 +24,9 @@ from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 _HALO = 64
 # An eighth of a wavelength, within these bounds, px: wider than the noise, inside the halo.
 _PHASE_SIGMA = (8.0, 20.0)
+# Trust in a label from two frames, beside one from the frames around them. A contrast that is
+# reversed across a line holds the former there, and it does not know.
+_TWO_FRAMES = 0.5
 # A base label carries no motion; finer steps would only store noise.
 _BASE_STEP = 1 / 16
 
@@ -73,7 +76,12 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
         merged, trust = found[0]
         if len(found) > 1:
             labels, confidences = zip(*found, strict=True)
-            merged, trust = combine(labels, confidences)
+            # The frames around a pair know more than the pair: where both are sure, they lead.
+            weights = [
+                confidence if method == "phase" else _TWO_FRAMES * confidence
+                for method, confidence in zip(parameters.methods, confidences, strict=True)
+            ]
+            merged, trust = combine(labels, weights)
         label[i] = round_flow(merged[:, *wave.inner])
         # Beyond half a period a front cannot be told from the next one.
         periods = band_of(run).centre * 1e-3 * float(delays[pair[1]] - delays[pair[0]])
@@ -158,7 +166,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
 
 LABEL = Stage(
     name="label",
-    version=1,
+    version=2,
     parameters=LabelParameters,
     create=_create,
     phases=(
