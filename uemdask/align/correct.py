@@ -290,8 +290,8 @@ def _moved(
         # The window's own position is part of the shift: which of its pixels have a source.
         rows = covered_range(height, shifts[i, 1] + corner[0], 0, y1 - y0 - 1)
         columns = covered_range(width, shifts[i, 0] + corner[1], 0, x1 - x0 - 1)
-        known = (
-            sample_nearest(flags, shifts[i], corner, (height, width)) if flags.any() else None
-            for flags in (hidden, broken | hits)
-        )
-        yield i, float(factors[i]), moved, (rows, columns), *known
+        where = shifts[i], corner, (height, width)
+        hidden_here = sample_nearest(hidden, *where) if hidden.any() else None
+        repaired = broken | hits
+        repaired_here = sample_nearest(repaired, *where) if repaired.any() else None
+        yield i, float(factors[i]), moved, (rows, columns), hidden_here, repaired_here

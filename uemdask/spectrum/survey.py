@@ -213,7 +213,7 @@ def survey_tile(
         weight = np.ones(series.shape[1:], np.float32)
     samples, share = _smooth_samples(series, weight, smoothing, stride, inner)
     noise_sum, noise_count = _rough_noise(series, weight, smoothing, stride, inner)
-    brightness = samples @ share.astype(np.float64)
+    brightness = np.asarray(samples @ share.astype(np.float64), np.float64)
 
     gram = np.zeros((delays, delays))
     peak_count = np.zeros(operator.frequency.size, dtype=np.int64)

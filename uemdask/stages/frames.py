@@ -115,8 +115,8 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
         else:
             values[chosen] = aligned_frames(block, *shift, **where)
     slope = run.read("gain_slope")[frames]
-    size = sizes["y"], sizes["x"]
-    even_out(values, slope, (rows.start, columns.start), size, ratio=ratio)
+    whole = sizes["y"], sizes["x"]
+    even_out(values, slope, (rows.start, columns.start), whole, ratio=ratio)
     return Tile(values, reference, weight_of(run, reference, unlit), inner)
 
 
