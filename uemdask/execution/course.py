@@ -170,12 +170,14 @@ class Course(Iterator[Work]):
         ledger = Ledger(self._planned.store, run.identity(stage.name))
         for phase in stage.phases:
             self.phase = phase.name
+            regions = phase.regions(run, parameters)
+            assert regions is not None  # the earlier phases have finished
             work = PhaseWork(
                 stage=stage,
                 phase=phase,
                 digest=digest,
                 parameters=parameters.model_dump(mode="json"),
-                regions=[region.key for region in phase.regions(run, parameters)],
+                regions=[region.key for region in regions],
                 ledger=ledger,
                 made=run.identity(stage.name),
                 store=run.path,

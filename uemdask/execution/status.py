@@ -88,7 +88,7 @@ def _share(run: Run, name: str, record: dict[str, Any]) -> float:
     total = done = 0
     try:
         for phase in stage.phases:
-            total += len(phase.regions(run, parameters))
+            total += len(phase.regions(run, parameters) or ())  # those that are known
             done += len(ledger.receipts(name, phase.name, record["digest"]))
     except UemError:
         return 0.0  # what is damaged is told by whoever needs it
