@@ -107,8 +107,9 @@ def _totals(plan: Preview) -> Iterator[str]:
     at_work = sum(bool(run.to_do) and not run.fault for run in plan.runs)
     jobs = sum(pool.jobs for pool in plan.pools)
     unknown = _unknown(plan)
+    tasks = f"{'at least ' * bool(unknown)}{_count(plan.tasks, 'task')}"
     yield (
-        f"total: {'at least ' * bool(unknown)}{_count(plan.tasks, 'task')} for {at_work} of {_count(len(plan.runs), 'run')}, "
+        f"total: {tasks} for {at_work} of {_count(len(plan.runs), 'run')}, "
         f"about {size(plan.read)} to read and {size(plan.written)} to write"
         + (f", at most {_count(jobs, 'job')} at a time" if plan.pools else "")
     )

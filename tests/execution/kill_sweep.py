@@ -1,9 +1,9 @@
 """Kill the driver with -9 wherever it changes the disk, look at what is left, and go on.
 
 ``python kill_sweep.py FOLDER [--every]`` prints where it killed, as JSON. FOLDER holds
-``campaign.yaml``. A process that has done nothing yet is forked for each life of the driver, so that
-a kill costs little. Without ``--every`` it kills once in each phase at each kind of change; with it
-at each change there is.
+``campaign.yaml``. A process that has done nothing yet is forked for each life of the driver, so
+that a kill costs little. Without ``--every`` it kills once in each phase at each kind of change;
+with it at each change there is.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from uemdask.execution import Capacity, Cluster, Driver, read_campaign
-from uemdask_cli import info, main, plan_table, report, run, status  # noqa: F401 - before the forks
+from uemdask_cli import main
 
 _CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 #: Of each kind of file, the change at which something is won or lost.
@@ -128,7 +128,7 @@ def sweep(folder: Path, *, every: bool) -> list:
     journal.touch()
     seen: list = []
     while True:
-        code = _forked(log, lambda: _told(lambda: _drive(folder, seen, every=every)))
+        code = _forked(log, lambda seen=seen: _told(lambda: _drive(folder, seen, every=every)))
         if code == 0:
             return seen
         assert code == -signal.SIGKILL, log.read_text()
@@ -140,4 +140,6 @@ def sweep(folder: Path, *, every: bool) -> list:
 
 
 if __name__ == "__main__":
+    for verb in ("info", "report", "run", "status", "plan_table"):
+        importlib.import_module(f"uemdask_cli.{verb}")  # once, before the forks
     print(json.dumps(sweep(Path(sys.argv[1]).absolute(), every="--every" in sys.argv)))

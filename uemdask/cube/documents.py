@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uemdask.cube.beside import beside, place_of
+from uemdask.cube.beside import place_of
+from uemdask.durable import replaced
 from uemdask.errors import UemError, telling_of_room
 
 
@@ -25,12 +25,41 @@ def array_documents(store: Path) -> dict[str, dict[str, Any]]:
     return {file.parent.name: _read(file) for file in sorted(store.glob("*/zarr.json"))}
 
 
+def array_document(store: Path, array: str) -> dict[str, Any]:
+    """Return the metadata of one array.
+
+    Raises
+    ------
+    UemError, OSError
+        If they are damaged, or not there.
+    """
+    return _read(store / array / "zarr.json")
+
+
+def listed_documents(store: Path) -> dict[str, dict[str, Any]]:
+    """Return the metadata of every array as the store itself lists them."""
+    listed = _read(store / "zarr.json").get("consolidated_metadata") or {}
+    return dict(listed.get("metadata", {}))
+
+
+def restore_document(store: Path, array: str, document: Mapping[str, Any]) -> None:
+    """Write the metadata of an array as the store lists them."""
+    (store / array).mkdir(exist_ok=True)
+    with telling_of_room(place_of(store)), replaced(store / array / "zarr.json") as stream:
+        stream.write(json.dumps(document).encode())
+
+
 def change_document(
-    store: Path, array: str = "", *, attributes: Mapping[str, Any], **parts: Any
+    store: Path,
+    array: str = "",
+    *,
+    attributes: Mapping[str, Any],
+    settled: bool = True,
+    **parts: Any,
 ) -> dict[str, Any]:
     """Change attributes and other parts of the metadata of a store, or of one of its arrays.
 
-    Whoever reads the file finds the old one or the new one.
+    Whoever reads the file finds the old one or the new one, see `uemdask.durable.replaced`.
 
     Returns
     -------
@@ -45,15 +74,12 @@ def change_document(
     file = store / array / "zarr.json"
     document = _read(file) | parts
     document["attributes"] |= attributes
-    # Outside the store, as Zarr warns of files that it does not know.
-    part = beside(store, "json")
-    try:
-        with telling_of_room(place_of(store)):
-            part.write_text(json.dumps(document), encoding="utf-8")
-            os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    # Drafts outside the store, as Zarr warns of files that it does not know.
+    with (
+        telling_of_room(place_of(store)),
+        replaced(file, drafts=store.parent, settled=settled) as stream,
+    ):
+        stream.write(json.dumps(document).encode())
     return document
 
 

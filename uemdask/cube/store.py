@@ -20,6 +20,7 @@ from zarr.errors import ContainsArrayError
 from uemdask.cube import layout
 from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
+from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
@@ -54,6 +55,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._disk = Disk(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:
             raise UemError(
@@ -63,7 +65,7 @@ class Run:
 
     def _open(self) -> zarr.Group:
         try:
-            return zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
+            return zarr.open_group(self._disk, mode="r+", use_consolidated=False)
         except FileNotFoundError:
             if self.path.is_dir() and any(self.path.iterdir()):
                 raise UemError(
@@ -211,6 +213,11 @@ class Run:
         self.create(name, sizes)
         self.write(name, data)
 
+    def take_account(self) -> Files:
+        """Return size and sum of the chunk files written since the last time, all on the disk."""
+        with telling_of_room(place_of(self.path)):
+            return self._disk.take_account()
+
     # ---- stages
 
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
@@ -252,6 +259,11 @@ class Run:
             self.create(name, self.sizes)
         self.consolidate()
 
+    def reopen(self, stage: str) -> None:
+        """Note that `stage` is to be finished again, because some of its files are damaged."""
+        entry = {key: value for key, value in self.stage(stage).items() if key != "finished"}
+        self._note(stage, entry)
+
     def note(self, stage: str, **facts: Any) -> None:
         """Add facts to the record of a stage; ``results`` are merged."""
         entry = self.stage(stage)
@@ -279,7 +291,8 @@ class Run:
             made_by["model_digest"] = entry["results"]["model_digest"]
         for name in variables_of(stage):
             if name in self:
-                change_document(self.path, name, attributes=made_by)
+                change_document(self.path, name, attributes=made_by, settled=False)
+                self._disk.note(self.path / name / "zarr.json")
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -318,7 +331,9 @@ class Run:
         )
 
     def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
-        """Change parts of the store's ``zarr.json``."""
+        """Change parts of the store's ``zarr.json``, once all that it speaks of is on the disk."""
+        with telling_of_room(place_of(self.path)):
+            self._disk.settle()
         whole = change_document(self.path, attributes=attributes, **parts)
         self.group.metadata.attributes.update(whole["attributes"])
 

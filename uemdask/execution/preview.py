@@ -8,11 +8,11 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
+from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
-from uemdask.execution.expectation import Expectation, expect
+from uemdask.execution.expectation import BEGUN, DAMAGED, Expectation, expect
 from uemdask.execution.foreseen import tasks_of
-from uemdask.execution.ledger import Ledger
 from uemdask.execution.requirements import (
     Wanted,
     disks,
@@ -214,13 +214,14 @@ def _tasks(found: Expectation) -> _Counts:
         return {}
     counts: _Counts = {}
     for stage, why in found.to_do.items():
-        begun = found.run if why == "begun" else None
+        begun = found.run if why == BEGUN or why.startswith(DAMAGED) else None
         regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
         done: dict[str, set[str]] = {}
         if begun is not None:
-            ledger = Ledger(found.planned.store, begun.identity(stage))
-            digest = found.digests[stage]
-            done = {phase: set(ledger.receipts(stage, phase, digest)) for phase in regions}
+            account = Account.of(begun, stage, found.planned.store)
+            spoilt = account.spoilt({broken.key for broken in account.broken()})
+            for phase, region in account.tasks.keys() - spoilt.keys():
+                done.setdefault(phase, set()).add(region)
         counts[stage] = {
             phase: None if keys is None else len(set(keys) - done.get(phase, set()))
             for phase, keys in regions.items()

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.ledger import Ledger, ledger_path, read_lines
+from uemdask.execution.entries import Failed
+from uemdask.execution.ledger import Ledger, last_entry, ledger_path
 from uemdask.stages import STAGE_BY_NAME
 
 
@@ -49,16 +50,14 @@ def campaign_status(plan: Plan) -> list[RunStatus]:
 def run_status(planned: PlannedRun) -> RunStatus:
     """Return how far a run has come."""
     status = RunStatus(planned.name)
-    last: dict[str, Any] = {}
     try:
-        for line in read_lines(ledger_path(planned.store)):
-            last = line
+        last = last_entry(ledger_path(planned.store))
     except OSError as error:
         status.failed = f"{error.filename}: cannot be read ({error.strerror})"
         status.failed_stage = STAGES[0]
         return status
-    if "failed" in last:
-        status.failed, status.failed_stage = last["failed"], last["stage"]
+    if isinstance(last, Failed):
+        status.failed, status.failed_stage = last.failed, last.stage
     try:
         run = Run(planned.store)
     except UemError:
@@ -70,8 +69,11 @@ def run_status(planned: PlannedRun) -> RunStatus:
             # The run went on after that failure, perhaps without a line in the ledger. Of other
             # stages the time says nothing: the clock may have been set.
             seconds = slice(len("2024-01-01T00:00:00"))
-            after = record["finished"][seconds] > str(last.get("at", ""))[seconds]
-            if name == status.failed_stage and after:
+            if (
+                isinstance(last, Failed)
+                and name == last.stage
+                and record["finished"][seconds] > last.at[seconds]
+            ):
                 status.failed = status.failed_stage = ""
         elif record.get("created"):
             status.shares[name] = _share(run, name, record)

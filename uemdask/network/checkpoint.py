@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import pickle
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,6 +11,7 @@ from typing import Any
 
 import torch
 
+from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.network.unet import UNet, UNetConfig
 from uemdask.version import __version__
@@ -36,17 +36,11 @@ def save_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as stream:
+        with replaced(path) as stream:
             torch.save({"format": FORMAT, "version": __version__, **content}, stream)
-            stream.flush()
-            # A file renamed before its bytes are on disk can be empty after a power cut.
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UemError(
             f"{path}: cannot be written ({error.strerror}); make room there, or see that you may "
             f"write to it, then give the same command again"

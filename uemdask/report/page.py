@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from uemdask.cube import STAGES, Run
 from uemdask.cube.store import RECORD
+from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.report.checks import checks_of, notes_of, warnings_of
 from uemdask.report.findings import Findings, gather
@@ -84,7 +85,8 @@ def write_page(out: Path, html: str) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(html, encoding="utf-8")
+        with replaced(out) as file:
+            file.write(html.encode())
     except OSError as error:
         raise UemError(
             f"{out}: cannot be written ({error.strerror or error}); name another file or free space"
