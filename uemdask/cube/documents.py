@@ -22,7 +22,7 @@ def array_documents(store: Path) -> dict[str, dict[str, Any]]:
     UemError
         If one is damaged.
     """
-    return {file.parent.name: _read(file) for file in sorted(store.glob("*/zarr.json"))}
+    return {file.parent.name: _read_array(file) for file in sorted(store.glob("*/zarr.json"))}
 
 
 def array_document(store: Path, array: str) -> dict[str, Any]:
@@ -33,13 +33,16 @@ def array_document(store: Path, array: str) -> dict[str, Any]:
     UemError, OSError
         If they are damaged, or not there.
     """
-    return _read(store / array / "zarr.json")
+    return _read_array(store / array / "zarr.json")
 
 
 def listed_documents(store: Path) -> dict[str, dict[str, Any]]:
     """Return the metadata of every array as the store itself lists them."""
-    listed = _read(store / "zarr.json").get("consolidated_metadata") or {}
-    return dict(listed.get("metadata", {}))
+    listed = _read(store / "zarr.json").get("consolidated_metadata")
+    found = listed.get("metadata") if isinstance(listed, dict) else None
+    if not isinstance(found, dict) or not all(map(_is_array, found.values())):
+        raise UemError(f"{store}: its list of variables in zarr.json is damaged; {_REMEDY}")
+    return found
 
 
 def restore_document(store: Path, array: str, document: Mapping[str, Any]) -> None:
@@ -85,10 +88,38 @@ def change_document(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise UemError(
-            f"{file}: is damaged ({error}); bring it back from a copy, or remove the run and "
-            f"ingest the raw data again"
-        ) from error
+        document: Any = json.loads(file.read_bytes())
+        if not isinstance(document, dict) or not isinstance(document.get("attributes", {}), dict):
+            raise ValueError("it is no metadata")
+    except (ValueError, RecursionError) as error:
+        raise UemError(f"{file}: is damaged ({error}); {_REMEDY}") from error
+    document.setdefault("attributes", {})
     return document
+
+
+def _read_array(file: Path) -> dict[str, Any]:
+    document = _read(file)
+    if not _is_array(document):
+        raise UemError(f"{file}: is damaged (it is no metadata of a variable); {_REMEDY}")
+    return document
+
+
+def _is_array(document: Any) -> bool:
+    """Return whether these may be the metadata of a variable, as far as uemdask reads them."""
+    if not isinstance(document, dict) or not isinstance(document.get("attributes", {}), dict):
+        return False
+    grid = document.get("chunk_grid")
+    configuration = grid.get("configuration") if isinstance(grid, dict) else None
+    unit = configuration.get("chunk_shape") if isinstance(configuration, dict) else None
+    shape, names = document.get("shape"), document.get("dimension_names")
+    if not (isinstance(shape, list) and isinstance(names, list) and isinstance(unit, list)):
+        return False
+    return (
+        len(shape) == len(names) == len(unit)
+        and all(type(size) is int and 0 <= size < 2**53 for size in shape)
+        and all(type(size) is int and 0 < size < 2**53 for size in unit)
+        and all(isinstance(name, str) for name in names)
+    )
+
+
+_REMEDY = "bring it back from a copy, or remove the run and ingest the raw data again"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import shutil
 import uuid
 from collections.abc import Collection, Mapping
@@ -24,6 +25,7 @@ from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
+from uemdask.cube.record import Facts, check_record
 from uemdask.errors import UemError, telling_of_room
 from uemdask.version import __version__
 
@@ -62,6 +64,7 @@ class Run:
                 f"{self.path}: a Zarr group without the attribute {RECORD!r}, so not a run; "
                 f"make one with 'uemdask ingest'"
             )
+        check_record(self.path, self.group.attrs, self.group.attrs[RECORD])
 
     def _open(self) -> zarr.Group:
         try:
@@ -85,10 +88,13 @@ class Run:
             ) from error
         except (FileExistsError, NotADirectoryError, ContainsArrayError):
             raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UemError(
-                f"{self.path}: zarr.json is damaged ({error}); ingest the raw data again"
+                f"{self.path}: zarr.json is damaged ({reprlib.repr(str(error))}); bring it back "
+                f"from a copy, or ingest the raw data again"
             ) from error
+        except OSError as error:  # a path that is too long, or holds no file system
+            raise UemError(f"{self.path}: cannot be read ({error.strerror})") from error
 
     # ---- what is there
 
@@ -107,7 +113,7 @@ class Run:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
         for array in array_documents(self.path).values():
-            sizes.update(zip(array.get("dimension_names") or (), array["shape"], strict=True))
+            sizes.update(zip(array["dimension_names"], array["shape"], strict=True))
         return sizes
 
     @property
@@ -126,7 +132,10 @@ class Run:
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
-        return dict(self.record["stages"].get(stage, {}))
+        facts = dict(self.record["stages"].get(stage, {}))
+        if "results" in facts:
+            facts["results"] = Facts(facts["results"], self.path, stage)
+        return Facts(facts, self.path, stage)
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""
@@ -147,9 +156,15 @@ class Run:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
             )
-        array = self.group[name]
-        sizes = dict(zip(self._dims(name), array.shape, strict=True))
-        return np.asarray(array[(region or Region()).slices(VARIABLES[name].dims, sizes)])
+        try:
+            array = self.group[name]
+            sizes = dict(zip(self._dims(name), array.shape, strict=True))
+            return np.asarray(array[(region or Region()).slices(VARIABLES[name].dims, sizes)])
+        except Exception as error:  # a codec's own, whatever it is
+            raise UemError(
+                f"{self.path}: {name!r} cannot be read ({reprlib.repr(str(error))}); 'uemdask "
+                f"verify --deep' names what is damaged"
+            ) from error
 
     def _dims(self, name: str) -> tuple[str, ...]:
         return tuple(self.group[name].metadata.dimension_names)

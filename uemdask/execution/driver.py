@@ -120,7 +120,9 @@ class Driver:
         for active in self._runs:
             try:
                 held.enter_context(sole_driver(active.planned.store))
-            except OSError as error:
+            except (OSError, ValueError) as error:
+                if isinstance(error, UemError):  # another driver
+                    raise
                 self._fail(active, error)
 
     # ---- one run

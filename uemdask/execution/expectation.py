@@ -15,6 +15,7 @@ from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import is_export, lacks_wave
 from uemdask.execution.damage import damages_of, refuse_damaged, refuse_damaged_frames
 from uemdask.execution.foreseen import Foreseen
+from uemdask.execution.status import in_words
 from uemdask.execution.training import is_trained, training_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.ingest import digest_of_raw, raw_of
@@ -91,15 +92,15 @@ def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> 
     sound = [each for each in found if not each.fault]
     networks = _Networks(plan, sound) if not only or "train" in only else None
     for each in sound:
-        each.to_do = _left(each, networks, only)
         try:
+            each.to_do = _left(each, networks, only)
             anew = [stage for stage, why in each.to_do.items() if not _is_kept(why)]
             if anew:
                 refuse_removal(each.planned.store, anew[0], only)
             if each.foreseen is not None:
                 each.foreseen.refuse(each.to_do, each.planned.parameters)
-        except UemError as error:
-            each.fault = str(error)
+        except Exception as error:
+            each.fault = in_words(error, each.planned.store)
     return found
 
 
@@ -108,8 +109,8 @@ def _follow(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Expect
     found = Expectation(planned)
     try:
         _look(found, only, overwrite)
-    except UemError as error:
-        found.fault = str(error)
+    except Exception as error:  # one bad run never stops the others
+        found.fault = in_words(error, planned.store)
         return found
     upstream = found.digests["ingest"]
     for name in STAGES[1:_TRAIN]:

@@ -124,7 +124,7 @@ class Ledger:
         }
         text = sealed(line)
         # Without its line a task is done again; other runs must not stop for it.
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # or its name is none
             self.path.parent.mkdir(parents=True, exist_ok=True)
             new = not self.path.exists() or not self.path.stat().st_size
             torn = not new and not _ends_with_newline(self.path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.entries import Failed
+from uemdask.execution.entries import Entry, Failed
 from uemdask.execution.ledger import Ledger, last_entry, ledger_path
 from uemdask.stages import STAGE_BY_NAME
 
@@ -52,16 +53,28 @@ def run_status(planned: PlannedRun) -> RunStatus:
     status = RunStatus(planned.name)
     try:
         last = last_entry(ledger_path(planned.store))
-    except OSError as error:
-        status.failed = f"{error.filename}: cannot be read ({error.strerror})"
-        status.failed_stage = STAGES[0]
-        return status
-    if isinstance(last, Failed):
-        status.failed, status.failed_stage = last.failed, last.stage
-    try:
-        run = Run(planned.store)
-    except UemError:
-        return status
+        if isinstance(last, Failed):
+            status.failed, status.failed_stage = last.failed, last.stage
+        _look(planned, status, last)
+    except Exception as error:  # one bad run never stops the others
+        status.failed, status.failed_stage = in_words(error, planned.store), STAGES[0]
+    return status
+
+
+def in_words(error: Exception, store: Path) -> str:
+    """Say what is wrong with a run that cannot be looked at."""
+    if isinstance(error, UemError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or store}: cannot be read ({error.strerror})"
+    return f"{store}: cannot be read ({type(error).__name__}: {error})"
+
+
+def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
+    store = planned.store
+    if not store.exists() or (store.is_dir() and not any(store.iterdir())):
+        return  # nothing was made yet
+    run = Run(store)
     for name in STAGES:
         record = run.stage(name)
         if record.get("finished"):
@@ -77,7 +90,6 @@ def run_status(planned: PlannedRun) -> RunStatus:
                 status.failed = status.failed_stage = ""
         elif record.get("created"):
             status.shares[name] = _share(run, name, record)
-    return status
 
 
 def _share(run: Run, name: str, record: dict[str, Any]) -> float:

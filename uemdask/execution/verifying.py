@@ -14,6 +14,7 @@ from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import Course, Work
 from uemdask.execution.damage import INGEST_AGAIN, Damage, damages_of, reopen
+from uemdask.execution.status import in_words
 from uemdask.network import model_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.train import model_of
@@ -91,8 +92,8 @@ def verify_run(planned: PlannedRun, *, deep: bool = False) -> RunVerification:
     found = RunVerification(run=planned.name, store=str(planned.store))
     try:
         _look(Run(planned.store), found, deep=deep)
-    except UemError as error:
-        found.fault = str(error)
+    except Exception as error:  # one bad run never stops the others
+        found.fault = in_words(error, planned.store)
         found.remedy = "bring it back from a copy, or ingest the raw data again"
         return found
     if found.damages:
@@ -179,4 +180,7 @@ class Repair(Course):
     @staticmethod
     def _was_reopened(run: Run, stage: str) -> bool:
         """Return whether a stage was finished before, and a repair is to finish it again."""
-        return not run.is_done(stage) and any(map(run.stage, later_stages(stage)[1:]))
+        if run.is_done(stage):
+            return False
+        followed = any(map(run.stage, later_stages(stage)[1:]))
+        return followed or bool(Account.of(run, stage, run.path).void)

@@ -180,7 +180,7 @@ def gather(run: Run) -> Findings:
         delays=delays,
         before_zero=int(np.count_nonzero(ok & (delays < 0))),
         grid=grid_of(run, MAP_PX),
-        results={name: entry.get("results", {}) for name, entry in stages.items()},
+        results={name: run.stage(name).get("results", {}) for name in stages},
     )
     if run.is_done("align"):
         found.maps["reference"] = read_small(run, "reference", MAP_PX)
