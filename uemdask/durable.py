@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+#: Files that are settled at a time; they wait for the disk, not for a processor.
+_AT_ONCE = 8
 #: Begins the name of a file that is being written.
 DRAFT = ".draft-"
 
@@ -68,26 +71,32 @@ def replaced(path: Path, *, drafts: Path | None = None, settled: bool = True) ->
 def settle(files: Iterable[Path], root: Path) -> None:
     """Put files and their names on the disk, with the folders between them and `root`.
 
-    One after the other, but the first one takes most of the others along: a file system writes its
-    journal once for all that is waiting.
+    All at once: a file system writes its journal once for all that is waiting for it.
 
     Raises
     ------
     OSError
         If the disk fails.
     """
-    folders: dict[Path, None] = {}
-    for file in files:
-        with suppress(FileNotFoundError):  # removed since
-            _sync(file)
+    waiting = list(files)
+    folders: set[Path] = set()
+    for file in waiting:
         for folder in file.parents:
             if folder in folders:
                 break
-            folders[folder] = None
+            folders.add(folder)
             if folder == root:
                 break
-    for folder in folders:
-        settle_folder(folder)
+    if not waiting:
+        return
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(_settle_file, waiting))
+        list(pool.map(settle_folder, sorted(folders)))
+
+
+def _settle_file(file: Path) -> None:
+    with suppress(FileNotFoundError):  # removed since
+        _sync(file)
 
 
 def settle_folder(folder: Path) -> None:

@@ -134,9 +134,12 @@ def sweep(folder: Path, *, every: bool) -> list:
         assert code == -signal.SIGKILL, log.read_text()
         before, seen = seen, [json.loads(line) for line in journal.read_text().splitlines()]
         assert len(seen) > len(before), "killed again where it was killed before"
-        # The pages take two seconds each: once a stage, while it is at work.
-        new = seen[-1][0] not in {stage for stage, phase, *_ in before if phase}
-        _look(folder, seen[-1], report=every or (new and bool(seen[-1][1])))
+        stage, phase, _, kind = seen[-1]
+        # Once in each phase and between any two; the pages, of two seconds each, once a stage.
+        new = [stage, phase] not in [place[:2] for place in before]
+        if every or new or kind == "record":
+            first = bool(phase) and stage not in [place[0] for place in before if place[1]]
+            _look(folder, seen[-1], report=every or first)
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
+    model_validator,
 )
 
 from uemdask.errors import UemError, spelled
@@ -82,6 +83,12 @@ class _Results(_Known):
     # feature
     rois: list[str] = []
     empty_rois: list[str] = []
+
+    @model_validator(mode="after")
+    def _onset_has_its_error(self) -> _Results:
+        if self.time_zero_ps is not None and self.time_zero_sd_ps is None:
+            raise ValueError("time_zero_ps stands without time_zero_sd_ps")
+        return self
 
 
 class _Stage(_Known):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel
 
-from uemdask.cube import Run
+from uemdask.cube import STAGES, Run
 from uemdask.cube.contract import later_stages, variables_of
 from uemdask.cube.documents import array_document, listed_documents, restore_document
 from uemdask.errors import UemError
@@ -76,6 +76,11 @@ def damages_of(run: Run, stage: str, ledger: Path, *, deep: bool = False) -> lis
             )
         )
     return found
+
+
+def damages_of_run(run: Run) -> list[Damage]:
+    """Return what is missing or too short of all stages' files; nothing is read but their sizes."""
+    return [damage for stage in STAGES for damage in damages_of(run, stage, run.path)]
 
 
 def told(store: Path, damages: Sequence[Damage]) -> str:
