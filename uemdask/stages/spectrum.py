@@ -319,8 +319,10 @@ def directed_frames(
     return np.full(len(operator), directional == "all")
 
 
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region]:
-    how = run.stage("spectrum")["results"]["directional"]
+def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+    how = run.stage("spectrum").get("results", {}).get("directional")
+    if how is None:  # the maps tell
+        return None
     return tiles(run.sizes) if how != "none" else []
 
 
