@@ -41,7 +41,7 @@ def dataset(tmp_path_factory):
     run.put("gain", gain, sizes)
     run.put("bad_pixel", np.zeros((SIZE, SIZE), bool), sizes)
     run.put("reference", scene[4:-4, 4:-4].astype(np.float32), sizes)
-    run.put("wave", wave.astype(np.float16), sizes)
+    run.put("wave", wave, sizes)
     run.consolidate()
     return uemdask.open_run(run.path)
 

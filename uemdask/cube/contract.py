@@ -34,6 +34,10 @@ class Variable:
         How it is written: at once; in slabs of frames or pairs; in tiles of y, x for all frames.
     coordinate : bool
         Whether xarray should treat it as a coordinate.
+    step : float, optional
+        Of a variable that is packed: its ``scale_factor``, where its stage chooses no other.
+    missing : int, optional
+        Of a variable that is packed: the integer that stands for NaN.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Variable:
     stage: str
     pattern: Pattern = "whole"
     coordinate: bool = False
+    step: float | None = None
+    missing: int | None = None
 
 
 def _table(*rows: Variable) -> dict[str, Variable]:
@@ -123,8 +129,9 @@ VARIABLES: dict[str, Variable] = _table(
     Variable("wavelength", _YX, "float32", "nm", "local wavelength", "spectrum", "tile"),
     Variable("mask", _YX, "bool", "1", "relevant pixels", "spectrum", "tile"),
     Variable(
-        "wave", _TYX, "float16", "1",
+        "wave", _TYX, "int16", "1",
         "aligned ratio to the reference minus 1, band-passed and smoothed", "spectrum", "tile",
+        step=2.0**-13, missing=-(2**15),
     ),
     # pairs
     Variable(
@@ -147,7 +154,8 @@ VARIABLES: dict[str, Variable] = _table(
         "label", "slab",
     ),
     Variable(
-        "label_confidence", _PYX, "uint8", "1", "confidence of the label", "label", "slab"
+        "label_confidence", _PYX, "uint8", "1", "confidence of the label", "label", "slab",
+        step=1.0 / 255.0,
     ),
     Variable(
         "base_label", _TCYX, "float32", "px",
@@ -254,12 +262,16 @@ def faults_of(run: xr.Dataset) -> list[str]:
         units = found.attrs.get("units")
         if units != wanted.units:
             faults.append(f"{name}: units {units!r}; the contract says {wanted.units!r}")
-        # label_confidence is packed: 0..1 in xarray, one byte in the store.
-        exact = wanted.dtype not in ("str", "frame") and name != "label_confidence"
-        if exact and found.dtype != np.dtype(wanted.dtype):
+        if not _is_of_type(found, wanted):
             faults.append(f"{name}: dtype {found.dtype}; the contract says {wanted.dtype}")
     faults += _coordinate_faults(run)
     return faults
+
+
+def _is_of_type(found: xr.Variable, wanted: Variable) -> bool:
+    if wanted.step is not None:  # packed: floating in xarray, but never half precision
+        return found.dtype in (np.float32, np.float64)
+    return wanted.dtype in ("str", "frame") or found.dtype == np.dtype(wanted.dtype)
 
 
 def _coordinate_faults(run: xr.Dataset) -> list[str]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 
+import numpy as np
 import xarray as xr
 
 from uemdask.cube import layout
-from uemdask.cube.contract import validate
+from uemdask.cube.contract import VARIABLES, validate
 from uemdask.cube.store import Run
 
 
@@ -43,5 +44,8 @@ def open_run(path: str | os.PathLike[str]) -> xr.Dataset:
     if column > 128 * 2**20:
         chunks["time"] = 8 * layout.FRAMES
     dataset = dataset.chunk({d: c for d, c in chunks.items() if d in dataset.dims})
+    # Plain xarray unpacks to double precision, of which half the memory holds nothing.
+    packed = [name for name, row in VARIABLES.items() if row.step is not None and name in dataset]
+    dataset = dataset.assign({name: dataset[name].astype(np.float32) for name in packed})
     validate(dataset, str(path))
     return dataset

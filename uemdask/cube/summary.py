@@ -47,6 +47,11 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
     lines += _alignment(run)
+    lines += [
+        f"warning   {text}"
+        for stage in STAGES
+        for text in run.stage(stage).get("results", {}).get("warnings", [])
+    ]
     for name in run.stage("feature").get("results", {}).get("empty_rois", []):
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
     lines.append("")
@@ -102,7 +107,6 @@ def _alignment(run: Run) -> list[str]:
         table = run.stage("align")["parameters"].get("drift_table")
         whose = f", from the table {table}" if table else ""
         lines.append(f"drift     over {reach:.1f} px{sure}{whose}")
-    lines += [f"warning   {text}" for text in results.get("warnings", [])]
     if results.get("breathing_ghz"):
         lines.append(
             f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "

@@ -24,6 +24,7 @@ from uemdask.spectrum.wave import (
     analytic_wave,
     band_pass_operator,
     band_passed,
+    wave_step,
 )
 
 __all__ = [
@@ -57,5 +58,6 @@ __all__ = [
     "survey_operator",
     "survey_tile",
     "travel_index",
+    "wave_step",
     "wavelength",
 ]

@@ -144,7 +144,7 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     first, last = int(pairs.min()), int(pairs.max())
     rows, columns, inner = widened(region, run.sizes, _NETWORK_HALO)
-    wave = np.asarray(run.group["wave"][first : last + 1, rows, columns])
+    wave = run.array("wave")[first : last + 1, rows, columns]
     model, device = _model(run)
     flow, flow_sd = predict(
         model,
