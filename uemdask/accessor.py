@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import dask
 import numpy as np
 import xarray as xr
 
@@ -191,6 +190,8 @@ class UemAccessor:
 
 def _whole_frames(series: xr.DataArray) -> xr.DataArray:
     """Return a series in slabs of whole frames, whatever its chunks."""
+    import dask
+
     # Cut first, then joined: a plain rechunk would read all delays of every tile for one frame.
     count = series.sizes["time"]
     slabs = [series.variable.isel(time=slice(i, i + _FRAMES)) for i in range(0, count, _FRAMES)]

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
@@ -124,6 +123,7 @@ def _write_data(entry: Any, array: xr.DataArray) -> None:
 
 
 def _write_array(group: Any, array: xr.DataArray, name: str) -> None:
+    import dask.array as da
     import h5py
 
     values = array.data

@@ -4,26 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from uemdask.cube import STAGES
-from uemdask.errors import UemError
-from uemdask.execution import (
-    ClusterProfile,
-    Driver,
-    Plan,
-    merge_settings,
-    open_cluster,
-    plan_runs,
-    preview,
-    read_campaign,
-    read_profile,
-)
-from uemdask.monitor import monitored
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
-from uemdask_cli.plan_table import print_plan
+
+if TYPE_CHECKING:
+    from uemdask.execution import ClusterProfile, Plan
+
+#: As in `uemdask.cube`, which takes a second to import.
+STAGES = ("ingest", "align", "spectrum", "pairs", "label", "train", "flow", "feature", "mode")
 
 
 @click.command()
@@ -58,6 +49,11 @@ def run(
 
     What is done already with the same inputs and parameters is not done again.
     """
+    from uemdask.execution import Driver, open_cluster, preview, read_profile
+    from uemdask.monitor import monitored
+    from uemdask_cli.console import listener
+    from uemdask_cli.plan_table import print_plan
+
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run; 'uemdask status --json' tells of a run")
     plan, profile = _together(
@@ -94,6 +90,8 @@ def _together(
     plan: Callable[[], Plan], profile: Callable[[], ClusterProfile]
 ) -> tuple[Plan, ClusterProfile]:
     """Read campaign and profile; where both are at fault, that is told in one round."""
+    from uemdask.errors import UemError
+
     try:
         found = plan()
     except UemError as error:
@@ -119,6 +117,9 @@ def plan_of(
     settings: tuple[str, ...],
 ) -> Plan:
     """Plan a campaign file or runs as named on the command line."""
+    from uemdask.errors import UemError
+    from uemdask.execution import merge_settings, plan_runs, read_campaign
+
     campaigns = [path for path in paths if path.suffix.casefold() in (".yaml", ".yml")]
     changes = merge_settings(settings)
     if not campaigns:
