@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -64,3 +65,15 @@ def test_every_verb_has_help(verb):
     command = uemdask.get_command(None, verb)
     assert command is not None
     assert command.help
+
+
+def test_the_folder_that_holds_the_clone_does_not_hide_the_library(tmp_path):
+    # A clone is called like the package, so that folder offers a 'uemdask' without a file in it.
+    (tmp_path / "uemdask").symlink_to(Path(__file__).parents[1], target_is_directory=True)
+    code = "import uemdask, uemdask_cli; print(uemdask.open_run.__name__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60
+    )
+    assert done.stdout.strip() == "open_run", (
+        f"{done.stderr}; an editable install by path is wanted: 'pip install --editable .' again"
+    )
