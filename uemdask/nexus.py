@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from uemdask.cube.attributes import structured
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata, to_nexus
 from uemdask.version import __version__
@@ -49,7 +50,7 @@ def write_nexus(
 
     Examples
     --------
-    >>> uemdask.write_nexus(uemdask.open_run("run.zarr"), "run.nxs", ["speed"])  # doctest: +SKIP
+    >>> uemdask.write_nexus(uemdask.open_run("run.zarr"), "run.nxs", ["speed"])
     """
     import h5py
 
@@ -65,7 +66,7 @@ def write_nexus(
     if path.exists() and not (overwrite and path.is_file()):
         raise UemError(f"{path}: is there already; name another file or overwrite it")
     tree = to_nexus(read_metadata(dataset.attrs))
-    if vendor := dataset.attrs.get("vendor"):
+    if vendor := structured(dataset.attrs.get("vendor")):
         rest = tree["entry"].setdefault("collection", {"@NX_class": "NXcollection"})
         rest["vendor"] = json.dumps(vendor, ensure_ascii=False, default=str)
     tree |= {"@NX_class": "NXroot", "@default": "entry", "@creator": "uemdask"}

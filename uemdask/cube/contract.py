@@ -148,6 +148,10 @@ VARIABLES: dict[str, Variable] = _table(
         "time_to", ("pair",), "float64", "ps", "delay of the second frame", "pairs",
         coordinate=True,
     ),
+    Variable(
+        "pair_time", ("pair",), "float64", "ps", "delay in the middle of the pair", "pairs",
+        coordinate=True,
+    ),
     # label
     Variable(
         "label", _PCYX, "float32", "px", "pseudo-label displacement: first(r) = second(r + label)",
@@ -183,9 +187,8 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "feature_unit", ("feature",), "str", "1", "unit of the feature", "feature", coordinate=True
     ),
-    Variable(
-        "roi_outline", ("roi",), "str", "1", "outline as GeoJSON in nm", "feature", coordinate=True
-    ),
+    # No coordinate, so that tables of features do not repeat it in every row.
+    Variable("roi_outline", ("roi",), "str", "1", "outline as GeoJSON in nm", "feature"),
     Variable(
         "roi_feature", ("roi", "feature", "pair"), "float64", "see feature_unit",
         "feature vectors", "feature",
@@ -223,7 +226,7 @@ def variables_of(stage: str) -> list[str]:
     Examples
     --------
     >>> variables_of("pairs")
-    ['frame_from', 'frame_to', 'time_from', 'time_to']
+    ['frame_from', 'frame_to', 'time_from', 'time_to', 'pair_time']
     """
     own = [v for v in VARIABLES.values() if v.stage == stage]
     return [v.name for v in sorted(own, key=lambda v: not v.coordinate)]

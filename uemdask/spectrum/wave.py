@@ -161,6 +161,7 @@ def aliased_harmonic(operator: Complex64, delays: npt.ArrayLike, centre: float) 
 
     Examples
     --------
+    >>> from uemdask.spectrum import band_pass_operator
     >>> import numpy as np
     >>> fine, coarse = np.arange(0, 300, 5.0), np.arange(0, 300, 10.0)
     >>> for t in fine, coarse:
@@ -254,6 +255,7 @@ def wave_step(frequency: npt.ArrayLike, power: npt.ArrayLike, band: Band, *, noi
 
     Examples
     --------
+    >>> from uemdask.spectrum import Band
     >>> band = Band(low=9.0, high=11.0, centre=10.0, significance=9.0, found=True)
     >>> 1 / wave_step([9.0, 10.0, 11.0], [0.0, 1e-4, 0.0], band, noise=2e-3)
     8192.0
