@@ -112,6 +112,11 @@ class Run:
         y, x = self.group.attrs["pixel_size"]
         return float(y), float(x)
 
+    @property
+    def is_export(self) -> bool:
+        """Whether it has been exported without its frames, so that no stage can read them."""
+        return "export_of" in self.group.attrs or "intensity" not in self
+
     @cached_property
     def dark(self) -> np.ndarray | None:
         """The dark image (y, x) in counts, to be taken off frames; None where there is none."""

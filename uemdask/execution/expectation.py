@@ -12,7 +12,7 @@ from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import is_export, lacks_wave
+from uemdask.execution.course import lacks_wave
 from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.training import is_trained, training_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
@@ -161,7 +161,7 @@ def _left(found: Expectation, networks: _Networks | None, only: Sequence[str]) -
     left = {}
     if lacks_wave(run, found.digests["spectrum"], only) and "spectrum" in chosen:
         left["spectrum"] = _DELETED
-    if networks is not None and not is_export(run) and (why := networks.why(run, found)):
+    if networks is not None and not run.is_export and (why := networks.why(run, found)):
         return left | _from("train", why, chosen)
     upstream = run.stage("train").get("digest", "")
     for name in STAGES[_TRAIN + 1 :]:
