@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from uemdask.errors import UemError
+from uemdask.plain import PlainStream
 from uemdask.version import __version__
 
 #: What the system says where rights are missing.
@@ -78,6 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, _stop)
+    # Whatever is printed, by whomever: names, job logs and messages may hold control characters.
+    sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -41,6 +41,11 @@ from uemdask_cli.plan_table import print_plan
     "--set", "settings", multiple=True, metavar="STAGE.KEY=VALUE", help="Change a parameter."
 )
 @click.option("--overwrite", is_flag=True, help="Replace stores made from other raw data.")
+@click.option(
+    "--retrain",
+    is_flag=True,
+    help="Train anew, also for finished runs; else they keep their model and their numbers.",
+)
 @click.option("--dry-run", is_flag=True, help="Print the plan, and stop: nothing is done.")
 @click.option("--json", "as_json", is_flag=True, help="With --dry-run: print the plan as JSON.")
 def run(
@@ -51,6 +56,7 @@ def run(
     model: str | None,
     settings: tuple[str, ...],
     overwrite: bool,
+    retrain: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
@@ -64,6 +70,7 @@ def run(
         lambda: plan_of(paths, output=output, model=model, settings=settings),
         lambda: read_profile(cluster),
     )
+    plan = plan.model_copy(update={"retrain": retrain})
     if dry_run:
         expected = preview(plan, only=only, overwrite=overwrite, profile=profile)
         if as_json:

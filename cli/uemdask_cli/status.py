@@ -23,6 +23,8 @@ from uemdask.monitor import (
     share,
     size,
 )
+from uemdask.plain import one_line, plain
+from uemdask_cli.console import rich_console
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
 from uemdask_cli.run import plan_of
 
@@ -47,9 +49,7 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: b
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together; call --json again instead")
     plan = plan_of(paths, output=output, model=None, settings=())
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDEST
+    console = rich_console()
     if watch:
         _watch(plan, console)
     state = campaign_state(plan)
@@ -76,11 +76,11 @@ def _picture(state: CampaignState, console: Console) -> RenderableType:
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
     lines = _summary(state)
     for line in _failures(runs)[:_MOST_FAILURES]:
-        lines += wrap(line, console.width, max_lines=2, placeholder=" …")
+        lines += wrap(plain(line), console.width, max_lines=2, placeholder=" …")
     room = max(_LEAST_RUNS, console.height - len(lines) - 3)
     if len(runs) > room:
         lines.append(f"{room} of {len(runs)} runs:")
-    text = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines]
+    text = [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in lines]
     return Group(*text, _table(runs[:room], longest=max(16, console.width - _STAGES_WIDTH)))
 
 
@@ -91,7 +91,8 @@ def _table(runs: list[RunState], longest: int = _WIDEST) -> Table:
     for run in runs:
         # A name is text, whatever brackets it has; its end tells more than its middle.
         half = longest // 2
-        name = run.run if len(run.run) <= longest else f"{run.run[: half - 1]}…{run.run[-half:]}"
+        whole = one_line(run.run)
+        name = whole if len(whole) <= longest else f"{whole[: half - 1]}…{whole[-half:]}"
         table.add_row(Text(name), *(_cell(run, stage) for stage in STAGES))
     return table
 

@@ -246,15 +246,14 @@ class Driver:
 
     def _start_training(self, networks: Networks) -> None:
         """Train for the runs that have come this far, or take the network that is there."""
-        for members in networks.due():
-            if networks.given:
-                self._take(members, networks.given)
-                continue
-            training = networks.training(members)
-            if results := training.earlier_results():
-                self._take(members, results)
+        for members, found in networks.due():
+            if isinstance(found, UemError):
+                for active in members:
+                    self._fail(active, found)
+            elif isinstance(found, Training):
+                self._train(found, alone=networks.has_all_cores(members))
             else:
-                self._train(training, alone=networks.has_all_cores(members))
+                self._take(members, found)
 
     def _train(self, training: Training, *, alone: bool) -> None:
         self._listener.phase_begins(training.model.stem, "train", "model", 1, 0)

@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -33,10 +34,13 @@ from uemdask.execution.cluster.profile import (
 from uemdask.execution.cluster.quiet import quieten
 from uemdask.execution.cluster.security import security_from, session_keys
 from uemdask.execution.cluster.session import end_abandoned, session
+from uemdask.execution.cluster.visitors import guard
 
 # How long to wait for the first worker, and for a scheduler that runs already, in s.
 _PATIENCE = 60
 _ANSWER = 30
+
+_OwnProfile = LocalProfile | BatchProfile
 
 
 @contextmanager
@@ -51,7 +55,8 @@ def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
     quieten()
     with dask.config.set(SETTINGS), ExitStack() as stack:
         if isinstance(profile, ExistingProfile):
-            yield _surveyed(stack.enter_context(_join(profile)), stack)
+            found = _surveyed(stack.enter_context(_join(profile)), stack)
+            yield replace(found, dashboard_hosts=profile.dashboard_hosts)
         elif isinstance(profile, LocalProfile):
             yield _local(profile, stack)
         else:
@@ -72,7 +77,9 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
         )
     )
     client = stack.enter_context(Client(local, set_as_default=False))
-    hints = _tunnel(client) if "SSH_CONNECTION" in os.environ else ()
+    hints = _open_dashboard(local, client, profile)
+    if "SSH_CONNECTION" in os.environ:
+        hints += _tunnel(client)
     return _surveyed(client, stack, training_threads=profile.workers, hints=hints)
 
 
@@ -102,7 +109,7 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         keeper = Pools(local.scheduler, profile, system, security, folder / "logs", own.note)
         local.sync(keeper.start)
         stack.callback(local.sync, keeper.close)
-    hints = _tunnel(client)
+    hints = _open_dashboard(local, client, profile) + _tunnel(client)
     if cancelled := local.sync(end_abandoned, folder, home, system.cancel):
         hints += (f"cancelled what an uemdask that was killed had left: {_jobs(cancelled)}",)
     if not profile.tls:
@@ -195,7 +202,19 @@ def _has_address(interface: str) -> bool:
 
 
 def _dashboard(port: int) -> str:
-    return f"127.0.0.1:{_free_port(port)}"
+    return f"127.0.0.1:{port}"
+
+
+def _open_dashboard(local: LocalCluster, client: Client, profile: _OwnProfile) -> tuple[str, ...]:
+    """Guard the dashboard, and return where it is if that is not as wanted."""
+    guard(local.scheduler.http_application, profile.dashboard_hosts)
+    port = urlsplit(client.dashboard_link).port
+    if profile.dashboard_port in (0, port):
+        return ()
+    return (
+        f"port {profile.dashboard_port} is in use or closed on this host; the dashboard is on port "
+        f"{port}",
+    )
 
 
 def _tunnel(client: Client) -> tuple[str, ...]:
@@ -294,14 +313,3 @@ def _least_memory(workers: Iterable[Mapping[str, Any]]) -> int:
     """Return the smallest limit of the memory of workers, bytes; 0 where there is none."""
     limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
     return min(limits, default=0)
-
-
-def _free_port(wanted: int) -> int:
-    """Return `wanted`, or 0 (any free port) where something listens there."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", wanted))
-        except OSError:
-            return 0
-    return wanted
