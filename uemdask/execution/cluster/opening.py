@@ -11,7 +11,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, LocalCluster
@@ -77,10 +76,11 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
         )
     )
     client = stack.enter_context(Client(local, set_as_default=False))
-    hints = _open_dashboard(local, client, profile)
+    port, hints = _open_dashboard(local, profile)
     if "SSH_CONNECTION" in os.environ:
-        hints += _tunnel(client)
-    return _surveyed(client, stack, training_threads=profile.workers, hints=hints)
+        hints += _tunnel(port)
+    found = _surveyed(client, stack, training_threads=profile.workers, hints=hints)
+    return replace(found, dashboard=_address(port))
 
 
 def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
@@ -109,7 +109,8 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         keeper = Pools(local.scheduler, profile, system, security, folder / "logs", own.note)
         local.sync(keeper.start)
         stack.callback(local.sync, keeper.close)
-    hints = _open_dashboard(local, client, profile) + _tunnel(client)
+    port, hints = _open_dashboard(local, profile)
+    hints += _tunnel(port)
     if cancelled := local.sync(end_abandoned, folder, home, system.cancel):
         hints += (f"cancelled what an uemdask that was killed had left: {_jobs(cancelled)}",)
     if not profile.tls:
@@ -117,7 +118,8 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
             "the profile says 'tls: false': whoever reaches this host can run programs in your "
             "name",
         )
-    return _pooled(profile, client, hints, keeper, _losses(client, stack))
+    found = _pooled(profile, client, hints, keeper, _losses(client, stack))
+    return replace(found, dashboard=_address(port))
 
 
 def _jobs(numbers: Sequence[str]) -> str:
@@ -205,23 +207,22 @@ def _dashboard(port: int) -> str:
     return f"127.0.0.1:{port}"
 
 
-def _open_dashboard(local: LocalCluster, client: Client, profile: _OwnProfile) -> tuple[str, ...]:
-    """Guard the dashboard, and return where it is if that is not as wanted."""
+def _open_dashboard(local: LocalCluster, profile: _OwnProfile) -> tuple[int, tuple[str, ...]]:
+    """Guard the dashboard, and return its port, and a line if that is not the wanted one."""
     guard(local.scheduler.http_application, profile.dashboard_hosts)
-    port = urlsplit(client.dashboard_link).port
-    if profile.dashboard_port in (0, port):
-        return ()
-    return (
-        f"port {profile.dashboard_port} is in use or closed on this host; the dashboard is on port "
-        f"{port}",
-    )
+    wanted, port = profile.dashboard_port, int(local.scheduler.http_server.port)
+    if wanted in (0, port):
+        return port, ()
+    return port, (f"port {wanted} is in use or closed here; the dashboard is on port {port}",)
 
 
-def _tunnel(client: Client) -> tuple[str, ...]:
+def _address(port: int) -> str:
+    """Return where the dashboard is, which listens on loopback whatever the scheduler does."""
+    return f"http://127.0.0.1:{port}/status"
+
+
+def _tunnel(port: int) -> tuple[str, ...]:
     """Return how the dashboard is seen from elsewhere; it listens on this host's loopback alone."""
-    port = urlsplit(client.dashboard_link).port
-    if port is None:  # no dashboard
-        return ()
     host = socket.gethostname()
     login = os.environ.get("SLURM_SUBMIT_HOST") or os.environ.get("PBS_O_HOST")
     jump = f"-J {getpass.getuser()}@{login} " if login and login != host else ""
