@@ -204,7 +204,7 @@ def _has_address(interface: str) -> bool:
 
 
 def _dashboard(port: int) -> str:
-    return f"127.0.0.1:{port}"
+    return f"127.0.0.1:{_free_port(port)}"
 
 
 def _open_dashboard(local: LocalCluster, profile: _OwnProfile) -> tuple[int, tuple[str, ...]]:
@@ -314,3 +314,14 @@ def _least_memory(workers: Iterable[Mapping[str, Any]]) -> int:
     """Return the smallest limit of the memory of workers, bytes; 0 where there is none."""
     limits = [int(worker["memory_limit"]) for worker in workers if worker["memory_limit"]]
     return min(limits, default=0)
+
+
+def _free_port(wanted: int) -> int:
+    """Return `wanted`, or 0 (any free port) where something listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            return 0
+    return wanted
