@@ -118,6 +118,8 @@ class Plan(_Strict):
     ----------
     retrain : bool
         Train anew also for runs that have a network; else they keep it, and their numbers.
+    command : tuple of str
+        The words after ``uemdask`` that ask for this again; empty where no command does.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Plan(_Strict):
     model: str
     one_model: Literal["all", "each"]
     retrain: bool = False
+    command: tuple[str, ...] = ()
 
     def model_path(self, run: str) -> Path:
         """Return where the network of a run goes that is trained."""

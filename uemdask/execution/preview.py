@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
+from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
 from uemdask.execution.expectation import Expectation, NetworkSource, expect
@@ -170,7 +171,7 @@ def preview(
     UemError
         If the model that the plan names is not there or is none.
     """
-    cluster = profile or LocalProfile()
+    cluster, only = profile or LocalProfile(), stages_asked(only)
     found = expect(plan, only=only, overwrite=overwrite)
     tasks = [_tasks(each) for each in found]
     wanted = [

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from uemdask.cube import STAGES
+from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.progress import Silence
 from uemdask.execution.status import finished_stages
@@ -91,7 +92,8 @@ class Board(Silence):
         self, plan: Plan, only: Sequence[str] = (), *, clock: Callable[[], float] = time.time
     ) -> None:
         self._plan, self._clock = plan, clock
-        self._chosen = [stage for stage in STAGES if not only or stage in only]
+        asked = stages_asked(only) or STAGES
+        self._chosen = [stage for stage in STAGES if stage in asked]
         # Training has no phase of its own in the table; it is one task.
         self._order: list[_Phase] = [
             (stage, phase)
