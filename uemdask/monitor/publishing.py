@@ -62,7 +62,7 @@ def monitored(
     """
     board = Board(plan, only)
     key = _key(plan)
-    shown = _show(cluster)
+    shown = _show(cluster.client, cluster.dashboard_hosts)
     if shown:
         board.page = page_address(cluster.dashboard, key)
         listener.notice(f"campaign page: {board.page}")
@@ -98,7 +98,7 @@ def _key(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _show(cluster: Cluster) -> bool:
+def _show(client: Client, hosts: Sequence[str] = ()) -> bool:
     """Add the pages to the scheduler, which need not know uemdask."""
     here = Path(__file__).parent
     report = here.parent / "report"
@@ -109,9 +109,7 @@ def _show(cluster: Cluster) -> bool:
     for module in _TRAVELLERS:
         cloudpickle.register_pickle_by_value(module)
     try:
-        cluster.client.run_on_scheduler(
-            scheduler_page.install, files, hosts=cluster.dashboard_hosts
-        )
+        client.run_on_scheduler(scheduler_page.install, files, tuple(hosts))
     except Exception as error:
         # A campaign must not fail because it cannot be watched.
         _LOG.debug("no campaign page", exc_info=error)
