@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from uemdask_cli.plain_stream import PlainStream
+
 #: What the system says where rights are missing.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: Exit codes of the command contract.
@@ -78,6 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, _stop)
+    # Whatever is printed, by whomever: names, job logs and messages may hold control characters.
+    sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)
     sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
 
 

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -240,6 +240,12 @@ class Run:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
         self._remove(stage, {stage: entry | {"begun": uuid.uuid4().hex}})
+
+    def remember(self, command: Sequence[str]) -> None:
+        """Note the command that makes this run, the words after ``uemdask``."""
+        record = self.record
+        if command and record.get("command") != list(command):
+            self._write(attributes={RECORD: record | {"command": list(command)}})
 
     def identity(self, stage: str) -> str:
         """Return what tells this making of a stage from every other, of this store or another.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from uemdask.cube.answer import answers_of
 from uemdask.cube.contract import STAGES
+from uemdask.cube.next_step import next_command
 from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
 
@@ -64,8 +65,8 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     missing = missing_stages(run)
     lines.append("")
     lines.append(f"missing: {', '.join(missing)}" if missing else "all stages are done")
-    if missing:
-        lines.append(f"next: uemdask run {shlex.quote(str(run.path))}")
+    lines += [f"answer: {answer}" for answer in answers_of(run)]
+    lines.append(f"next: {next_command(run)}")
     return "\n".join(lines)
 
 

@@ -81,6 +81,8 @@ class Course(Iterator[Work]):
         Stages to do; all where empty.
     overwrite : bool
         Replace a store made from other raw data.
+    command : sequence of str
+        What asks for this again, which the run remembers.
 
     Attributes
     ----------
@@ -89,10 +91,16 @@ class Course(Iterator[Work]):
     """
 
     def __init__(
-        self, planned: PlannedRun, *, only: Sequence[str] = (), overwrite: bool = False
+        self,
+        planned: PlannedRun,
+        *,
+        only: Sequence[str] = (),
+        overwrite: bool = False,
+        command: Sequence[str] = (),
     ) -> None:
         self.stage, self.phase = STAGES[0], ""
         self._planned, self._only, self._overwrite = planned, only, overwrite
+        self._command = command
         self._began_clear = self._has_worked = False
         self._steps = self._go()
 
@@ -120,6 +128,7 @@ class Course(Iterator[Work]):
         wanted = [name for name in STAGES if not only or name in only]
         ahead = not run.is_done("ingest")
         if ahead:
+            run.remember(self._command)
             Foreseen.of_run(run).refuse(wanted, planned.parameters)
         upstream = run.stage("ingest")["digest"]
         for name in STAGES:
@@ -164,6 +173,7 @@ class Course(Iterator[Work]):
             if later:
                 Foreseen.of_run(run).refuse(later, self._planned.parameters)
             run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
+            run.remember(self._command)
             stage.create(run, parameters)
             run.note(stage.name, created=True)
             run.consolidate()
@@ -207,6 +217,7 @@ class Course(Iterator[Work]):
         if record.get("digest") != digest or not record.get("finished"):
             refuse_removal(run.path, "train", self._only)
             run.begin("train", digest=digest, parameters=parameters)
+            run.remember(self._command)
             run.note("train", results=results)
             run.finish("train")
         elif record["parameters"] != parameters or record["results"] != results:

@@ -8,9 +8,10 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
+from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
-from uemdask.execution.expectation import Expectation, expect
+from uemdask.execution.expectation import Expectation, NetworkSource, expect
 from uemdask.execution.ledger import Ledger
 from uemdask.execution.requirements import (
     Wanted,
@@ -46,6 +47,9 @@ class RunPreview(BaseModel):
         Why nothing can be done; empty where there is no fault.
     failed_before : str
         Message of an earlier failure.
+    network : {"given", "kept", "existing", "trained"}, optional
+        Where its network comes from: the plan, itself, the finished runs of the campaign, or a
+        training; None where training is left out.
     """
 
     run: str
@@ -56,6 +60,7 @@ class RunPreview(BaseModel):
     tasks: int = 0
     fault: str = ""
     failed_before: str = ""
+    network: NetworkSource | None = None
 
 
 class StagePreview(BaseModel):
@@ -166,15 +171,15 @@ def preview(
     UemError
         If the model that the plan names is not there or is none.
     """
-    cluster = profile or LocalProfile()
+    cluster, only = profile or LocalProfile(), stages_asked(only)
     found = expect(plan, only=only, overwrite=overwrite)
     tasks = [_tasks(each) for each in found]
     wanted = [
-        Wanted(each.planned, each.foreseen.sizes, list(each.to_do))
+        Wanted(each.planned, each.foreseen.sizes, _with_tasks(each))
         for each in found
         if each.foreseen is not None and each.to_do and not each.fault
     ]
-    stages = _stages(plan, found, tasks, wanted, cluster)
+    stages = _stages(plan, tasks, wanted, cluster)
     faults, warnings = shortages(wanted, lambda gpu: capacity_of(cluster, gpu))
     return Preview(
         campaign=plan.name,
@@ -201,12 +206,17 @@ def preview(
 _Counts = dict[str, dict[str, int]]
 
 
+def _with_tasks(found: Expectation) -> list[str]:
+    """Return the stages to do that have something to compute: not a training whose end is there."""
+    return [stage for stage in found.to_do if stage != "train" or found.network == "trained"]
+
+
 def _tasks(found: Expectation) -> _Counts:
     """Count the tasks that are left; a training is one task of its own."""
     if found.foreseen is None or found.fault:
         return {}
     counts: _Counts = {}
-    for stage in found.to_do:
+    for stage in _with_tasks(found):
         regions = found.foreseen.tasks(stage, found.planned.parameters)
         counts[stage] = {phase: len(keys) for phase, keys in regions.items()}
         run = found.run
@@ -230,12 +240,12 @@ def _run(found: Expectation, counts: _Counts) -> RunPreview:
         tasks=sum(sum(phases.values()) for phases in counts.values()),
         fault=found.fault,
         failed_before=run_status(found.planned).failed,
+        network=found.network,
     )
 
 
 def _stages(
     plan: Plan,
-    found: Sequence[Expectation],
     tasks: Sequence[_Counts],
     wanted: Sequence[Wanted],
     cluster: ClusterProfile,
@@ -247,7 +257,7 @@ def _stages(
         if not members:
             continue
         count = sum(sum(counts.get(name, {}).values()) for counts in tasks)
-        if name == "train" and plan.start is not None:
+        if name == "train":
             count = 1 if plan.one_model == "all" else len(members)
         moved = [traffic_of(run.sizes, name) for run in members]
         stage = StagePreview(
@@ -279,6 +289,6 @@ def _widest(plan: Plan, tasks: Sequence[_Counts]) -> dict[bool, int]:
                 ),
                 default=0,
             )
-    if plan.start is not None and any("train" in counts for counts in tasks):
+    if any("train" in counts for counts in tasks):
         widest[True] = max(widest[True], 1)
     return widest

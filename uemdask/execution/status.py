@@ -78,6 +78,15 @@ def run_status(planned: PlannedRun) -> RunStatus:
     return status
 
 
+def finished_stages(planned: PlannedRun) -> list[str]:
+    """Return the stages of a run that are done, by its own record; none where it cannot be read."""
+    try:
+        run = Run(planned.store)
+    except UemError:
+        return []
+    return [stage for stage in STAGES if run.is_done(stage)]
+
+
 def _share(run: Run, name: str, record: dict[str, Any]) -> float:
     stage = STAGE_BY_NAME[name]
     try:

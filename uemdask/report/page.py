@@ -15,6 +15,7 @@ from markupsafe import Markup
 from uemdask.cube import STAGES, Run
 from uemdask.cube.store import RECORD
 from uemdask.errors import UemError
+from uemdask.plain import plain
 from uemdask.report.checks import checks_of, notes_of, warnings_of
 from uemdask.report.findings import Findings, gather
 from uemdask.report.sections import sections_of
@@ -75,7 +76,7 @@ def write_report(run_path: Path, out: Path | None = None) -> Path:
 
 
 def write_page(out: Path, html: str) -> None:
-    """Write a page, with the folders it lies in.
+    """Write a page, with the folders it lies in; control characters of names are spelled out.
 
     Raises
     ------
@@ -84,7 +85,7 @@ def write_page(out: Path, html: str) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(html, encoding="utf-8")
+        out.write_text(plain(html), encoding="utf-8")
     except OSError as error:
         raise UemError(
             f"{out}: cannot be written ({error.strerror or error}); name another file or free space"
