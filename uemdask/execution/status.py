@@ -92,6 +92,15 @@ def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
             status.shares[name] = _share(run, name, record)
 
 
+def finished_stages(planned: PlannedRun) -> list[str]:
+    """Return the stages of a run that are done, by its own record; none where it cannot be read."""
+    try:
+        run = Run(planned.store)
+    except UemError:
+        return []
+    return [stage for stage in STAGES if run.is_done(stage)]
+
+
 def _share(run: Run, name: str, record: dict[str, Any]) -> float:
     stage = STAGE_BY_NAME[name]
     try:

@@ -257,8 +257,8 @@ def warnings_of(found: Findings) -> list[str]:
             "The network does not agree with the phase gradient; see the checks and the "
             "space-time plot before you use the speed."
         )
-    for text in found.results.get("align", {}).get("warnings", []):
-        warnings.append(f"{text[0].upper()}{text[1:]}.")
+    for results in found.results.values():
+        warnings += [f"{text[0].upper()}{text[1:]}." for text in results.get("warnings", [])]
     if not found.before_zero:
         warnings.append("No frame before time zero: the reference holds the wave itself.")
     return warnings
