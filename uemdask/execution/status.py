@@ -28,12 +28,15 @@ class RunStatus:
         Message of the failure that stopped it, empty where there is none.
     failed_stage : str
         The stage in which it failed.
+    took_model : bool
+        Whether it has the model of the finished runs as it was, not trained on its own labels.
     """
 
     name: str
     shares: dict[str, float] = field(default_factory=dict)
     failed: str = ""
     failed_stage: str = ""
+    took_model: bool = False
 
     @property
     def done(self) -> bool:
@@ -63,6 +66,7 @@ def run_status(planned: PlannedRun) -> RunStatus:
         run = Run(planned.store)
     except UemError:
         return status
+    status.took_model = bool(run.stage("train").get("results", {}).get("existing"))
     for name in STAGES:
         record = run.stage(name)
         if record.get("finished"):
