@@ -26,6 +26,8 @@ _WIDEST = 10_000
 _EVERY = 2.0
 #: Runs and failures that --watch lists at least and at most; a terminal may be low.
 _LEAST_RUNS, _MOST_FAILURES = 5, 3
+#: Runs that are named in a line.
+_MOST_NAMES = 5
 #: What the columns of the stages take, characters.
 _STAGES_WIDTH = sum(max(len(stage), len("failed")) + 1 for stage in STAGES)
 _ORDER = ("failed", "at work", "waiting", "done")
@@ -124,6 +126,12 @@ def _summary(state: CampaignState) -> list[str]:
 
     totals = state.totals
     lines = [f"{totals.done} done, {totals.failed} failed, {totals.at_work + totals.waiting} left"]
+    if took := [one_line(run.run) for run in state.runs if run.took_model]:
+        more = f" and {len(took) - _MOST_NAMES} more" if len(took) > _MOST_NAMES else ""
+        lines.append(
+            f"not trained on: {', '.join(took[:_MOST_NAMES])}{more}; they have the model of runs "
+            f"finished before, and 'uemdask run --retrain' trains one for all anew"
+        )
     driver = state.driver
     if driver is None:
         missing = ", which is not there; --output names another" * (not Path(state.output).exists())

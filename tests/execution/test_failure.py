@@ -215,10 +215,13 @@ def test_features_alone_bring_their_modes(finished, plan, drive):
     rois = [{"name": "left", "rectangle": {"x": [0, 60], "y": [0, 120]}}]
     changed = plan(finished, parameters={"feature": {"rois": rois}})
     (expected,) = preview(changed, only=("feature",)).runs
-    done = drive(changed, only=("feature",))
+    Run(finished / "results" / "raw.zarr").remember(["run", "ge.yaml"])
+    asked = changed.model_copy(update={"command": ("run", "raw.zarr")})
+    done = drive(asked, only=("feature",))
     assert done.outcome.done == ["raw"], done.outcome.failed
     assert list(expected.to_do) == ["feature", "mode"]
     run = Run(finished / "results" / "raw.zarr")
     assert run.is_done("mode")
+    assert run.record["command"] == ["run", "ge.yaml"]  # a single stage is not the whole
     assert list(run.read("roi")) == ["left"]
     assert len(run.read("mode")) == 1

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from uemdask.cube import STAGES, Run
-from uemdask.execution import preview
+from uemdask.execution import campaign_status, preview
 from uemdask.simulate import scenario, simulate, write_acquisition
 
 RUNS = ({"raw": "raw"}, {"raw": "other"})
@@ -66,6 +66,7 @@ def test_a_mended_run_takes_the_network_that_is_there(pair, plan, drive):
     assert after["model_digest"] == before["results"]["model_digest"]
     assert after["existing"]  # not trained on the labels that this run has now
     assert "existing" not in before["results"]
+    assert [status.took_model for status in campaign_status(mended)] == [False, True]
     assert networks(mended) == {"raw": "kept", "other": "kept"}
     assert drive(mended, only=UNTIL).tasks == []
 

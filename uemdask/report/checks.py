@@ -231,6 +231,9 @@ def _training(found: Findings) -> list[Check]:
             text = "no: no run has relevant pixels to train on, so its flow means nothing"
             return [Check(question, text, "bad")]
         return [Check(question, "an existing model was used", "open")]
+    if results.get("existing"):
+        text = "no: it came later, or was made anew, and has the model of the runs finished before"
+        return [Check(question, text, "look")]
     own = found.name in results.get("runs", [found.name])
     count = len(results.get("runs", []))
     text = f"yes, on {count} run{'s' if count != 1 else ''}" if own else "no, only on other runs"
