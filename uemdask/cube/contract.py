@@ -186,6 +186,47 @@ VARIABLES: dict[str, Variable] = _table(
         "roi_feature_sd", ("roi", "feature", "pair"), "float64", "see feature_unit",
         "standard deviation of the feature", "feature",
     ),
+    Variable(
+        "roi_speed", ("roi",), "float64", "nm/ps", "mean speed of the fronts over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_speed_sd", ("roi",), "float64", "nm/ps", "standard error of roi_speed", "feature"
+    ),
+    Variable(
+        "roi_direction", ("roi",), "float64", "degree",
+        "mean direction of the fronts, anticlockwise from +x as displayed", "feature",
+    ),
+    Variable(
+        "roi_direction_sd", ("roi",), "float64", "degree", "standard error of roi_direction",
+        "feature",
+    ),
+    Variable(
+        "roi_direction_spread", ("roi",), "float64", "degree",
+        "circular standard deviation of the directions in the region", "feature",
+    ),
+    Variable(
+        "roi_frequency", ("roi",), "float64", "GHz", "mean frequency over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_wavelength", ("roi",), "float64", "nm", "mean wavelength over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_delay_first", ("roi",), "float64", "ps", "first delay that roi_speed covers",
+        "feature",
+    ),
+    Variable(
+        "roi_delay_last", ("roi",), "float64", "ps", "last delay that roi_speed covers", "feature"
+    ),
+    Variable(
+        "roi_speed_missing", ("roi",), "str", "1", "why there is no roi_speed", "feature"
+    ),
+    Variable(
+        "roi_pair_speed", ("roi", "pair"), "float64", "nm/ps",
+        "speed of the fronts in each trusted pair", "feature",
+    ),
     # mode
     Variable(
         "mode_class", ("mode_class",), "str", "1", "possible modes", "mode", coordinate=True

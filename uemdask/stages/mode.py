@@ -11,7 +11,7 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.regions import MODES, classify_mode, rasterise, roi_numbers
 from uemdask.spectrum import harmonic_amplitudes, harmonic_operator
-from uemdask.stages.feature import FeatureParameters, named_masks, rois_of
+from uemdask.stages.regions_of_interest import FeatureParameters, named_masks, rois_of
 from uemdask.stages.spectrum import band_of, usable_frames
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
