@@ -242,6 +242,14 @@ VARIABLES: dict[str, Variable] = _table(
         "roi_brightness_share", ("roi",), "float64", "1",
         "share of the variance of the mean brightness that is in the band", "mode",
     ),
+    Variable(
+        "roi_uniform_share", ("roi",), "float64", "1",
+        "share of the power in the band that the whole region has in common", "mode",
+    ),
+    Variable(
+        "roi_travelling_share", ("roi",), "float64", "1",
+        "share of the pixels with a valid speed, over a period", "mode",
+    ),
     Variable("mode", ("roi",), "str", "1", "most likely mode of motion", "mode"),
     Variable(
         "mode_probability", ("roi", "mode_class"), "float64", "1", "probability of each mode",

@@ -3,7 +3,13 @@
 from uemdask.regions.features import FEATURES, Feature, finalise, roi_features
 from uemdask.regions.fronts import FRONT_HALO, FrontSums, away_from_rims, front_sums
 from uemdask.regions.headline import Headline, headlines
-from uemdask.regions.modes import MODES, classify_mode, roi_numbers
+from uemdask.regions.modes import (
+    MODES,
+    classify_mode,
+    mode_statement,
+    roi_numbers,
+    uniform_share,
+)
 from uemdask.regions.outlines import mask_outline, outline
 from uemdask.regions.rasterising import rasterise, to_nm
 from uemdask.regions.roi import DEFAULT_ROI, Rectangle, Roi, parse_rois, read_rois
@@ -26,6 +32,7 @@ __all__ = [
     "front_sums",
     "headlines",
     "mask_outline",
+    "mode_statement",
     "outline",
     "parse_rois",
     "rasterise",
@@ -33,4 +40,5 @@ __all__ = [
     "roi_features",
     "roi_numbers",
     "to_nm",
+    "uniform_share",
 ]
