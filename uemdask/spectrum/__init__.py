@@ -8,6 +8,7 @@ from uemdask.spectrum.harmonics import (
     harmonic_operator,
     record_length,
 )
+from uemdask.spectrum.leakage import untold_frames
 from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
@@ -57,5 +58,6 @@ __all__ = [
     "survey_operator",
     "survey_tile",
     "travel_index",
+    "untold_frames",
     "wavelength",
 ]
