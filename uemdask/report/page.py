@@ -156,7 +156,8 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=loader,
         autoescape=True,
-        finalize=whole_numbers,
+        # The table of a campaign does not wrap its numbers anyway.
+        finalize=whole_numbers if name == "page.html" else None,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
