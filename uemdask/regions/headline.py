@@ -40,6 +40,8 @@ SYSTEMATIC = 0.003
 SYSTEMATIC_DEGREE = 0.1
 """The same of a direction, degree."""
 
+_STRONG = 0.6  # of its largest strength: then a wave is alone in its band
+_LARGEST_BEAT = 0.015  # of the frequency
 _FEWEST_PAIRS = 3
 _SHORTEST = 0.5  # periods that the trusted pairs must span
 _RIPPLE = 0.25  # periods
@@ -149,7 +151,7 @@ def _headline(
 ) -> Headline:
     count, advance, wavenumber, cos, sin, speed, *powers, energy = pair
     trusted, reason = _trusted(
-        count, powers, delays, pixels, relevant, period=period, window=window, noise=noise
+        count, advance, powers, delays, pixels, relevant, period=period, window=window, noise=noise
     )
     if reason:
         return Headline(speeds=np.full(len(delays), np.nan), reason=reason)
@@ -188,6 +190,7 @@ def _headline(
 
 def _trusted(
     count: np.ndarray,
+    advance: np.ndarray,
     powers: Sequence[np.ndarray],
     delays: np.ndarray,
     pixels: int,
@@ -211,11 +214,31 @@ def _trusted(
         for end, power in enumerate(powers)
     )
     strength = np.minimum(first, second)
-    trusted = seen & (strength >= LEAST_STRENGTH * strength[delays[:, 0] >= 0].max(initial=0))
+    strength /= max(strength[delays[:, 0] >= 0].max(initial=0), 1e-30)
+    trusted = seen & (strength >= LEAST_STRENGTH)
+    rate = advance / np.where(count > 0, count, 1.0)
+    trusted &= ~_not_yet_alone(rate, strength, delays[:, 1], trusted, period)
     span = float(np.ptp(delays[trusted])) if trusted.any() else 0.0
     if trusted.sum() < _FEWEST_PAIRS or span < _SHORTEST * period:
         return none, "its motion can be trusted for less than half a period"
     return trusted, ""
+
+
+def _not_yet_alone(
+    rate: np.ndarray, strength: np.ndarray, delays: np.ndarray, trusted: np.ndarray, period: float
+) -> npt.NDArray[np.bool_]:
+    """Return the first pairs in which the phase runs otherwise than when the wave is strong.
+
+    There it is that of the wave together with something else in the band, such as contours that
+    move on at time zero.
+    """
+    strong = np.flatnonzero(trusted & (strength >= _STRONG))
+    if not strong.size:
+        return np.zeros(len(rate), bool)
+    begin = delays[strong[0]]
+    then = trusted & (delays >= begin) & (delays <= begin + period)
+    off = np.abs(rate / np.median(rate[then]) - 1) > _LARGEST_BEAT
+    return np.asarray(off & (delays < begin))
 
 
 def _strength(
