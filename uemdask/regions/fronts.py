@@ -103,7 +103,7 @@ def away_from_rims(relevant: np.ndarray) -> npt.NDArray[np.bool_]:
     Examples
     --------
     >>> away_from_rims(np.ones((64, 32), bool)).sum(axis=0)[:10].tolist()
-    [0, 0, 0, 0, 0, 0, 50, 52, 52, 52]
+    [0, 0, 0, 0, 0, 0, 0, 0, 44, 46]
     """
     size = (_NEIGHBOURHOOD_PX, _NEIGHBOURHOOD_PX)
     share = cv2.boxFilter(
@@ -294,9 +294,9 @@ def _chords(
     for sign in (-1, 1):
         at_y = np.clip(y + sign * along_y, 0, height - 1)
         ends.append((at_y * width + np.clip(x + sign * along_x, 0, width - 1))[inner])
-    # As sums weighted by a cell's amplitude these give: the wavenumber expected (rad/px), the lever
-    # (px), the correction, and the direction times what takes 1/px to 1/nm.
-    static = np.stack([size, lever, curvature, *to_nm])
+    # Summed with the cell's amplitudes these give the wavenumber expected (rad/px), the lever (px),
+    # the correction, what takes 1/px to 1/nm across the fronts, and their direction.
+    static = np.stack([size, lever, curvature, np.hypot(*to_nm), *to_nm])
     return _Chords(
         low=ends[0],
         high=ends[1],
@@ -356,15 +356,15 @@ def _add_cells(
     coherent = np.hypot(along_re, along_im) > _COHERENT * weight
     known = (count > 0) & (weight > 0) & coherent
     scale = np.where(known, weight, 1.0)
-    k_px, lever, curvature, to_x, to_y = (layer / scale for layer in cells[6:])
+    k_px, lever, curvature, to_nm, to_x, to_y = (layer / scale for layer in cells[6:])
     advance = (expected + np.arctan2(on_im, on_re)) / step
     # exp(-i k r): the phase turns backwards along the way the wave goes.
     rest = -np.arctan2(along_im, along_re) / np.maximum(lever, 1.0)
-    to_nm = np.hypot(to_x, to_y)
     wavenumber = (k_px + rest) * to_nm / np.maximum(curvature, 1 - _LARGEST_CURVATURE)
-    known &= (wavenumber > 0) & (advance > 0) & (to_nm > 0)
+    length = np.hypot(to_x, to_y)
+    known &= (wavenumber > 0) & (advance > 0) & (length > 0)
     n = np.where(known, count, 0.0)
-    safe = np.where(to_nm > 0, to_nm, 1.0)
+    safe = np.where(length > 0, length, 1.0)
     values = [n, n * advance, n * wavenumber, n * to_x / safe, -n * to_y / safe]
     per_cell = np.stack(values)
     n, advance, wavenumber = _block_sums(per_cell[:3], _RATIO_PX // CELL_PX)

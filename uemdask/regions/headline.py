@@ -10,9 +10,9 @@ along its own slope.
 
 The standard error is that of patches of 64 px (32 px in small regions), far enough apart to err by
 themselves; a change of the speed along the region (a plane) is no error. To it are added the
-scatter of the speeds of successive windows of two periods about a smooth course, and what simulated
-series with exact truth show beside these. What all patches and delays share is not in it: a wrong
-pixel size, wrong delays, a second wave.
+scatter of the speeds of successive windows of two periods about a smooth course, what a pair more
+or less at either end changes, and what simulated series with exact truth show beside these. What
+all patches and delays share is not in it: a wrong pixel size, wrong delays, a second wave.
 """
 
 from __future__ import annotations
@@ -167,6 +167,8 @@ def _headline(
     of_slab = patch[1].sum(axis=(1, 2)) / np.maximum(patch[2].sum(axis=(1, 2)), 1e-30)
     deviation = found / np.where(of_slab > 0, of_slab, 1.0)[:, None, None] - 1
     between = _between_patches(deviation, weight)
+    # A mean over delays at which the speed changes depends on where they end.
+    edges = (speeds[trusted][[0, -1]] / mean - 1) / trusted.sum()
     course = _about_course(speeds[trusted] / mean, delays[trusted, 1], _WINDOW * period)
     direction, spread, length = _mean_direction(
         cos[trusted].sum(), sin[trusted].sum(), count[trusted].sum()
@@ -176,7 +178,8 @@ def _headline(
     turn = np.degrees(turn) / max(length, 1e-3)
     return Headline(
         speed=mean,
-        speed_sd=mean * float(np.sqrt(between**2 + course**2 + SYSTEMATIC**2)),
+        speed_sd=mean
+        * float(np.hypot(np.hypot(between, course), np.hypot(SYSTEMATIC, np.hypot(*edges)))),
         direction=float(np.degrees(direction)),
         direction_sd=float(min(np.hypot(turn, SYSTEMATIC_DEGREE), NO_DIRECTION_SD)),
         spread=spread,
@@ -330,8 +333,8 @@ def _about_course(speeds: np.ndarray, delays: np.ndarray, window: float) -> floa
     means = np.bincount(places, speeds)[filled] / count[filled]
     times = np.bincount(places, delays)[filled] / count[filled]
     share = count[filled] / count.sum()
-    order = min(_ORDER, len(means) // 3)
-    if len(means) < 2:
+    order = min(_ORDER, len(means) - 2)
+    if order < 1:  # too few to tell an error from a course
         return 0.0
     course = np.polynomial.Polynomial.fit(times, means, order, w=np.sqrt(share))
     left = means - course(times)
