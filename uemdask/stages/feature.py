@@ -88,6 +88,7 @@ def _finish(
     features, sd = finalise(
         RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)]),
         systematic=run.stage("flow")["results"].get("region_error", 0.0),
+        systematic_degree=run.stage("flow")["results"].get("region_turn", 0.0),
     )
     rois = rois_of(run, parameters)
     y, x, masks = run.read("y"), run.read("x"), named_masks(run, parameters)

@@ -63,14 +63,14 @@ def _numbers(run: Run, region: Region, parameters: ModeParameters) -> Receipt:
     # The region `mask` is all relevant pixels, so its share of them says nothing: there and
     # everywhere the share is that of the frame or the drawn region.
     y, x, masks = run.read("y"), run.read("x"), named_masks(run, features)
-    relevant = maps[1]
+    relevant, lit = maps[1], ~run.read("unlit")
     numbers = []
     for shape in rois_of(run, features):  # one at a time: each is as large as a frame
         roi = rasterise(shape, y, x, masks)
         travel, significant = roi_numbers(*maps, roi)
         if np.array_equal(roi, relevant):
             significant = float(relevant.mean())
-        uniform = uniform_share(amplitude, common, roi)
+        uniform = uniform_share(amplitude, common, roi & lit)
         numbers.append([None if np.isnan(v) else v for v in (travel, significant, uniform)])
     return {"numbers": numbers, "brightness_share": share}
 
