@@ -147,8 +147,6 @@ def _run(arguments: list[str]) -> int:
 
 def _speak_plainly() -> None:
     """Let no control characters through: names, job logs and messages may hold some."""
-    from uemdask.plain import PlainStream
-
     sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)
 
 

@@ -123,6 +123,7 @@ def _cell(run: RunState, stage: str) -> Text:
 
 def _summary(state: CampaignState) -> list[str]:
     from uemdask.monitor import duration, phase, size
+    from uemdask.plain import one_line
 
     totals = state.totals
     lines = [f"{totals.done} done, {totals.failed} failed, {totals.at_work + totals.waiting} left"]

@@ -90,7 +90,7 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     try:
         twin = twin_series(run, seed=_TWIN_SEED)
     except UemError as error:
-        unknown = Calibration((1.0, 1.0), region_error=0.0)
+        unknown = Calibration((1.0, 1.0), region_error=0.0, region_turn=0.0)
         return asdict(unknown) | {"calibrated": False, "reason": str(error)}
     model, device = _model(run)
     found = calibrate(
