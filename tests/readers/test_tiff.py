@@ -69,8 +69,8 @@ def test_a_hyperstack_along_two_axes_is_refused(tmp_path, frame, axes, kind):
     with pytest.raises(UemError) as error:
         describe_image(tmp_path / "a.tif")
     assert str(error.value) == (
-        f"{tmp_path / 'a.tif'}: holds images along more than one axis, shape (3, 2, 24, 32) "
-        f"({axes}); save one series, an image for each delay"
+        f"{tmp_path / 'a.tif'}: holds images along more than one axis, {axes[0]} 3, {axes[1]} 2, "
+        f"Y 24, X 32; save one series, an image for each delay"
     )
 
 

@@ -15,6 +15,7 @@ from uemdask.errors import FaultsError, UemError
 from uemdask.metadata import check_metadata, from_vendor
 from uemdask.readers.copies import without_copied_folders, without_copies
 from uemdask.readers.delays import DelayTable, find_delays
+from uemdask.readers.file_sets import in_series_order
 from uemdask.readers.images import describe_image, is_image, read_image
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pairing import (
@@ -169,13 +170,19 @@ def inspect_raw(
     infos = _look_at(path, files, dataset, every_file)
     info = infos[files.frames[0]]
 
+    def look(file: Path) -> ImageInfo:
+        return infos.get(file) or describe_image(file, dataset)
+
     def tags(file: Path) -> dict[str, Any]:
-        return (infos.get(file) or describe_image(file, dataset)).vendor
+        return look(file).vendor
+
+    files = in_series_order(path, files, infos, look)
 
     table = _delays(path, files, delays, tags)
     images, pairing_notes = pair(path, files, info, table)
     images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, dataset))
-    all_notes = [*files.notes, *table.notes, *pairing_notes, *copy_notes, *notes]
+    all_notes = [*files.notes, *_notes_of(infos), *table.notes]
+    all_notes += [*pairing_notes, *copy_notes, *notes]
     repeats = repeats_of(one_scan(path, images, scan))
     zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
     known["time_zero"] = f"{zero:g} ps"
@@ -215,7 +222,7 @@ def _text(given: str | None, known: Any) -> str | None:
 
 def _read_metadata(path: Path) -> dict[str, Any]:
     file = raw_folder(path) / _METADATA_NAME
-    if not file.is_file():
+    if not file.exists():
         return {}
     found = read_yaml(file)
     if found is None:
@@ -281,12 +288,28 @@ def _unlike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) ->
             faults.append(
                 f"{name}: is {info.dtype}, the other frames are {dtype}; save all with one dtype"
             )
-        elif info.frames != count and file in frames:
+        elif info.frames != count and file in frames and not _of_a_set(info):
             faults.append(
                 f"{name}: holds {info.frames} frames, the other files {count}; name one stack, or "
                 f"save one frame per file"
             )
     return faults
+
+
+def _of_a_set(info: ImageInfo) -> bool:
+    return info.part is not None and len(info.part.files) > 1
+
+
+def _notes_of(infos: dict[Path, ImageInfo]) -> list[str]:
+    """Return what the files themselves leave to say, once for all of which it is true."""
+    told: dict[str, list[str]] = {}
+    for file, info in infos.items():
+        for note in info.notes:
+            told.setdefault(note.replace(file.name, "*"), []).append(note)
+    return [
+        notes[0] + (f" (so are {len(notes) - 1} more files)" if len(notes) > 1 else "")
+        for notes in told.values()
+    ]
 
 
 def _delays(
