@@ -1,14 +1,11 @@
-"""Files as they should be opened: never one that is waited for, or that somebody prepared."""
+"""Files that are files: none that is waited for, and none that never ends."""
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from uemdask.errors import UemError
 
@@ -63,47 +60,10 @@ def read_regular(path: Path, most: int = LONGEST_TEXT) -> bytes:
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         found = os.fstat(file.fileno())
         if stat.S_ISDIR(found.st_mode):
-            raise IsADirectoryError(21, "Is a directory", str(path))
+            raise IsADirectoryError(errno.EISDIR, "Is a directory", str(path))
         if not stat.S_ISREG(found.st_mode):
             raise UemError(f"{path}: is not a file; move it away")
         data = file.read(most + 1)
     if len(data) > most:
         raise UemError(f"{path}: is longer than {most / 2**20:g} MiB, as no such text is; move it")
     return data
-
-
-@contextmanager
-def draft_of(path: Path, folder: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a new file that takes the place of another when it is whole.
-
-    Its name cannot be foreseen and it must not be there yet, so that no link prepared in a folder
-    of several people leads the bytes elsewhere. After an error nothing is left.
-
-    Parameters
-    ----------
-    path : Path
-        The file to be replaced, or made.
-    folder : Path, optional
-        Where the draft lies, on the same file system; that of `path` by default.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written.
-
-    Examples
-    --------
-    >>> with draft_of(tmp / "note.txt") as file:
-    ...     _ = file.write(b"whole")
-    >>> [file.name for file in tmp.iterdir()]
-    ['note.txt']
-    """
-    part = (folder or path.parent) / f".{path.name}.{secrets.token_hex(8)}"
-    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    try:
-        with open(descriptor, "wb") as file:
-            yield file
-        os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -11,10 +11,12 @@ import click
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.summary import counts_sentence
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
 from uemdask.execution.ledger import ledger_path
 from uemdask.readers import RawAcquisition, relative_name
+from uemdask.stages.counts import first_look
 from uemdask.stages.ingest import IngestParameters, raw_of
 from uemdask.stages.replacing import is_whole
 from uemdask_cli.console import listener
@@ -38,6 +40,12 @@ from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 @click.option("--pixel-size", help="Such as 3nm, or '3nm,2.5nm' for y and x.")
 @click.option("--time-zero", help="Delay at which pump and probe meet, such as 12ps.")
 @click.option(
+    "--offset",
+    metavar="COUNTS",
+    help="Counts of every pixel without the beam; negative what was taken off. Stored, and taken "
+    "off on reading.",
+)
+@click.option(
     "--scans",
     type=click.Choice(["average", "apart"]),
     default="average",
@@ -55,6 +63,7 @@ def ingest(
     delays: str | None,
     pixel_size: str | None,
     time_zero: str | None,
+    offset: str | None,
     scans: str,
     dark: str | None,
     pump_off: str | None,
@@ -68,6 +77,7 @@ def ingest(
         delays=delays,
         pixel_size=pixel_size,
         time_zero=time_zero,
+        offset=offset,
         dark=_absolute(dark),
         pump_off=_absolute(pump_off),
         dataset=dataset,
@@ -95,6 +105,7 @@ def ingest(
                 click.echo(f"note: {note}")
                 told.append(note)
         if dry_run:
+            _print_counts(seen, told)
             _print_table(seen)
     for fault in faults:
         click.echo(f"uemdask: {fault}", err=True)
@@ -138,6 +149,16 @@ def _summary(raw: Path, found: RawAcquisition) -> str:
         f"{', '.join(f'{step:g}' for step in steps[:4])}{' ...' if len(steps) > 4 else ''} ps; "
         f"delays from {found.source}"
     )
+
+
+def _print_counts(found: RawAcquisition, told: list[str]) -> None:
+    """Say how bright some frames are."""
+    look = first_look(found)
+    click.echo(f"counts: {counts_sentence(look.means)}")
+    for note in look.notes:
+        if note not in told:
+            click.echo(f"note: {note}")
+            told.append(note)
 
 
 def _print_table(found: RawAcquisition) -> None:
@@ -192,6 +213,7 @@ def _print_result(run: Run, told: list[str]) -> None:
     results = run.stage("ingest")["results"]
     flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
     click.echo(f"{run.path}: {results['frames']} frames{flagged}")
+    click.echo(f"counts: {counts_sentence(results['mean_counts'])}")
     for note in run.group.attrs.get("notes", []):
         if note not in told:
             click.echo(f"note: {note}")

@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
-from uemdask.cube.beside import beside, place_of
+from uemdask.cube.beside import beside, clear, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
 from uemdask.errors import UemError, telling_of_room
@@ -96,7 +96,7 @@ def create_run(
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
     part = beside(path, "part")
-    shutil.rmtree(part, ignore_errors=True)
+    clear(part)
     try:
         attributes = {
             **_plain(clean | vendor),
@@ -110,6 +110,8 @@ def create_run(
             },
         }
         with telling_of_room(place_of(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.mkdir()  # ours alone: not what somebody else may have put there
             zarr.create_group(str(part), zarr_format=3, attributes=attributes)
         run = Run(part)
         run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))

@@ -10,6 +10,7 @@ from typing import Any
 
 from uemdask.cube.beside import beside, place_of
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import read_regular
 
 
 def array_documents(store: Path) -> dict[str, dict[str, Any]]:
@@ -59,7 +60,9 @@ def change_document(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(file.read_bytes())
+        document: dict[str, Any] = json.loads(read_regular(file))
+    except UemError:
+        raise
     except ValueError as error:
         raise UemError(
             f"{file}: is damaged ({error}); bring it back from a copy, or remove the run and "

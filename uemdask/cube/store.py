@@ -24,6 +24,7 @@ from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import check_regular
 from uemdask.version import __version__
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
@@ -54,6 +55,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        check_regular(self.path / "zarr.json")
         self.group = self._open()
         if RECORD not in self.group.attrs:
             raise UemError(

@@ -29,7 +29,7 @@ from uemdask.readers.pairing import (
 )
 from uemdask.readers.raw_files import RawFiles, raw_files
 from uemdask.readers.yaml_text import read_yaml
-from uemdask.units import parse_delay, parse_length
+from uemdask.units import parse_counts, parse_delay, parse_length
 
 _METADATA_NAME = "metadata.yaml"
 #: Files that are opened to learn what frames are like; all are, where every file is checked.
@@ -57,6 +57,10 @@ class RawAcquisition:
         In nm.
     dark, pump_off : tuple of Path
         Images without the beam, and without the pump; they are no frames.
+    offset : float
+        Counts that every pixel has without the beam, where there are no dark images.
+    images_in_file : int, optional
+        How many images each file has; None where that differs, and in one stack.
     dataset : str, optional
         Which of several arrays of the files.
     source : str
@@ -75,6 +79,8 @@ class RawAcquisition:
     pixel_size: tuple[float, float]
     dark: tuple[Path, ...] = ()
     pump_off: tuple[Path, ...] = ()
+    offset: float = 0.0
+    images_in_file: int | None = None
     dataset: str | None = None
     source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +127,7 @@ def inspect_raw(
     pixel_size: str | None = None,
     time_zero: str | None = None,
     metadata: dict[str, Any] | None = None,
+    offset: str | None = None,
     scan: int | None = None,
     dark: str | None = None,
     pump_off: str | None = None,
@@ -140,6 +147,8 @@ def inspect_raw(
         Such as ``"3nm"`` (or ``"3nm,2.5nm"`` for y, x) and ``"12ps"``; both win over metadata.
     metadata : dict, optional
         Acquisition metadata; wins over ``metadata.yaml`` in the folder.
+    offset : str, optional
+        Counts that every pixel has without the beam; wins over metadata.
     scan : int, optional
         Only this scan, counted from 1.
     dark, pump_off : str, optional
@@ -186,6 +195,14 @@ def inspect_raw(
     repeats = repeats_of(one_scan(path, images, scan))
     zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
     known["time_zero"] = f"{zero:g} ps"
+    counts = parse_counts(known.get("offset", 0.0) if offset is None else offset, what="offset")
+    if offset is not None:
+        known["offset"] = f"{counts:g} counts"
+    if counts and files.dark:
+        raise UemError(
+            f"{path}: has dark images ({files.dark[0].name}) and an offset of {counts:g} counts, "
+            f"which they hold already; give one of them"
+        )
     values = np.array([same[0].delay for same in repeats]) - zero
     if not np.isfinite(values).all():
         raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
@@ -204,6 +221,8 @@ def inspect_raw(
         pixel_size=_pixel_size(path, pixel_size, known, info),
         dark=files.dark,
         pump_off=files.pump_off,
+        offset=counts,
+        images_in_file=None if len(files.frames) == 1 or files.sequences else info.frames,
         dataset=dataset,
         source=table.source,
         metadata={
