@@ -126,9 +126,9 @@ def check_describable(raw: str, frames: Sequence[Brightness]) -> None:
         "lie below zero" if above < _MOST_BELOW * below else "lie around zero, as differences do"
     )
     raise UemError(
-        f"{raw}: the frames {found} (mean {level:.4g} counts), and a change relative to that means "
-        f"nothing; give the frames as recorded, or with --offset the counts that they have too "
-        f"many (such as -400 where 400 were taken off)"
+        f"{raw}: the frames {found} (mean {round(level, 1) + 0.0:g} counts), and a change relative "
+        f"to that means nothing; give the frames as recorded, or with --offset the counts to take "
+        f"off (-400 where 400 were taken off before)"
     )
 
 
