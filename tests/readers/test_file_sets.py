@@ -150,6 +150,20 @@ def test_a_set_of_two_channels_is_refused(tmp_path, stack):
         describe_image(tmp_path / "0.ome.tif")
 
 
+def test_a_set_in_each_folder_is_a_scan(tmp_path, stack):
+    for scan in (1, 2):
+        files = {f"{i}.ome.tif": [i] for i in range(COUNT)}
+        (tmp_path / f"scan {scan}").mkdir()
+        write_set(tmp_path / f"scan {scan}", stack + scan, files)
+    (tmp_path / "scan 2" / "5.ome.tif").unlink()
+    with pytest.raises(UemError, match="6 delays for 11 frames"):
+        inspect_raw(tmp_path, delays="-5:20:5 ps")
+    write_set(tmp_path / "scan 2", stack + 2, files)
+    raw = inspect_raw(tmp_path, delays="-5:20:5 ps")
+    assert raw.scans == (1, 2)
+    np.testing.assert_array_equal(read(raw), stack + 1)
+
+
 # ---- bursts
 
 

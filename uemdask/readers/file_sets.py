@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers.info import ImageInfo
+from uemdask.readers.info import ImageInfo, Part
 from uemdask.readers.raw_files import RawFiles
 
 #: Names in a note; more are counted.
@@ -36,21 +36,23 @@ def in_series_order(
         If `path` is one file of a set, or several files hold the same frame of it.
     """
     first = infos[files.frames[0]].part
-    if first is None or (len(first.files) == 1 and len(files.frames) == 1):
+    if first is None or len(first.files) == 1:
         return files
     if len(files.frames) == 1:
         raise UemError(
             f"{path}: is one of {len(first.files)} files of a set; name their folder, {path.parent}"
         )
     parts = {file: (infos.get(file) or look(file)).part for file in files.frames}
-    sets: dict[str, dict[int, tuple[Path, int]]] = {}
-    faults, totals = [], {}
+    sets: dict[tuple[Path, str], dict[int, tuple[Path, int]]] = {}
+    told: dict[tuple[Path, str], Part] = {}
+    faults = []
     for file, part in parts.items():
         if part is None:
             faults.append(f"{file.name}: is of no set, {first.files[0]} is; leave one kind there")
             continue
-        totals[part.series] = part
-        places = sets.setdefault(f"{file.parent}/{part.series}", {})
+        series = file.parent, part.series
+        told[series] = part
+        places = sets.setdefault(series, {})
         for index, place in enumerate(part.places):
             if place in places:
                 faults.append(
@@ -61,7 +63,8 @@ def in_series_order(
     if faults:
         raise FaultsError(str(path), faults)
     notes = []
-    for places, part in zip(sets.values(), totals.values(), strict=False):
+    for series, part in told.items():
+        places = sets[series]
         if len(places) < part.total:
             there = {file.name for file, _ in places.values()}
             gone = [name for name in part.files if name not in there][:_NAMED]
