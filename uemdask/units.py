@@ -37,6 +37,7 @@ UNITS: dict[str, dict[str, Decimal]] = {
         "power": {"µW": "1e-6", "mW": "1e-3", "W": "1", "MW": "1e6"},
         "frequency": {"mHz": "1e-3", "Hz": "1", "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
         "temperature": {"K": "1", "°C": "1"},
+        "count": {"counts": "1"},
     }.items()
 }
 #: Other spellings, in small letters. Accelerating an electron through 1 kV gives it 1 keV.
@@ -48,6 +49,7 @@ _SPELLINGS: dict[str, dict[str, str]] = {
     "power": {"uw": "µW"},
     "frequency": {},
     "temperature": {"c": "°C", "degc": "°C", "celsius": "°C", "kelvin": "K"},
+    "count": {"count": "counts", "adu": "counts"},
 }
 _ZERO_CELSIUS = Decimal("273.15")  # K
 _QUANTITY = re.compile(r"\s*([-+−]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(|[^\d\s].*?)\s*")
@@ -169,6 +171,22 @@ def parse_length(text: str | float, *, what: str = "length") -> float:
     0.25
     """
     return _parse(str(text).strip().removesuffix("/px"), "length", "nm", what)
+
+
+def parse_counts(text: str | float, *, what: str = "counts") -> float:
+    """Return counts of a camera; a bare number is in counts.
+
+    Raises
+    ------
+    UemError
+        If `text` is not a number.
+
+    Examples
+    --------
+    >>> parse_counts("-400 counts")
+    -400.0
+    """
+    return parse_quantity(text, "count", what=what, example="100", bare="counts").value
 
 
 def parse_delay(text: str | float, *, what: str = "delay") -> float:

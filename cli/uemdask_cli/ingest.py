@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 @click.option("--pixel-size", help="Such as 3nm, or '3nm,2.5nm' for y and x.")
 @click.option("--time-zero", help="Delay at which pump and probe meet, such as 12ps.")
 @click.option(
+    "--offset",
+    metavar="COUNTS",
+    help="Counts of every pixel without the beam; negative what was taken off. Stored, and taken "
+    "off on reading.",
+)
+@click.option(
     "--scans",
     type=click.Choice(["average", "apart"]),
     default="average",
@@ -51,6 +57,7 @@ def ingest(
     delays: str | None,
     pixel_size: str | None,
     time_zero: str | None,
+    offset: str | None,
     scans: str,
     dark: str | None,
     pump_off: str | None,
@@ -70,6 +77,7 @@ def ingest(
         delays=delays,
         pixel_size=pixel_size,
         time_zero=time_zero,
+        offset=offset,
         dark=_absolute(dark),
         pump_off=_absolute(pump_off),
         dataset=dataset,
@@ -97,6 +105,7 @@ def ingest(
                 click.echo(f"note: {note}")
                 told.append(note)
         if dry_run:
+            _print_counts(seen, told)
             _print_table(seen)
     for fault in faults:
         click.echo(f"uemdask: {fault}", err=True)
@@ -142,6 +151,19 @@ def _summary(raw: Path, found: RawAcquisition) -> str:
         f"{', '.join(f'{step:g}' for step in steps[:4])}{' ...' if len(steps) > 4 else ''} ps; "
         f"delays from {found.source}"
     )
+
+
+def _print_counts(found: RawAcquisition, told: list[str]) -> None:
+    """Say how bright some frames are."""
+    from uemdask.cube.summary import counts_sentence
+    from uemdask.stages.counts import first_look
+
+    look = first_look(found)
+    click.echo(f"counts: {counts_sentence(look.means)}")
+    for note in look.notes:
+        if note not in told:
+            click.echo(f"note: {note}")
+            told.append(note)
 
 
 def _print_table(found: RawAcquisition) -> None:
@@ -203,6 +225,7 @@ def _print_result(run: Run, told: list[str]) -> None:
     results = run.stage("ingest")["results"]
     flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
     click.echo(f"{run.path}: {results['frames']} frames{flagged}")
+    click.echo(f"counts: {counts_sentence(results['mean_counts'])}")
     for note in run.group.attrs.get("notes", []):
         if note not in told:
             click.echo(f"note: {note}")

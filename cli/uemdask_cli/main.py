@@ -13,6 +13,8 @@ from typing import Any
 
 import click
 
+from uemdask_cli.plain_stream import PlainStream
+
 #: What the system says where rights are missing.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
 #: Exit codes of the command contract.

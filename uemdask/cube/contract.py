@@ -79,7 +79,7 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "scan_count", ("time",), "int32", "1", "repeated scans averaged", "ingest", coordinate=True
     ),
-    Variable("dark", _YX, "float32", "counts", "mean of the dark images", "ingest"),
+    Variable("dark", _YX, "float32", "counts", "counts without the beam", "ingest"),
     # align
     Variable(
         "component", ("component",), "str", "1", "vector component", "align", coordinate=True

@@ -28,6 +28,7 @@ from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked
 from uemdask.cube.record import Facts, check_record
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import check_regular
 from uemdask.version import __version__
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
@@ -55,6 +56,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        check_regular(self.path / "zarr.json")
         self._disk = Disk(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +41,9 @@ def describe_run(path: str | os.PathLike[str]) -> str:
         f"steps of {', '.join(f'{s:g}' for s in steps[:4])}{' ...' if len(steps) > 4 else ''} ps",
         f"pixel     {pixel[0]:g} x {pixel[1]:g} nm (y, x)",
     ]
+    means = run.stage("ingest").get("results", {}).get("mean_counts")
+    if means:
+        lines.append(f"counts    {counts_sentence(means)}")
     for frame in np.flatnonzero(~ok)[:10]:
         flag = run.read("frame_flag")[frame]
         lines.append(f"flagged   frame {frame} at {delays[frame]:g} ps: {flag}")
@@ -115,6 +118,18 @@ def _alignment(run: Run) -> list[str]:
         )
     text = onset_sentence(results)
     return [*lines, f"change    {text}"] if text else lines
+
+
+def counts_sentence(means: Sequence[float | None]) -> str:
+    """Say how bright first, middle and last frame are, so that a wrong stack is seen at a glance.
+
+    Examples
+    --------
+    >>> counts_sentence([99.9, 155.0, None])
+    'mean 99.9, 155, none of the first, middle and last frame'
+    """
+    told = ", ".join("none" if mean is None else f"{mean:.4g}" for mean in means)
+    return f"mean {told} of the first, middle and last frame"
 
 
 def onset_sentence(results: Mapping[str, Any]) -> str:

@@ -310,6 +310,7 @@ def _parameters(
             "delays": delays and _from_folder(folder, delays),
             "pixel_size": entry.pixel_size or defaults.pixel_size,
             "time_zero": entry.time_zero or defaults.time_zero,
+            "offset": entry.offset or defaults.offset,
             "scan": entry.scan or defaults.scan,
             "dark": _special(folder, entry.dark) or _special(folder, defaults.dark),
             "pump_off": _special(folder, entry.pump_off) or _special(folder, defaults.pump_off),

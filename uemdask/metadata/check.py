@@ -15,8 +15,8 @@ from uemdask.metadata.table import ENTRIES, RESERVED, Entry
 from uemdask.units import Quantity, parse_quantity
 
 # Bare numbers have had a unit here from the first day, as on the command line.
-_BARE = {"pixel_size": "nm", "time_zero": "ps"}
-_SIGNED = ("time_zero",)
+_BARE = {"pixel_size": "nm", "time_zero": "ps", "offset": "counts"}
+_SIGNED = ("time_zero", "offset")
 
 
 def check_metadata(mapping: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:

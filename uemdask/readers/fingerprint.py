@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.files import check_regular
 
 #: Bytes that are read at a time.
 _BLOCK = 4096
@@ -34,12 +35,13 @@ def fingerprint(file: Path, blocks: int) -> list[Any]:
     Raises
     ------
     UemError
-        If it cannot be read.
+        If it cannot be read, or is no file.
     """
     if file.is_dir():
         inner = sorted(part for part in file.rglob("*") if part.is_file())
         few = max(1, blocks // max(len(inner), 1))
         return [[part.relative_to(file).as_posix(), *fingerprint(part, few)] for part in inner]
+    check_regular(file)
     found = hashlib.sha256()
     try:
         with file.open("rb") as stream:

@@ -189,7 +189,7 @@ def _tables(path: Path) -> list[Path]:
     names = [f"delays{ending}" for ending in _TABLE_ENDINGS]
     if not path.is_dir():
         names = [f"{path.stem.casefold()}{ending}" for ending in _TABLE_ENDINGS] + names
-    found = [file for file in _listed(path) if file.name.casefold() in names and file.is_file()]
+    found = [file for file in _listed(path) if file.name.casefold() in names and not file.is_dir()]
     return sorted(found, key=lambda file: (names.index(file.name.casefold()), file.name.swapcase()))
 
 
