@@ -50,7 +50,7 @@ def test_delays_are_in_ps(text, ps):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "nm", "3 parsec", "nan", "inf", "1e999", "3 nm nm", "1,5 nm", "None", "3 ps"]
+    "text", ["", "nm", "3 parsec", "nan", "inf", "1e999", "3 nm nm", "1,5,5 nm", "None", "3 ps"]
 )
 def test_what_is_not_a_length_is_refused_with_its_name(text):
     with pytest.raises(UemError, match="pixel size") as caught:

@@ -18,7 +18,7 @@ from uemdask.readers.yaml_faults import Fault
 from uemdask.regions import read_rois
 from uemdask.regions.roi import RELEVANT_MASK
 from uemdask.stages.train import TrainParameters
-from uemdask.units import parse_delay, parse_length
+from uemdask.units import parse_delay, parse_pixel_size
 
 #: What is wrong may hide more: a file is looked at again without it, so many times at most.
 _ROUNDS = 5
@@ -70,8 +70,7 @@ def _taken_out(found: Any, place: Place) -> bool:
 def faults_of_entry(entry: RawEntry, place: Place, folder: Path) -> Iterator[Fault]:
     """Yield what is wrong with an entry, as far as its raw data need not be known."""
     if entry.pixel_size is not None:
-        for part in entry.pixel_size.split(","):
-            yield from _refused(parse_length, part, (*place, "pixel_size"), what="pixel size")
+        yield from _refused(parse_pixel_size, entry.pixel_size, (*place, "pixel_size"))
     if entry.time_zero is not None:
         yield from _refused(parse_delay, entry.time_zero, (*place, "time_zero"), what="time zero")
     if entry.delays is not None and not names_file(folder, entry.delays):

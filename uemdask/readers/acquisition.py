@@ -28,7 +28,7 @@ from uemdask.readers.pairing import (
 )
 from uemdask.readers.raw_files import RawFiles, raw_files
 from uemdask.readers.yaml_text import read_yaml
-from uemdask.units import parse_delay, parse_length
+from uemdask.units import parse_delay, parse_pixel_size
 
 _METADATA_NAME = "metadata.yaml"
 #: Files that are opened to learn what frames are like; all are, where every file is checked.
@@ -334,17 +334,10 @@ def _pixel_size(
     path: Path, given: str | None, known: dict[str, Any], info: ImageInfo
 ) -> tuple[float, float]:
     text = given if given is not None else known.get("pixel_size")
-    if text is not None:
-        parts = text if isinstance(text, list | tuple) else str(text).split(",")
-        lengths = [parse_length(part, what="pixel size") for part in parts]
-    elif info.pixel_size is not None:
-        lengths = list(info.pixel_size)
-    else:
+    if text is None and info.pixel_size is None:
         why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
         raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
-    if len(lengths) not in (1, 2) or any(length <= 0 for length in lengths):
-        raise UemError(
-            f"{path}: pixel size {text!r} is not one or two positive lengths; write 3nm, or "
-            f"'3nm,2.5nm' for y and x"
-        )
-    return lengths[0], lengths[-1]
+    try:
+        return parse_pixel_size(list(info.pixel_size or ()) if text is None else text)
+    except UemError as error:
+        raise UemError(f"{path}: {error}") from None

@@ -8,6 +8,7 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
+from uemdask.errors import UemError
 from uemdask.readers.delays.delay_table import DECIMALS, DelayTable
 from uemdask.readers.delays.names import delays_in_name
 
@@ -94,7 +95,10 @@ def _only(images: Sequence[Path] | None) -> Path | None:
 
 
 def _place(name: str) -> tuple[str, int, int, float] | None:
-    times = delays_in_name(name)
+    try:
+        times = delays_in_name(name)
+    except UemError:  # it is not clear which delay
+        return None
     if not times:
         return None
     last = times[-1]

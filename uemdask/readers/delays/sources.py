@@ -11,7 +11,7 @@ from uemdask.errors import UemError
 from uemdask.readers.delays.agreement import by_image, disagreement, with_images
 from uemdask.readers.delays.delay_table import DelayTable
 from uemdask.readers.delays.log import read_log
-from uemdask.readers.delays.names import delays_in_name, read_names
+from uemdask.readers.delays.names import delays_in_names, read_names
 from uemdask.readers.delays.plan import parse_plan
 from uemdask.readers.delays.table import read_table
 from uemdask.readers.delays.tags import read_tags
@@ -159,7 +159,8 @@ def _disagreements(
     except UemError:  # names that cannot be told are no second word
         named = None
     if named is not None and table.source != named.source:
-        rounding = min(time.rounding for image in images for time in delays_in_name(image.name))
+        times = delays_in_names([image.name for image in images])
+        rounding = min(time.rounding for inside in times for time in inside)
         stated = by_image(named, images)
         notes.append(disagreement(used, stated, named.source, rounding))
     return [note for note in notes if note]
