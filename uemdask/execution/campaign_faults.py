@@ -14,6 +14,7 @@ from uemdask.execution.campaign import Campaign, RawEntry, RunEntry
 from uemdask.metadata import check_metadata
 from uemdask.readers import read_drift_table
 from uemdask.readers.delays import parse_plan
+from uemdask.readers.folders import on_disk
 from uemdask.readers.yaml_faults import Fault
 from uemdask.regions import read_rois
 from uemdask.regions.roi import RELEVANT_MASK
@@ -104,8 +105,8 @@ def _refused(parse: Any, text: str, place: Place, **options: str) -> Iterator[Fa
 def names_file(folder: Path, text: str) -> bool:
     """Return whether a text is the name of a file in the campaign's folder."""
     try:
-        return (folder / text).is_file()
-    except OSError:  # a long plan of delays is no file name
+        return on_disk(folder / text).is_file()
+    except (OSError, ValueError):  # a long plan of delays is no file name
         return False
 
 
@@ -131,7 +132,7 @@ def _faults_of_files(
             yield inner, f"{file!r} is no file in {folder}; check the path"
     table = parameters.get("align", {}).get("drift_table")
     if table is not None:
-        for fault in _faults_of_table(folder / table):
+        for fault in _faults_of_table(on_disk(folder / table)):
             yield (*place, "align", "drift_table"), fault
 
 

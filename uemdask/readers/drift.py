@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -160,7 +161,7 @@ def match_drift(
     for number, name in enumerate(table.keys):
         found: int | None
         if isinstance(name, str):
-            path = PurePosixPath(name.replace("\\", "/"))
+            path = _path(name)
             found = names.get(path.as_posix(), names.get(path.name))
         elif table.key == "delay":
             nearest = int(np.argmin(np.abs(delays - name)))
@@ -199,14 +200,19 @@ def match_drift(
 def _of_first(numbers: list[int], keys: list[str], joined: str) -> list[int]:
     """Return the rows of the first repeat that has any, in the order of the average."""
     for file in joined.split(" + "):
-        known = (joined, *_spellings(file))
-        if own := [n for n in numbers if keys[n].replace("\\", "/") in known]:
+        known = (_path(joined).as_posix(), *_spellings(file))
+        if own := [n for n in numbers if _path(keys[n]).as_posix() in known]:
             return own
     return numbers
 
 
+def _path(name: str) -> PurePosixPath:
+    """Return a file's name in one spelling, whatever system wrote it."""
+    return PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/"))
+
+
 def _spellings(file: str) -> tuple[str, str, str]:
-    path = PurePosixPath(file)
+    path = _path(file)
     return path.as_posix(), path.name, path.stem
 
 

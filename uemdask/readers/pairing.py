@@ -11,6 +11,7 @@ from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays import DelayTable, number_scans
 from uemdask.readers.delays.delay_table import DECIMALS
 from uemdask.readers.fingerprint import copies_among
+from uemdask.readers.folders import same_name
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.raw_files import RawFiles
 
@@ -163,18 +164,19 @@ class _Names:
     """Files by the names that a table may use for them."""
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
-        self._exact: dict[str, Path] = {}
-        counts = Counter(file.name for file in files)
+        self._files: dict[str, Path] = {}
+        counts = Counter(same_name(file.name) for file in files)
         for file in files:
-            self._exact[file.as_posix()] = file
+            known = [file.as_posix()]
             if file.is_relative_to(folder):
-                self._exact[file.relative_to(folder).as_posix()] = file
-            if counts[file.name] == 1:
-                self._exact[file.name] = file
+                known.append(file.relative_to(folder).as_posix())
+            if counts[same_name(file.name)] == 1:
+                known.append(same_name(file.name))
+            self._files |= dict.fromkeys(known, file)
 
     def get(self, name: str) -> Path | None:
         path = PureWindowsPath(name)  # splits at / and at \
-        return self._exact.get(path.as_posix()) or self._exact.get(path.name)
+        return self._files.get(path.as_posix()) or self._files.get(same_name(path.name))
 
 
 def _scan_numbers(delays: Sequence[float], scans: Sequence[int | None] | None) -> tuple[int, ...]:
@@ -205,9 +207,9 @@ def _doubled(images: Sequence[RawImage], *, told: bool) -> list[str]:
 def ambiguous(path: Path, files: Sequence[Path], table: DelayTable) -> bool:
     """Return whether rows name images by names that several folders have."""
     names = _Names(path, files)
-    several = Counter(file.name for file in files)
+    several = Counter(same_name(file.name) for file in files)
     return any(
-        names.get(name) is None and several[PureWindowsPath(name).name] > 1
+        names.get(name) is None and several[same_name(PureWindowsPath(name).name)] > 1
         for name in table.files or ()
     )
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from uemdask.errors import UemError
 from uemdask.readers.delays import capture_images
+from uemdask.readers.folders import entries, matching, on_disk
 from uemdask.readers.formats import as_recorded, check_one_format
 from uemdask.readers.images import is_image
-from uemdask.readers.natural_order import natural_order
+from uemdask.readers.natural_order import natural_sorted
 
 # Words stand alone between digits, signs and the ends: 'darkfield' is no dark image, nor is
 # 'dark field'.
@@ -74,11 +75,7 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     if not path.is_dir():
         raise UemError(f"{path}: no such folder or file; check the name")
     found = images_in(path) or capture_images(path)
-    inner = [
-        folder
-        for folder in sorted(path.iterdir(), key=natural_order)
-        if folder.is_dir() and not folder.name.startswith(".") and not is_image(folder)
-    ]
+    inner = [folder for folder in entries(path) if folder.is_dir() and not is_image(folder)]
     special = [
         image
         for folder in inner
@@ -113,13 +110,7 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
 
 def images_in(folder: Path) -> list[Path]:
     """Return the images that lie in a folder, in the natural order of names."""
-    try:
-        found = [file for file in folder.iterdir() if is_image(file)]
-    except OSError as error:
-        raise UemError(
-            f"{folder}: cannot be listed ({error.strerror}); check its rights"
-        ) from error
-    return sorted(found, key=natural_order)
+    return [file for file in entries(folder) if is_image(file)]
 
 
 def _told(path: Path, images: Sequence[Path], word: re.Pattern[str]) -> tuple[Path, ...]:
@@ -136,19 +127,13 @@ def _named(folder: Path, given: str | None, what: str) -> tuple[Path, ...]:
     """Return the images that a file, a folder or a pattern names."""
     if given is None:
         return ()
-    place = folder / given  # an absolute path stays as it is
+    place = on_disk(folder / given)  # an absolute path stays as it is
     if place.exists() and (place.is_file() or is_image(place)):
         return (place,)
     if place.is_dir():
         found = images_in(place)
     else:
-        parent, pattern = (
-            (place.parent, place.name) if Path(given).is_absolute() else (folder, given)
-        )
-        try:
-            found = sorted((f for f in parent.glob(pattern) if is_image(f)), key=natural_order)
-        except (ValueError, NotImplementedError, OSError):
-            found = []
+        found = natural_sorted(f for f in matching(folder, given, recursive=True) if is_image(f))
     if not found:
         raise UemError(f"{given}: names no {what} images in {folder}; check the path")
     return tuple(found)
