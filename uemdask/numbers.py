@@ -128,8 +128,8 @@ def decimal_mark(texts: Sequence[str], *, strict: bool = False, ordered: bool = 
 
     It is told by numbers with one reading, as ``0,5``, ``12.25`` or ``1.234,5``. Else points are
     decimal marks. A strict reader doubts that where all numbers are like ``500`` and ``1.000``, as
-    no program writes decimals so. Their order may tell: marks group the digits if only so it rises
-    or falls from row to row.
+    no program writes decimals so. In rows their order tells: marks group the digits if only so it
+    rises or falls from each to the next.
 
     Parameters
     ----------
@@ -168,7 +168,7 @@ def decimal_mark(texts: Sequence[str], *, strict: bool = False, ordered: bool = 
     if len(even) == 1:
         return even[0]
     zeros = any(_plain(_trimmed(text)).endswith("0") for text in doubted)
-    return "." if mark == "." and not zeros else ""
+    return "" if ordered or zeros or mark == "," else "."
 
 
 def _steady(values: Sequence[float]) -> bool:

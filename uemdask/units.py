@@ -178,9 +178,17 @@ def _a(noun: str) -> str:
 
 
 def _parse(
-    text: str | float, kind: str, unit: str, what: str, bare: str, decimal: str | None = None
+    text: str | float,
+    kind: str,
+    unit: str,
+    what: str,
+    *,
+    bare: str | None = None,
+    decimal: str | None = None,
 ) -> float:
-    found = parse_quantity(text, kind, what=what, example=f"3{unit}", bare=bare, decimal=decimal)
+    found = parse_quantity(
+        text, kind, what=what, example=f"3{unit}", bare=bare or unit, decimal=decimal
+    )
     value = found.to(unit).value
     if not math.isfinite(value):
         raise UemError(f"{what} {text!r} is not finite; give a finite number")
@@ -200,7 +208,7 @@ def parse_length(text: str | float, *, what: str = "length", decimal: str | None
     >>> parse_length("2.5 Å")
     0.25
     """
-    return _parse(str(text).strip().removesuffix("/px"), "length", "nm", what, "nm", decimal)
+    return _parse(str(text).strip().removesuffix("/px"), "length", "nm", what, decimal=decimal)
 
 
 def parse_delay(
@@ -229,7 +237,7 @@ def parse_delay(
     >>> parse_delay("−500 fs"), parse_delay("1,5", unit="ns")
     (-0.5, 1500.0)
     """
-    return _parse(text, "time", "ps", what, unit, decimal)
+    return _parse(text, "time", "ps", what, bare=unit, decimal=decimal)
 
 
 def split_lengths(text: str, *, what: str = "length") -> list[str]:
@@ -260,8 +268,8 @@ def split_lengths(text: str, *, what: str = "length") -> list[str]:
     except UemError:
         return alone
     raise UemError(
-        f"{what} {text!r} may be one length or {len(alone)}, {' and '.join(alone)}; write a point "
-        f"in decimals, and ';' between lengths"
+        f"{what} {text!r} may be one length or several ({' and '.join(alone)}); write a point in "
+        f"decimals, or ';' between lengths"
     )
 
 

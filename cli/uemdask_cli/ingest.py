@@ -11,10 +11,12 @@ import click
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.summary import origin_lines
 from uemdask.errors import FaultsError, UemError
 from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
 from uemdask.execution.ledger import ledger_path
 from uemdask.readers import RawAcquisition, relative_name
+from uemdask.readers.folders import on_disk
 from uemdask.stages.ingest import IngestParameters, raw_of
 from uemdask.stages.replacing import is_whole
 from uemdask_cli.console import listener
@@ -64,7 +66,7 @@ def ingest(
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
     parameters = IngestParameters(
-        raw=str(raw.absolute()),
+        raw=str(on_disk(raw).absolute()),
         delays=delays,
         pixel_size=pixel_size,
         time_zero=time_zero,
@@ -90,6 +92,8 @@ def ingest(
             del wanted[one]
             continue
         click.echo(f"{f'{one}: ' if known.scan else ''}{_summary(raw, seen)}")
+        if dry_run:
+            click.echo("\n".join(origin_lines(seen.origins)))
         for note in seen.notes:
             if note not in told:
                 click.echo(f"note: {note}")
@@ -124,7 +128,9 @@ def ingest(
 
 def _absolute(given: str | None) -> str | None:
     """Return the path of what is there; a pattern or a name in the raw folder stays as it is."""
-    return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+    if given is None or not (place := on_disk(Path(given))).exists():
+        return given
+    return str(place.absolute())
 
 
 def _summary(raw: Path, found: RawAcquisition) -> str:

@@ -140,7 +140,35 @@ def too_few_delays(raw):
 
 
 def file_in_table_alone(raw):
-    write_table(raw, range(COUNT + 1))
+    files = [f"frame_{i}.tif" for i in range(COUNT)]
+    write_table(raw, range(COUNT + 1), [*files[:4], "frame_x.tif", *files[4:]])
+
+
+def two_readings(raw):
+    delays = ["1,000", "2,000", "500", "1,500", "250", "750", "0", "1,250"]
+    rows = [f"frame_{i}.tif;{delay}" for i, delay in enumerate(delays)]
+    (raw / "delays.csv").write_text("\n".join(["file;delay (fs)", *rows]))
+
+
+def decimals_cut(raw):
+    rows = [f"frame_{i}.tif,{i},5" for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(["file,delay_ps", *rows[:2]]))
+
+
+def decimals_cut_without_head(raw):
+    rows = [f"frame_{i}.tif,{i},5" for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(rows))
+
+
+def numbers_in_another_order(raw):
+    (raw / "delays.csv").unlink()
+    for i in range(COUNT):
+        (raw / f"frame_{i}.tif").rename(raw / f"shot_{i}_{(3 * i) % COUNT - 4:+d}.tif")
+
+
+def no_delays_and_no_pixel_size(raw):
+    no_delays(raw)
+    no_pixel_size(raw)
 
 
 def is_a_folder(raw):
@@ -217,9 +245,19 @@ CASES = {
     "several truncated files": (truncated_twice, ()),
     "no pixel size": (no_pixel_size, ()),
     "a pixel size that is none": (lambda raw: None, ("--pixel-size", "0nm")),
+    "a pixel size with two readings": (lambda raw: None, ("--pixel-size", "2,5nm")),
     "no delays": (no_delays, ()),
+    "no delays and no pixel size": (no_delays_and_no_pixel_size, ()),
     "a delay that is NaN": (nan_delay, ()),
     "a delay that is not there": (missing_delay, ()),
+    "delays with two readings": (two_readings, ()),
+    "decimals cut in two": (decimals_cut, ()),
+    "decimals cut in two, without a head": (decimals_cut_without_head, ()),
+    "a time zero with two readings": (lambda raw: None, ("--time-zero", "1,250 fs")),
+    "numbers in names that do not rise with a plan": (
+        numbers_in_another_order,
+        ("--delays", "-4:3:1 ps"),
+    ),
     "fewer delays than frames, by name": (too_few_delays, ()),
     "fewer delays than frames, in order": (lambda raw: None, ("--delays", "0:6:1 ps")),
     "a table that names a file too many": (file_in_table_alone, ()),

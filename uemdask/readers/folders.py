@@ -56,7 +56,7 @@ def same_name(name: str) -> str:
 
     Examples
     --------
-    >>> same_name("Bru\\u0308cke.TIF") == same_name("brücke.tif")
+    >>> same_name(unicodedata.normalize("NFD", "Brücke.TIF")) == same_name("brücke.tif")
     True
     """
     composed = unicodedata.normalize("NFC", name).casefold()
@@ -93,9 +93,8 @@ def matching(folder: Path, pattern: str, *, recursive: bool = False) -> list[Pat
     recursive : bool
         Whether ``**`` stands for folders in folders.
     """
-    whole = (
-        pattern if Path(pattern).is_absolute() else str(Path(glob.escape(str(folder))) / pattern)
-    )
+    absolute = Path(pattern).is_absolute()
+    whole = pattern if absolute else str(Path(glob.escape(str(folder))) / pattern)
     known = set(Path(whole).parts) | set(folder.parts)
     found: set[Path] = set()
     for form in ("NFC", "NFD"):

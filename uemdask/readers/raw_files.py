@@ -24,6 +24,12 @@ _PUMP_OFF = re.compile(
     r"(?<![^\W\d_])(?:(?:pump|laser)[\W_]?off|no[\W_]?pump|unpumped|probe[\W_]?only)(?![^\W\d_])",
     re.IGNORECASE,
 )
+# The light of the pump may be on them, so that they are no dark images unless someone says so.
+_PROBE_OFF = re.compile(
+    r"(?<![^\W\d_])(?:(?:probe|beam|electrons?)[\W_]?off|no[\W_]?(?:probe|beam)|pump[\W_]?only)"
+    r"(?![^\W\d_])",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True)
@@ -54,7 +60,8 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     A folder holds its frames itself, as an in-situ capture (``Hour_00 ...``), or in folders inside
     it, one for each scan. Files and folders
     are dark images or taken without the pump if their names say so (``dark``, ``background``;
-    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them. A frame that lies
+    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them; those without the
+    probe (``probe_off``, ``beam off``) are set aside with the latter. A frame that lies
     there in several formats counts once, see `uemdask.readers.formats.as_recorded`.
 
     Parameters
@@ -79,14 +86,17 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     special = [
         image
         for folder in inner
-        if _DARK.search(folder.name) or _PUMP_OFF.search(folder.name)
+        if any(word.search(folder.name) for word in (_DARK, _PUMP_OFF, _PROBE_OFF))
         for image in images_in(folder)
     ]
     scans = found or [image for folder in inner for image in images_in(folder)]
     everything, notes = as_recorded(list(dict.fromkeys([*scans, *special])))
     darks = _named(path, dark, "dark") or _told(path, everything, _DARK)
     without_pump = _named(path, pump_off, "pump-off") or tuple(
-        image for image in _told(path, everything, _PUMP_OFF) if image not in darks
+        image
+        for word in (_PUMP_OFF, _PROBE_OFF)
+        for image in _told(path, everything, word)
+        if image not in darks
     )
     # Without its ending: a dark image that is named may lie there in another format too.
     aside = {file.resolve().with_suffix("") for file in (*darks, *without_pump)}
@@ -106,6 +116,11 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     check_one_format(path, frames)
     folders = () if found else tuple(dict.fromkeys(file.parent for file in frames))
     return RawFiles(frames, darks, without_pump, folders, tuple(notes))
+
+
+def is_without_probe(image: Path) -> bool:
+    """Return whether the name of an image or its folder says that there was no probe."""
+    return bool(_PROBE_OFF.search(image.stem) or _PROBE_OFF.search(image.parent.name))
 
 
 def images_in(folder: Path) -> list[Path]:

@@ -133,6 +133,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
         dark=[relative_name(raw.path, file) for file in raw.dark],
         pump_off=[relative_name(raw.path, file) for file in raw.pump_off],
         delays_from=raw.source,
+        origins=raw.origins,
     )
     return run
 

@@ -78,9 +78,9 @@ def read_log(path: Path) -> DelayTable:
     scans = _scans(rows, named, numbers, delays)
     facts = _facts(head)
     notes += _counts(facts, scans)
-    return DelayTable(
-        tuple(delays), files if any(files) else None, scans, str(path), tuple(notes), facts
-    )
+    named_files = files if any(files) else None
+    origin = f"the log {path.name}, in {unit}"
+    return DelayTable(tuple(delays), named_files, scans, str(path), tuple(notes), facts, origin)
 
 
 def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:

@@ -195,5 +195,6 @@ def read_names(images: Sequence[Path]) -> DelayTable | None:
         tuple(image.name for image, _ in rows),
         known_scans(numbers, delays) if len(numbers) == len(delays) else None,
         source="file names",
+        origin="names",
         facts={"base_name": base} if len(bases) == 1 and (base := bases.pop()) else {},
     )

@@ -82,15 +82,19 @@ def read_table(path: Path) -> DelayTable:
     if faults:
         raise FaultsError(str(path), faults)
     delays, scans, notes = _values(path, rows, delay_column, unit, scan_column)
+    origin = f"{path.name}, column {head[delay_column]!r}" if headed else path.name
+    if not (headed and unit_in(head[delay_column])):
+        bare = any(is_number(_cell(row, delay_column)) for row in rows)
+        origin += ", no unit stated: ps" if bare else ""
     columns = [[_cell(row, i) for row in rows] for i in file_columns]
     for names in columns:
         if any(names) and not all(map(is_number, names)):
-            return DelayTable(tuple(delays), tuple(names), scans, str(path), notes)
+            return DelayTable(tuple(delays), tuple(names), scans, str(path), notes, {}, origin)
     if headed and columns:
         order = _order(columns[0])
         delays = [delays[i] for i in order]
         scans = tuple(scans[i] for i in order) if scans is not None else None
-    return DelayTable(tuple(delays), None, scans, str(path), notes)
+    return DelayTable(tuple(delays), None, scans, str(path), notes, {}, origin)
 
 
 def _faults_of_width(rows: Sequence[Sequence[str]], width: int, headed: bool) -> list[str]:

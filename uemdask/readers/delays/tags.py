@@ -68,7 +68,8 @@ def read_tags(
         if len(values) > 1
     ]
     facts = {key: next(iter(values)) for key, values in seen.items() if len(values) == 1}
-    return DelayTable(tuple(delays), tuple(files), None, "LaserParameter tags", tuple(notes), facts)
+    source = "LaserParameter tags"
+    return DelayTable(tuple(delays), tuple(files), None, source, tuple(notes), facts, source)
 
 
 def _laser(image: Path, tags: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
