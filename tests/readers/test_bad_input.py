@@ -12,7 +12,7 @@ import tifffile
 from dm_files import write_dm
 
 import uemdask_cli.ingest
-from uemdask.cube import Run
+from uemdask.cube import Run, describe_run
 from uemdask.execution import Capacity, Cluster
 from uemdask_cli.main import _run
 
@@ -423,6 +423,20 @@ def test_a_scan_that_is_too_short_does_not_stop_the_others(raw, ingest, tmp_path
     assert code == 1
     assert in_words(err, tmp_path).startswith("raw: scan 2: 2 delays are too few for a series")
     assert [path.name for path in tmp_path.glob("*.zarr")] == ["run_scan1.zarr"]
+
+
+def test_info_says_later_where_each_guess_is_from(raw, ingest, tmp_path):
+    code, out, _ = ingest("--dry-run")
+    assert code == 0
+    told = [line for line in out.splitlines() if line.startswith("origin ")]
+    assert told[:3] == [
+        "origin    delays: from delays.csv, column 'delay_ps', 8 of 8",
+        "origin    pixel: ImageJ tags",
+        "origin    time zero: not given, 0 ps",
+    ]
+    assert ingest()[0] == 0
+    lines = describe_run(tmp_path / "run.zarr").splitlines()
+    assert [line for line in lines if line.startswith("origin ")] == told
 
 
 def test_scans_apart_are_a_run_each(raw, ingest, tmp_path):
