@@ -67,13 +67,15 @@ def ingest(
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
     from uemdask.cube import Run
+    from uemdask.cube.summary import origin_lines
     from uemdask.errors import UemError
     from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
+    from uemdask.readers.folders import on_disk
     from uemdask.stages.ingest import IngestParameters, raw_of
     from uemdask_cli.console import listener
 
     parameters = IngestParameters(
-        raw=str(raw.absolute()),
+        raw=str(on_disk(raw).absolute()),
         delays=delays,
         pixel_size=pixel_size,
         time_zero=time_zero,
@@ -100,6 +102,8 @@ def ingest(
             del wanted[one]
             continue
         click.echo(f"{f'{one}: ' if known.scan else ''}{_summary(raw, seen)}")
+        if dry_run:
+            click.echo("\n".join(origin_lines(seen.origins)))
         for note in seen.notes:
             if note not in told:
                 click.echo(f"note: {note}")
@@ -135,7 +139,11 @@ def ingest(
 
 def _absolute(given: str | None) -> str | None:
     """Return the path of what is there; a pattern or a name in the raw folder stays as it is."""
-    return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+    from uemdask.readers.folders import on_disk
+
+    if given is None or not (place := on_disk(Path(given))).exists():
+        return given
+    return str(place.absolute())
 
 
 def _summary(raw: Path, found: RawAcquisition) -> str:
@@ -222,6 +230,8 @@ def _remove(made: Iterable[tuple[Path, Path]]) -> None:
 
 
 def _print_result(run: Run, told: list[str]) -> None:
+    from uemdask.cube.summary import counts_sentence
+
     results = run.stage("ingest")["results"]
     flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
     click.echo(f"{run.path}: {results['frames']} frames{flagged}")

@@ -47,6 +47,7 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     for frame in np.flatnonzero(~ok)[:10]:
         flag = run.read("frame_flag")[frame]
         lines.append(f"flagged   frame {frame} at {delays[frame]:g} ps: {flag}")
+    lines += origin_lines(run.stage("ingest").get("origins", {}))
     lines += _metadata(dict(run.group.attrs))
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
@@ -71,6 +72,11 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     lines += [f"answer: {answer}" for answer in answers_of(run)]
     lines.append(f"next: {next_command(run)}")
     return "\n".join(lines)
+
+
+def origin_lines(origins: Mapping[str, str]) -> list[str]:
+    """Return a line for each thing that was found or guessed at ingest, with where it is from."""
+    return [f"origin    {what}: {origin}" for what, origin in origins.items()]
 
 
 def _metadata(attributes: Mapping[str, Any]) -> list[str]:

@@ -145,6 +145,7 @@ def create_from_raw(
         images_in_file=raw.images_in_file,
         pump_off=[relative_name(raw.path, file) for file in raw.pump_off],
         delays_from=raw.source,
+        origins=raw.origins,
     )
     return run
 
