@@ -17,6 +17,7 @@ from uemdask.spectrum.phase import (
     travel_index,
     wavelength,
 )
+from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import noise_gain, smooth, smoothing_halo
 from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
 from uemdask.spectrum.wave import (
@@ -42,6 +43,7 @@ __all__ = [
     "frequency_grid",
     "harmonic_amplitudes",
     "harmonic_operator",
+    "lasting",
     "local_wavevector",
     "noise_gain",
     "noise_threshold",
@@ -51,6 +53,7 @@ __all__ = [
     "phase_flow",
     "record_length",
     "relevant_pixels",
+    "sharp_amplitude",
     "smooth",
     "smoothing_halo",
     "steady_flow",
