@@ -6,19 +6,15 @@ import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
-from uemdask.cube import Run
-from uemdask.errors import FaultsError, UemError
-from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
-from uemdask.execution.ledger import ledger_path
-from uemdask.readers import RawAcquisition, relative_name
-from uemdask.stages.ingest import IngestParameters, raw_of
-from uemdask.stages.replacing import is_whole
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
+
+if TYPE_CHECKING:
+    from uemdask.cube import Run
+    from uemdask.readers import RawAcquisition
 
 
 @click.command()
@@ -63,6 +59,12 @@ def ingest(
     dry_run: bool,
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
+    from uemdask.cube import Run
+    from uemdask.errors import UemError
+    from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
+    from uemdask.stages.ingest import IngestParameters, raw_of
+    from uemdask_cli.console import listener
+
     parameters = IngestParameters(
         raw=str(raw.absolute()),
         delays=delays,
@@ -128,6 +130,8 @@ def _absolute(given: str | None) -> str | None:
 
 
 def _summary(raw: Path, found: RawAcquisition) -> str:
+    import numpy as np
+
     steps = np.unique(np.round(np.diff(found.delays), 6))
     images = sum(len(images) for images in found.repeats)
     repeated = f" from {images} images" if images > len(found.delays) else ""
@@ -141,6 +145,8 @@ def _summary(raw: Path, found: RawAcquisition) -> str:
 
 
 def _print_table(found: RawAcquisition) -> None:
+    from uemdask.readers import relative_name
+
     click.echo("file,image,scan,delay_ps")
     for images, delay in zip(found.repeats, found.delays, strict=True):
         for image in images:
@@ -153,6 +159,9 @@ def _print_table(found: RawAcquisition) -> None:
 
 def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
     """Say what is in the way, of all stores at once."""
+    from uemdask.errors import FaultsError, UemError
+    from uemdask.stages.replacing import is_whole
+
     faults = []
     for store in stores:
         above = next(folder for folder in store.absolute().parents if folder.exists())
@@ -171,6 +180,8 @@ def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
 
 def _not_there_yet(stores: Iterable[Path]) -> list[tuple[Path, Path]]:
     """Return stores without a ledger, with the ledger and the folders that ingest will make."""
+    from uemdask.execution.ledger import ledger_path
+
     made = []
     for store in stores:
         folders = [folder for folder in store.absolute().parents if not folder.exists()]

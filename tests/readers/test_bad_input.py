@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from dm_files import write_dm
 
-import uemdask_cli.ingest
+import uemdask.execution
 from uemdask.cube import Run
 from uemdask.execution import Capacity, Cluster
 from uemdask_cli.main import _run
@@ -60,7 +60,7 @@ def ingest(raw, in_process, monkeypatch, capsys, tmp_path):
     def open_cluster(profile):
         yield Cluster(client=in_process(), dashboard="", cpu=Capacity(slots=0.5))
 
-    monkeypatch.setattr(uemdask_cli.ingest, "open_cluster", open_cluster)
+    monkeypatch.setattr(uemdask.execution, "open_cluster", open_cluster)
 
     def ingest(*options, folder=raw, store="run.zarr"):
         code = _run(["ingest", str(folder), "-o", str(tmp_path / store), *options])

@@ -17,6 +17,7 @@ def beside(store: Path, kind: Kind) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> beside(Path("results/a.zarr"), "new").name
     '.a.zarr.new'
     """
@@ -28,6 +29,7 @@ def place_of(store: Path) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> place_of(Path("results/.a.zarr.new")).name
     'a.zarr'
     """

@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from uemdask.cube.attributes import structured
 from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
@@ -76,7 +77,7 @@ def create_run(
 
     Examples
     --------
-    >>> run = create_run(tmp / "a.zarr", delays=np.arange(3.0), shape=(32, 32), dtype="uint16",
+    >>> run = create_run("a.zarr", delays=np.arange(3.0), shape=(32, 32), dtype="uint16",
     ...                  pixel_size=(3.0, 3.0), source_file=["a", "b", "c"])
     >>> run.sizes["time"]
     3
@@ -92,7 +93,7 @@ def create_run(
             f"give one of each per frame"
         )
     given = dict(metadata or {})
-    vendor = {key: given.pop(key) for key in ("vendor",) if key in given}
+    vendor = {key: structured(given.pop(key)) for key in ("vendor",) if key in given}
     clean, _ = check_metadata(given, f"{path}: metadata")
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from uemdask.cube.answer import answers_of
 from uemdask.cube.contract import STAGES
+from uemdask.cube.next_step import next_command
 from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
 
@@ -47,6 +48,11 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
     lines += _alignment(run)
+    lines += [
+        f"warning   {text}"
+        for stage in STAGES
+        for text in run.stage(stage).get("results", {}).get("warnings", [])
+    ]
     for name in run.stage("feature").get("results", {}).get("empty_rois", []):
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
     lines.append("")
@@ -59,8 +65,8 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     missing = missing_stages(run)
     lines.append("")
     lines.append(f"missing: {', '.join(missing)}" if missing else "all stages are done")
-    if missing:
-        lines.append(f"next: uemdask run {shlex.quote(str(run.path))}")
+    lines += [f"answer: {answer}" for answer in answers_of(run)]
+    lines.append(f"next: {next_command(run)}")
     return "\n".join(lines)
 
 
@@ -102,7 +108,6 @@ def _alignment(run: Run) -> list[str]:
         table = run.stage("align")["parameters"].get("drift_table")
         whose = f", from the table {table}" if table else ""
         lines.append(f"drift     over {reach:.1f} px{sure}{whose}")
-    lines += [f"warning   {text}" for text in results.get("warnings", [])]
     if results.get("breathing_ghz"):
         lines.append(
             f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "

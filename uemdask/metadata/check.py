@@ -184,6 +184,8 @@ def read_metadata(attributes: Mapping[str, Any]) -> dict[str, Any]:
         if name in RESERVED:
             continue
         value = attributes[name]
+        if hasattr(value, "tolist"):  # a list of numbers that has been in a NetCDF file
+            value = value.tolist()
         entry = ENTRIES.get(name)
         with suppress(UemError):
             if entry is not None and entry.is_quantity:

@@ -57,10 +57,11 @@ def copies_among(files: Sequence[Path]) -> dict[Path, Path]:
 
     Examples
     --------
-    >>> for name in ("a.tif", "b.tif", "a (2).tif"):
-    ...     _ = (tmp / name).write_text(name[0])
-    >>> found = copies_among([tmp / "a.tif", tmp / "b.tif", tmp / "a (2).tif"])
-    >>> {copy.name: file.name for copy, file in found.items()}
+    >>> from pathlib import Path
+    >>> files = [Path(name) for name in ("a.tif", "b.tif", "a (2).tif")]
+    >>> for file in files:
+    ...     _ = file.write_text(file.name[0])
+    >>> {copy.name: file.name for copy, file in copies_among(files).items()}
     {'a (2).tif': 'a.tif'}
     """
     groups = _alike(files, lambda file: 0 if file.is_dir() else file.stat().st_size)

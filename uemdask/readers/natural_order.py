@@ -11,6 +11,7 @@ def natural_order(path: Path) -> list[tuple[bool, int, str]]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> sorted([Path("frame_10"), Path("frame_2")], key=natural_order)[0].name
     'frame_2'
     """

@@ -17,6 +17,7 @@ from uemdask.cube.store import RECORD
 from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.execution.damage import damages_of_run, told
+from uemdask.plain import plain
 from uemdask.report.checks import checks_of, notes_of, warnings_of
 from uemdask.report.findings import Findings, gather
 from uemdask.report.sections import sections_of
@@ -77,7 +78,7 @@ def write_report(run_path: Path, out: Path | None = None) -> Path:
 
 
 def write_page(out: Path, html: str) -> None:
-    """Write a page, with the folders it lies in.
+    """Write a page, with the folders it lies in; control characters of names are spelled out.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def write_page(out: Path, html: str) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         with replaced(out) as file:
-            file.write(html.encode())
+            file.write(plain(html).encode())
     except OSError as error:
         raise UemError(
             f"{out}: cannot be written ({error.strerror or error}); name another file or free space"

@@ -77,11 +77,11 @@ def read_complex_wave(
     )
     shape = rows.stop - rows.start, columns.stop - columns.start
     values = np.empty((len(operator), *shape), np.complex64)
-    stored = run.group["wave"]
+    stored = run.array("wave")
     # Tile by tile, as the chunks lie: where periods are long, the window holds hundreds of frames.
     for part_y in _along_tiles(rows):
         for part_x in _along_tiles(columns):
-            wave = np.asarray(stored[start:stop, part_y, part_x], np.float32)
+            wave = stored[start:stop, part_y, part_x]
             at_y, at_x = (
                 slice(part.start - whole.start, part.stop - whole.start)
                 for part, whole in ((part_y, rows), (part_x, columns))

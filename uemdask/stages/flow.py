@@ -100,14 +100,38 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
-    path = model_of(run)
-    model, _ = load_model(path)
-    if model_digest(path) != run.stage("train")["results"]["model_digest"]:
-        raise UemError(
-            f"{path}: is no longer the model that this run was given; run the stage train again"
-        )
+    check_model(run)
+    model, _ = load_model(model_of(run))
     device, _ = choose_device("auto")
     return model, device
+
+
+def check_model(run: Run) -> None:
+    """Refuse a run whose network is no longer in its file.
+
+    Raises
+    ------
+    UemError
+        If the file is gone, is no model, or holds another one.
+    """
+    record = run.stage("train").get("results", {})
+    if "model" not in record:  # not trained yet
+        return
+    path = model_of(run)
+    try:
+        found = "" if model_digest(path) == record["model_digest"] else "is no longer"
+    except UemError:
+        found = "is gone, or damaged: it was"
+    if found:
+        raise UemError(
+            f"{path}: {found} the model that this run was given; bring it back, or train anew with "
+            f"--retrain"
+        )
+
+
+def _check(run: Run, parameters: FlowParameters) -> None:
+    check_wave(run, parameters)
+    check_model(run)
 
 
 def _keep(run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
@@ -143,7 +167,7 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     first, last = int(pairs.min()), int(pairs.max())
     rows, columns, inner = widened(region, run.sizes, _NETWORK_HALO)
-    wave = np.asarray(run.group["wave"][first : last + 1, rows, columns])
+    wave = run.array("wave")[first : last + 1, rows, columns]
     model, device = _model(run)
     flow, flow_sd = predict(
         model,
@@ -210,12 +234,12 @@ def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray
 
 FLOW = Stage(
     name="flow",
-    version=1,
+    version=2,
     parameters=FlowParameters,
     create=_create,
     phases=(
         Phase("calibrate", lambda run, parameters: [Region()], _calibrate, _keep, gpu=True),
         Phase("pairs", lambda run, parameters: pair_fields(run.sizes), _flow, gpu=True),
     ),
-    check=check_wave,
+    check=_check,
 )
