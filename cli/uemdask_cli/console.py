@@ -155,8 +155,11 @@ def rich_console() -> Console:
 
 
 @contextmanager
-def listener() -> Iterator[Bars | PlainLines]:
-    """Give bars on a terminal, plain lines elsewhere."""
+def listener(*, quiet: bool = False) -> Iterator[Silence]:
+    """Give bars on a terminal, plain lines elsewhere; nothing where it is to be quiet."""
+    if quiet:
+        yield Silence()
+        return
     if not sys.stdout.isatty():
         yield PlainLines()
         return
