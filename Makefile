@@ -17,11 +17,14 @@ help:
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing uemdask and its libraries (about 2 GB, PyTorch above all) in $(VENV):"
+	@echo "two to ten minutes, by the network; once. pip says what it does."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[formats,test]"
-	touch $@
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[formats,test]"
+	@touch $@
 
 demo: $(INSTALLED)
+	@echo "The demo takes five to fifteen minutes on two cores, and says what it is at."
 	$(BIN)/uemdask demo $(DEMO)
 
 lint: $(INSTALLED)

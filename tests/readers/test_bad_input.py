@@ -14,7 +14,7 @@ import pytest
 import tifffile
 from dm_files import write_dm
 
-import uemdask_cli.ingest
+import uemdask.execution
 from uemdask.cube import Run
 from uemdask.cube.summary import describe_run
 from uemdask.execution import Capacity, Cluster
@@ -65,7 +65,7 @@ def ingest(raw, in_process, monkeypatch, capsys, tmp_path):
     def open_cluster(profile):
         yield Cluster(client=in_process(), dashboard="", cpu=Capacity(slots=0.5))
 
-    monkeypatch.setattr(uemdask_cli.ingest, "open_cluster", open_cluster)
+    monkeypatch.setattr(uemdask.execution, "open_cluster", open_cluster)
 
     def ingest(*options, folder=raw, store="run.zarr"):
         code = _run(["ingest", str(folder), "-o", str(tmp_path / store), *options])
@@ -145,7 +145,35 @@ def too_few_delays(raw):
 
 
 def file_in_table_alone(raw):
-    write_table(raw, range(COUNT + 1))
+    files = [f"frame_{i}.tif" for i in range(COUNT)]
+    write_table(raw, range(COUNT + 1), [*files[:4], "frame_x.tif", *files[4:]])
+
+
+def two_readings(raw):
+    delays = ["1,000", "2,000", "500", "1,500", "250", "750", "0", "1,250"]
+    rows = [f"frame_{i}.tif;{delay}" for i, delay in enumerate(delays)]
+    (raw / "delays.csv").write_text("\n".join(["file;delay (fs)", *rows]))
+
+
+def decimals_cut(raw):
+    rows = [f"frame_{i}.tif,{i},5" for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(["file,delay_ps", *rows[:2]]))
+
+
+def decimals_cut_without_head(raw):
+    rows = [f"frame_{i}.tif,{i},5" for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(rows))
+
+
+def numbers_in_another_order(raw):
+    (raw / "delays.csv").unlink()
+    for i in range(COUNT):
+        (raw / f"frame_{i}.tif").rename(raw / f"shot_{i}_{(3 * i) % COUNT - 4:+d}.tif")
+
+
+def no_delays_and_no_pixel_size(raw):
+    no_delays(raw)
+    no_pixel_size(raw)
 
 
 def is_a_folder(raw):
@@ -297,9 +325,19 @@ CASES = {
     "several truncated files": (truncated_twice, ()),
     "no pixel size": (no_pixel_size, ()),
     "a pixel size that is none": (lambda raw: None, ("--pixel-size", "0nm")),
+    "a pixel size with two readings": (lambda raw: None, ("--pixel-size", "2,5nm")),
     "no delays": (no_delays, ()),
+    "no delays and no pixel size": (no_delays_and_no_pixel_size, ()),
     "a delay that is NaN": (nan_delay, ()),
     "a delay that is not there": (missing_delay, ()),
+    "delays with two readings": (two_readings, ()),
+    "decimals cut in two": (decimals_cut, ()),
+    "decimals cut in two, without a head": (decimals_cut_without_head, ()),
+    "a time zero with two readings": (lambda raw: None, ("--time-zero", "1,250 fs")),
+    "numbers in names that do not rise with a plan": (
+        numbers_in_another_order,
+        ("--delays", "-4:3:1 ps"),
+    ),
     "fewer delays than frames, by name": (too_few_delays, ()),
     "fewer delays than frames, in order": (lambda raw: None, ("--delays", "0:6:1 ps")),
     "a table that names a file too many": (file_in_table_alone, ()),
@@ -540,6 +578,20 @@ def test_a_scan_that_is_too_short_does_not_stop_the_others(raw, ingest, tmp_path
     assert code == 1
     assert in_words(err, tmp_path).startswith("raw: scan 2: 2 delays are too few for a series")
     assert [path.name for path in tmp_path.glob("*.zarr")] == ["run_scan1.zarr"]
+
+
+def test_info_says_later_where_each_guess_is_from(raw, ingest, tmp_path):
+    code, out, _ = ingest("--dry-run")
+    assert code == 0
+    told = [line for line in out.splitlines() if line.startswith("origin ")]
+    assert told[:3] == [
+        "origin    delays: from delays.csv, column 'delay_ps', 8 of 8",
+        "origin    pixel: ImageJ tags",
+        "origin    time zero: not given, 0 ps",
+    ]
+    assert ingest()[0] == 0
+    lines = describe_run(tmp_path / "run.zarr").splitlines()
+    assert [line for line in lines if line.startswith("origin ")] == told
 
 
 def test_scans_apart_are_a_run_each(raw, ingest, tmp_path):

@@ -14,9 +14,11 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from uemdask.cube.attributes import structured
 from uemdask.cube.beside import beside, clear, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError, telling_of_room
 from uemdask.metadata import check_metadata
 from uemdask.version import __version__
@@ -75,7 +77,7 @@ def create_run(
 
     Examples
     --------
-    >>> run = create_run(tmp / "a.zarr", delays=np.arange(3.0), shape=(32, 32), dtype="uint16",
+    >>> run = create_run("a.zarr", delays=np.arange(3.0), shape=(32, 32), dtype="uint16",
     ...                  pixel_size=(3.0, 3.0), source_file=["a", "b", "c"])
     >>> run.sizes["time"]
     3
@@ -91,7 +93,7 @@ def create_run(
             f"give one of each per frame"
         )
     given = dict(metadata or {})
-    vendor = {key: given.pop(key) for key in ("vendor",) if key in given}
+    vendor = {key: structured(given.pop(key)) for key in ("vendor",) if key in given}
     clean, _ = check_metadata(given, f"{path}: metadata")
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
@@ -132,6 +134,7 @@ def create_run(
         if path.exists():
             shutil.rmtree(path)
         os.replace(part, path)
+        settle_folder(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Run(path)

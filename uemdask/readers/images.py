@@ -11,6 +11,7 @@ import numpy as np
 
 from uemdask.errors import UemError
 from uemdask.files import check_regular
+from uemdask.readers.folders import is_left_by_system
 from uemdask.readers.formats import FORMATS
 from uemdask.readers.info import ImageInfo, Reader
 from uemdask.readers.plugins import plugin_endings, plugin_reader
@@ -29,7 +30,7 @@ def is_image(path: Path) -> bool:
     An ``.emi`` file does not count beside its ``.ser`` files, which hold the frames.
     """
     ending = path.suffix.casefold()
-    if path.name.startswith(".") or (ending not in FORMATS and ending not in plugin_endings()):
+    if is_left_by_system(path.name) or (ending not in FORMATS and ending not in plugin_endings()):
         return False
     if ending == ".emi":
         from uemdask.readers.tia import series_of

@@ -20,6 +20,7 @@ from uemdask.errors import UemError
 from uemdask.files import check_regular, read_regular
 from uemdask.readers.axes import axes_of
 from uemdask.readers.choice import Candidate, choose
+from uemdask.readers.folders import entries
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of
 
@@ -86,9 +87,7 @@ class _Series:
 def series_of(path: Path) -> list[Path]:
     """Return the ``.ser`` files that belong to an ``.emi`` file, in the order of their numbers."""
     name = re.compile(re.escape(path.stem) + r"_(\d+)\.ser", re.IGNORECASE)
-    found = [
-        (int(m[1]), file) for file in path.parent.iterdir() if (m := name.fullmatch(file.name))
-    ]
+    found = [(int(m[1]), file) for file in entries(path.parent) if (m := name.fullmatch(file.name))]
     return [file for _, file in sorted(found)]
 
 
@@ -205,7 +204,7 @@ def _object_of(path: Path) -> dict[str, Any]:
         return {}
     # The name in any case: TIA runs on Windows.
     wanted = f"{match[1]}.emi".casefold()
-    beside = [file for file in path.parent.iterdir() if file.name.casefold() == wanted]
+    beside = [file for file in entries(path.parent) if file.name.casefold() == wanted]
     if not beside:
         return {}
     objects = _OBJECT.findall(read_regular(beside[0], _LONGEST))

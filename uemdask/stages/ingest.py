@@ -78,11 +78,14 @@ def raw_of(parameters: IngestParameters, *, every_file: bool = False) -> RawAcqu
 # ---- the store
 
 
-def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: bool = False) -> Run:
+def create_from_raw(
+    store: Path, parameters: IngestParameters, *, overwrite: bool = False, anew: bool = False
+) -> Run:
     """Make the run of a raw acquisition, its frames still to be written by the stage's tasks.
 
-    A store of the same raw files and parameters is taken up again, finished or not. Where a whole
-    run is to be replaced the new one is made beside it, see `uemdask.stages.replacing`.
+    A store of the same raw files and parameters is taken up again, finished or not, unless it is to
+    be made `anew`. Where a whole run is to be replaced the new one is made beside it, see
+    `uemdask.stages.replacing`.
 
     Raises
     ------
@@ -93,7 +96,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     digest = digest_of_raw(raw)
     place = store
     if store.exists():
-        if _goes_on(ingest_record(store), digest):
+        if not anew and _goes_on(ingest_record(store), digest):
             return Run(store)
         if is_whole(store):
             if not overwrite:
@@ -142,6 +145,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
         images_in_file=raw.images_in_file,
         pump_off=[relative_name(raw.path, file) for file in raw.pump_off],
         delays_from=raw.source,
+        origins=raw.origins,
     )
     return run
 
