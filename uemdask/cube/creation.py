@@ -17,6 +17,7 @@ import zarr
 from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError, telling_of_room
 from uemdask.metadata import check_metadata
 from uemdask.version import __version__
@@ -130,6 +131,7 @@ def create_run(
         if path.exists():
             shutil.rmtree(path)
         os.replace(part, path)
+        settle_folder(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Run(path)

@@ -98,7 +98,12 @@ def matching(folder: Path, pattern: str, *, recursive: bool = False) -> list[Pat
     known = set(Path(whole).parts) | set(folder.parts)
     found: set[Path] = set()
     for form in ("NFC", "NFD"):
-        for name in glob.glob(unicodedata.normalize(form, whole), recursive=recursive):
+        names = (
+            []
+            if "\0" in whole
+            else glob.glob(unicodedata.normalize(form, whole), recursive=recursive)
+        )
+        for name in names:
             if not any(is_left_by_system(p) for p in Path(name).parts if p not in known):
                 found.add(Path(name))
     return sorted(found)
