@@ -15,9 +15,9 @@ _CLI = _ROOT.parent / "cli" / "uemdask_cli"
 
 #: From the ground up. What stands on one line does not know of each other.
 _FLOORS = (
-    ("errors", "version"),
+    ("errors", "plain", "version"),
     ("numbers",),
-    ("durable", "units"),
+    ("durable", "files", "units"),
     ("metadata",),
     ("cube",),
     ("readers", "simulate"),

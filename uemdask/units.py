@@ -47,6 +47,7 @@ UNITS: dict[str, dict[str, Decimal]] = {
         "power": {"µW": "1e-6", "mW": "1e-3", "W": "1", "MW": "1e6"},
         "frequency": {"mHz": "1e-3", "Hz": "1", "kHz": "1e3", "MHz": "1e6", "GHz": "1e9"},
         "temperature": {"K": "1", "°C": "1"},
+        "count": {"counts": "1"},
     }.items()
 }
 _TIME_STEMS = {"as": "atto a", "fs": "femto f", "ps": "pico p", "ns": "nano n", "µs": "micro µ u",
@@ -66,6 +67,7 @@ _SPELLINGS: dict[str, dict[str, str]] = {
     "power": {"uw": "µW"},
     "frequency": {},
     "temperature": {"c": "°C", "degc": "°C", "celsius": "°C", "kelvin": "K"},
+    "count": {"count": "counts", "adu": "counts"},
 }
 _ZERO_CELSIUS = Decimal("273.15")  # K
 _COMMA = re.compile(r"(?<=\d)[,，](?=[\d.．])")
@@ -209,6 +211,22 @@ def parse_length(text: str | float, *, what: str = "length", decimal: str | None
     0.25
     """
     return _parse(str(text).strip().removesuffix("/px"), "length", "nm", what, decimal=decimal)
+
+
+def parse_counts(text: str | float, *, what: str = "counts") -> float:
+    """Return counts of a camera; a bare number is in counts.
+
+    Raises
+    ------
+    UemError
+        If `text` is not a number.
+
+    Examples
+    --------
+    >>> parse_counts("-400 counts")
+    -400.0
+    """
+    return _parse(text, "count", "counts", what)
 
 
 def parse_delay(

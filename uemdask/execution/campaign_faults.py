@@ -19,7 +19,7 @@ from uemdask.readers.yaml_faults import Fault
 from uemdask.regions import read_rois
 from uemdask.regions.roi import RELEVANT_MASK
 from uemdask.stages.train import TrainParameters
-from uemdask.units import parse_delay, parse_pixel_size
+from uemdask.units import parse_counts, parse_delay, parse_pixel_size
 
 #: What is wrong may hide more: a file is looked at again without it, so many times at most.
 _ROUNDS = 5
@@ -74,6 +74,8 @@ def faults_of_entry(entry: RawEntry, place: Place, folder: Path) -> Iterator[Fau
         yield from _refused(parse_pixel_size, entry.pixel_size, (*place, "pixel_size"))
     if entry.time_zero is not None:
         yield from _refused(parse_delay, entry.time_zero, (*place, "time_zero"), what="time zero")
+    if entry.offset is not None:
+        yield from _refused(parse_counts, entry.offset, (*place, "offset"), what="offset")
     if entry.delays is not None and not names_file(folder, entry.delays):
         if ":" in entry.delays:
             yield from _refused(parse_plan, entry.delays, (*place, "delays"))

@@ -275,7 +275,7 @@ def _from_folder(folder: Path, text: str) -> str:
 
 def _special(folder: Path, text: str | None) -> str | None:
     """Return the absolute path of images beside the campaign; else what is in the raw folder."""
-    if text is None or not (place := on_disk(folder / text)).exists():
+    if text is None or not _is_there(place := on_disk(folder / text)):
         return text
     return str(place.absolute())
 
@@ -310,6 +310,7 @@ def _parameters(
             "delays": delays and _from_folder(folder, delays),
             "pixel_size": entry.pixel_size or defaults.pixel_size,
             "time_zero": entry.time_zero or defaults.time_zero,
+            "offset": entry.offset or defaults.offset,
             "scan": entry.scan or defaults.scan,
             "dark": _special(folder, entry.dark) or _special(folder, defaults.dark),
             "pump_off": _special(folder, entry.pump_off) or _special(folder, defaults.pump_off),

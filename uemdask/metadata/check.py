@@ -15,8 +15,8 @@ from uemdask.metadata.table import ENTRIES, RESERVED, Entry
 from uemdask.units import Quantity, parse_quantity, split_lengths
 
 # Bare numbers have had a unit here from the first day, as on the command line.
-_BARE = {"pixel_size": "nm", "time_zero": "ps"}
-_SIGNED = ("time_zero",)
+_BARE = {"pixel_size": "nm", "time_zero": "ps", "offset": "counts"}
+_SIGNED = ("time_zero", "offset")
 
 
 def check_metadata(mapping: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
@@ -184,6 +184,8 @@ def read_metadata(attributes: Mapping[str, Any]) -> dict[str, Any]:
         if name in RESERVED:
             continue
         value = attributes[name]
+        if hasattr(value, "tolist"):  # a list of numbers that has been in a NetCDF file
+            value = value.tolist()
         entry = ENTRIES.get(name)
         with suppress(UemError):
             if entry is not None and entry.is_quantity:

@@ -15,6 +15,7 @@ from uemdask.errors import FaultsError, UemError
 from uemdask.metadata import check_metadata, from_vendor
 from uemdask.readers.copies import without_copied_folders, without_copies
 from uemdask.readers.delays import DelayTable, find_delays
+from uemdask.readers.file_sets import in_series_order
 from uemdask.readers.images import describe_image, is_image, read_image
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.origins import origin_of, origins_of
@@ -29,7 +30,7 @@ from uemdask.readers.pairing import (
 )
 from uemdask.readers.raw_files import RawFiles, is_without_probe, raw_files
 from uemdask.readers.yaml_text import read_yaml
-from uemdask.units import Quantity, parse_delay, parse_pixel_size
+from uemdask.units import Quantity, parse_counts, parse_delay, parse_pixel_size
 
 _METADATA_NAME = "metadata.yaml"
 #: Files that are opened to learn what frames are like; all are, where every file is checked.
@@ -57,6 +58,10 @@ class RawAcquisition:
         In nm.
     dark, pump_off : tuple of Path
         Images without the beam, and without the pump; they are no frames.
+    offset : float
+        Counts that every pixel has without the beam, where there are no dark images.
+    images_in_file : int, optional
+        How many images each file has; None where that differs, and in one stack.
     dataset : str, optional
         Which of several arrays of the files.
     source : str
@@ -77,6 +82,8 @@ class RawAcquisition:
     pixel_size: tuple[float, float]
     dark: tuple[Path, ...] = ()
     pump_off: tuple[Path, ...] = ()
+    offset: float = 0.0
+    images_in_file: int | None = None
     dataset: str | None = None
     source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
@@ -124,6 +131,7 @@ def inspect_raw(
     pixel_size: str | None = None,
     time_zero: str | None = None,
     metadata: dict[str, Any] | None = None,
+    offset: str | None = None,
     scan: int | None = None,
     dark: str | None = None,
     pump_off: str | None = None,
@@ -143,6 +151,8 @@ def inspect_raw(
         Such as ``"3nm"`` (or ``"3nm,2.5nm"`` for y, x) and ``"12ps"``; both win over metadata.
     metadata : dict, optional
         Acquisition metadata; wins over ``metadata.yaml`` in the folder.
+    offset : str, optional
+        Counts that every pixel has without the beam; wins over metadata.
     scan : int, optional
         Only this scan, counted from 1.
     dark, pump_off : str, optional
@@ -173,19 +183,31 @@ def inspect_raw(
     infos = _look_at(path, files, dataset, every_file)
     info = infos[files.frames[0]]
 
-    def tags(file: Path) -> dict[str, Any]:
-        return (infos.get(file) or describe_image(file, dataset)).vendor
+    def look(file: Path) -> ImageInfo:
+        return infos.get(file) or describe_image(file, dataset)
 
-    table, size, zero = _all_of(
+    def tags(file: Path) -> dict[str, Any]:
+        return look(file).vendor
+
+    files = in_series_order(path, files, infos, look)
+
+    table, size, zero, counts = _all_of(
         path,
         lambda: _delays(path, files, delays, tags),
         lambda: _pixel_size(path, pixel_size, known, info),
         lambda: parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero"),
+        lambda: parse_counts(known.get("offset", 0.0) if offset is None else offset, what="offset"),
     )
     images, pairing_notes = pair(path, files, info, table)
     images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, dataset))
-    all_notes = [*files.notes, *table.notes, *pairing_notes, *copy_notes, *notes]
+    all_notes = [*files.notes, *_notes_of(infos), *table.notes]
+    all_notes += [*pairing_notes, *copy_notes, *notes]
     repeats = repeats_of(one_scan(path, images, scan))
+    if counts and files.dark:
+        raise UemError(
+            f"{path}: has dark images ({files.dark[0].name}) and an offset of {counts:g} counts, "
+            f"which they hold already; give one of them"
+        )
     origins = origins_of(
         path,
         files,
@@ -200,6 +222,8 @@ def inspect_raw(
         },
     )
     known["time_zero"] = str(Quantity(zero, "ps"))
+    if offset is not None:
+        known["offset"] = str(Quantity(counts, "counts"))
     values = np.array([same[0].delay for same in repeats]) - zero
     if not np.isfinite(values).all():
         raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
@@ -218,6 +242,8 @@ def inspect_raw(
         pixel_size=size,
         dark=files.dark,
         pump_off=files.pump_off,
+        offset=counts,
+        images_in_file=None if len(files.frames) == 1 or files.sequences else info.frames,
         dataset=dataset,
         source=table.source,
         metadata={
@@ -262,7 +288,7 @@ def _text(given: str | None, known: Any) -> str | None:
 
 def _read_metadata(path: Path) -> dict[str, Any]:
     file = raw_folder(path) / _METADATA_NAME
-    if not file.is_file():
+    if not file.exists():
         return {}
     found = read_yaml(file)
     if found is None:
@@ -328,12 +354,28 @@ def _unlike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) ->
             faults.append(
                 f"{name}: is {info.dtype}, the other frames are {dtype}; save all with one dtype"
             )
-        elif info.frames != count and file in frames:
+        elif info.frames != count and file in frames and not _of_a_set(info):
             faults.append(
                 f"{name}: holds {info.frames} frames, the other files {count}; name one stack, or "
                 f"save one frame per file"
             )
     return faults
+
+
+def _of_a_set(info: ImageInfo) -> bool:
+    return info.part is not None and len(info.part.files) > 1
+
+
+def _notes_of(infos: dict[Path, ImageInfo]) -> list[str]:
+    """Return what the files themselves leave to say, once for all of which it is true."""
+    told: dict[str, list[str]] = {}
+    for file, info in infos.items():
+        for note in info.notes:
+            told.setdefault(note.replace(file.name, "*"), []).append(note)
+    return [
+        notes[0] + (f" (so are {len(notes) - 1} more files)" if len(notes) > 1 else "")
+        for notes in told.values()
+    ]
 
 
 def _delays(

@@ -95,15 +95,12 @@ def matching(folder: Path, pattern: str, *, recursive: bool = False) -> list[Pat
     """
     absolute = Path(pattern).is_absolute()
     whole = pattern if absolute else str(Path(glob.escape(str(folder))) / pattern)
+    if "\0" in whole:  # no file can have such a name
+        return []
     known = set(Path(whole).parts) | set(folder.parts)
     found: set[Path] = set()
     for form in ("NFC", "NFD"):
-        names = (
-            []
-            if "\0" in whole
-            else glob.glob(unicodedata.normalize(form, whole), recursive=recursive)
-        )
-        for name in names:
+        for name in glob.glob(unicodedata.normalize(form, whole), recursive=recursive):
             if not any(is_left_by_system(p) for p in Path(name).parts if p not in known):
                 found.add(Path(name))
     return sorted(found)

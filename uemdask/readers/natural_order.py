@@ -65,6 +65,7 @@ def natural_sorted(paths: Iterable[Path]) -> list[Path]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> names = ("frame_10.tif", "frame_2.tif", "frame_-1.tif", "frame_2.5.tif")
     >>> [path.name for path in natural_sorted(map(Path, names))]
     ['frame_-1.tif', 'frame_2.tif', 'frame_2.5.tif', 'frame_10.tif']

@@ -53,7 +53,8 @@ def pair(
         Files of frames in their natural order, or one stack, or one stack for each scan. Rows that
         name images which are no frames are passed over.
     info : ImageInfo
-        What one of them is like.
+        What one of them is like. Where it has several images and the rows name files, the images
+        of a file are a burst: repeats of one delay.
     table : DelayTable
         The delays.
 
@@ -71,10 +72,20 @@ def pair(
     """
     files = raw.frames
     if table.files is not None and (len(files) > 1 or info.frames == 1):
-        return _by_name(path, raw, table)
+        if raw.sequences and info.frames > 1:
+            raise UemError(
+                f"{table.source}: names files, each of which holds {info.frames} frames of a set; "
+                f"give one delay per frame, in their order"
+            )
+        images, notes = _by_name(path, raw, table)
+        if info.frames == 1:
+            return images, notes
+        burst = f"each file holds {info.frames} images of one delay, which are averaged"
+        images = [replace(image, index=i) for image in images for i in range(info.frames)]
+        return images, [*notes, burst]
     groups = _groups(raw, info)
-    places = [place for group in groups.values() for place in group]
     delays, scans = table.delays, table.scans
+    places = [place for group in groups.values() for place in group]
     if len(groups) > 1 and scans is None and {len(g) for g in groups.values()} == {len(delays)}:
         scans = tuple(number + 1 for number in range(len(groups)) for _ in delays)
         delays *= len(groups)
@@ -88,8 +99,11 @@ def pair(
     if len(delays) != len(places):
         counts = ", ".join(f"{group.name}: {len(inside)}" for group, inside in groups.items())
         each = f" ({counts}); give one delay per frame, of all scans or of one"
+        guess = "".join(f" ({note})" for note in info.notes)
+        if len(delays) == len(files) > 1 and info.frames > 1:
+            guess += " (if each file is a burst at one delay, name the files beside the delays)"
         raise UemError(
-            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}"
+            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}{guess}"
             f"{each if 1 < len(groups) <= _NAMED else '; give one delay per frame'}"
         )
     numbers = _scan_numbers(delays, scans)
@@ -129,6 +143,8 @@ def _check_order(path: Path, images: Sequence[RawImage], table: DelayTable) -> N
 
 def _groups(raw: RawFiles, info: ImageInfo) -> dict[Path, list[tuple[Path, int]]]:
     """Return the images of what may be a scan each: stacks, or folders of images."""
+    if raw.sequences:
+        return {sequence[0][0]: list(sequence) for sequence in raw.sequences}
     groups: dict[Path, list[tuple[Path, int]]] = {}
     for file in raw.frames:
         scan = file if info.frames > 1 else file.parent if raw.scan_folders else Path()

@@ -45,6 +45,9 @@ class RawFiles:
         the frames itself.
     notes : tuple of str
         What a person should know, one sentence each.
+    sequences : tuple of tuples of (Path, int)
+        Where files tell the order of their frames themselves: file and number in it of each frame,
+        one sequence for each series.
     """
 
     frames: tuple[Path, ...]
@@ -52,6 +55,7 @@ class RawFiles:
     pump_off: tuple[Path, ...] = ()
     scan_folders: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    sequences: tuple[tuple[tuple[Path, int], ...], ...] = ()
 
 
 def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = None) -> RawFiles:
