@@ -16,7 +16,7 @@ _CLI = _ROOT.parent / "cli" / "uemdask_cli"
 #: From the ground up. What stands on one line does not know of each other.
 _FLOORS = (
     ("errors", "version"),
-    ("units",),
+    ("durable", "units"),
     ("metadata",),
     ("cube",),
     ("readers", "simulate"),
@@ -37,7 +37,8 @@ _HEIGHT = {name: height for height, names in enumerate(_FLOORS) for name in name
 # Kernels work on arrays alone.
 _KERNELS = ("align", "spectrum", "labels", "network", "motion", "regions", "evaluate")
 _NOT_FOR_KERNELS = {"cube", "metadata", "readers", "simulate"}
-_EXCEPT = {"evaluate/run_scores.py": {"cube", "simulate"}}  # scores a whole run against its truth
+# These score a whole run against its truth.
+_EXCEPT = {f"evaluate/{name}.py": {"cube", "simulate"} for name in ("run_scores", "strength")}
 
 
 def _files() -> Iterator[tuple[str, Path]]:

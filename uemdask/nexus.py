@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from uemdask.cube.attributes import structured
+from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata, to_nexus
 from uemdask.version import __version__
@@ -75,18 +76,13 @@ def write_nexus(
         "program_name": "uemdask",
         "program_name@version": __version__,
     }
-    # Written beside its place and then renamed: what is there is whole.
-    part = path.with_name(f".{path.name}.part")
     try:
-        with h5py.File(part, "w") as file:
+        with replaced(path) as stream, h5py.File(stream, "w") as file:
             _write_tree(file, tree)
             for name in names:
                 _write_data(file["entry"], dataset[name])
-        os.replace(part, path)
     except OSError as error:
         raise UemError(f"{path}: cannot be written ({error}); check the folder") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write_tree(group: Any, tree: Mapping[str, Any]) -> None:

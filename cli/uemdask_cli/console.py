@@ -142,8 +142,11 @@ def _where(model: str, history: dict[str, Any]) -> str:
 
 
 @contextmanager
-def listener() -> Iterator[Bars | PlainLines]:
-    """Give bars on a terminal, plain lines elsewhere."""
+def listener(*, quiet: bool = False) -> Iterator[Silence]:
+    """Give bars on a terminal, plain lines elsewhere; nothing where it is to be quiet."""
+    if quiet:
+        yield Silence()
+        return
     if not sys.stdout.isatty():
         yield PlainLines()
         return

@@ -47,6 +47,7 @@ _VERBS = {
     "report": "report",
     "evaluate": "evaluate",
     "export": "export",
+    "verify": "verify",
     "cluster": "cluster",
 }
 _SUMMARIES = {
@@ -59,6 +60,7 @@ _SUMMARIES = {
     "report": "a page with pictures of a run or a campaign",
     "evaluate": "errors of a run against a known truth",
     "export": "the results without the frames, to take home",
+    "verify": "check the files of runs; make again what is damaged",
     "cluster": "check a cluster profile; write the script of a job that does everything",
 }
 

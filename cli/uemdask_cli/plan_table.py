@@ -44,7 +44,7 @@ def _runs(plan: Preview) -> Table:
             run.raw or "-",
             _span(run.done),
             "cannot be done" if run.fault else _span(run.to_do) if run.to_do else "nothing",
-            str(run.tasks),
+            _tasks(run.tasks, run.unknown),
             Text(_why(run)),
         )
     return table
@@ -79,7 +79,7 @@ def _stages(plan: Preview) -> Table:
         table.add_row(
             stage.stage,
             str(stage.runs),
-            str(stage.tasks),
+            _tasks(stage.tasks, stage.unknown),
             _bytes(stage.read),
             _bytes(stage.written),
             format_bytes(stage.memory) if stage.memory else "little",
@@ -87,7 +87,8 @@ def _stages(plan: Preview) -> Table:
             stage.place,
         )
     if plan.stages:
-        table.add_row("total", "", str(plan.tasks), _bytes(plan.read), _bytes(plan.written))
+        total = _tasks(plan.tasks, _unknown(plan))
+        table.add_row("total", "", total, _bytes(plan.read), _bytes(plan.written))
     return table
 
 
@@ -105,17 +106,29 @@ def _pools(plan: Preview) -> Table:
 def _totals(plan: Preview) -> Iterator[str]:
     at_work = sum(bool(run.to_do) and not run.fault for run in plan.runs)
     jobs = sum(pool.jobs for pool in plan.pools)
+    unknown = _unknown(plan)
+    tasks = f"{'at least ' * bool(unknown)}{_count(plan.tasks, 'task')}"
     yield (
-        f"total: {_count(plan.tasks, 'task')} for {at_work} of {_count(len(plan.runs), 'run')}, "
+        f"total: {tasks} for {at_work} of {_count(len(plan.runs), 'run')}, "
         f"about {size(plan.read)} to read and {size(plan.written)} to write"
         + (f", at most {_count(jobs, 'job')} at a time" if plan.pools else "")
     )
+    if unknown:
+        yield f"not known yet: how many tasks {', '.join(unknown)} will have"
     for disk in plan.disks:
         yield (
             f"disk: about {size(disk.needed)} in {disk.folder}, where {size(disk.free)} are free"
         )
     for warning in plan.warnings:
         yield f"near the limit: {warning}"
+
+
+def _unknown(plan: Preview) -> list[str]:
+    return [f"{stage.stage} {phase}" for stage in plan.stages for phase in stage.unknown]
+
+
+def _tasks(known: int, unknown: list[str]) -> str:
+    return f"{known}{'+' * bool(unknown)}"
 
 
 def _count(number: int, noun: str) -> str:

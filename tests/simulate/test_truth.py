@@ -34,6 +34,8 @@ def test_numpy_alone_reads_the_file_without_pickle(truth, tmp_path):
             "flow",
             "mask",
             "present",
+            "strength",
+            "lit",
             "drift",
             "gain",
             "mode",
@@ -44,6 +46,8 @@ def test_numpy_alone_reads_the_file_without_pickle(truth, tmp_path):
         assert archive["flow"].dtype == np.float32
         assert archive["mask"].dtype == bool
         assert archive["present"].shape == (19,)
+        assert archive["strength"].shape == (20, 32, 40)
+        assert archive["lit"].all()
         assert archive["drift"].shape == (20, 2)
         assert str(archive["mode"]) == "travelling"
         assert archive["pixel_nm"].tolist() == [3.0, 2.5]

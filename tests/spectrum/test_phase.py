@@ -97,10 +97,55 @@ def test_smoothed_noise_does_not_lengthen_the_waves() -> None:
     noise = smooth(rng.normal(size=(2, SIZE, SIZE)).astype(np.float32), 2.0)
     noise *= 0.3 / np.sqrt(2) / noise.std()
     Z = (plane(0) + noise[0] + 1j * noise[1]).astype(np.complex64)
-    neighbours = local_wavevector(Z, lag=0)[0][INNER].mean() * 40 / (2 * np.pi)
+    neighbours = local_wavevector(Z, smoothing=0)[0][INNER].mean() * 40 / (2 * np.pi)
     corrected = local_wavevector(Z)[0][INNER].mean() * 40 / (2 * np.pi)
     assert neighbours < 0.94
     assert corrected == pytest.approx(1, abs=0.015)
+
+
+def along(k: np.ndarray, angle: float, length: float = 40.0) -> np.ndarray:
+    """Wave number along the true direction, of the true one."""
+    a = np.radians(angle)
+    return (k[0] * np.cos(a) - k[1] * np.sin(a)) * length / (2 * np.pi)
+
+
+@pytest.mark.parametrize("angle", [0.0, 30.0, 120.0])
+def test_a_smoothed_wave_is_not_longer_at_the_edge_of_the_frame(angle: float) -> None:
+    Z = smooth(plane(angle, 36.0), 2.0)
+    ratio = along(local_wavevector(Z), angle, 36.0)
+    rim = np.ones((SIZE, SIZE), bool)
+    rim[8:-8, 8:-8] = False
+    naive = along(local_wavevector(Z, smoothing=0), angle, 36.0)
+    assert naive[rim].mean() < 0.93
+    assert ratio[rim].mean() == pytest.approx(1, abs=0.01)
+    assert np.abs(ratio - 1).max() < 0.03
+
+
+@pytest.mark.parametrize("angle", [0.0, 40.0])
+def test_a_smoothed_wave_is_not_longer_at_its_border(angle: float) -> None:
+    """Where the amplitude bends, smoothing turns the phase towards the stronger side."""
+    border = 0.5 + 0.5 * np.tanh((X - 64) / 5.6)
+    Z = smooth((border * plane(angle)).astype(np.complex64), 2.0)
+    inside = (X >= 64) & (X < 72) & (Y > 20) & (Y < 108)
+    naive = along(local_wavevector(Z, smoothing=0), angle)[inside]
+    assert naive.mean() < 0.99
+    assert along(local_wavevector(Z), angle)[inside].mean() == pytest.approx(1, abs=0.007)
+
+
+@pytest.mark.parametrize("angle", [0.0, 40.0, 90.0])
+def test_contrast_that_reverses_does_not_change_the_wave_vector(angle: float) -> None:
+    """The phase jumps by half a turn across lines 30 to 50 px apart, as across bend contours."""
+    bend = X + 20 * np.sin(Y / 30)
+    contrast = np.tanh(np.sin(bend / 13) / 0.15)
+    Z = smooth((contrast * plane(angle)).astype(np.complex64), 2.0)
+    strong = np.abs(contrast) > 0.3
+    k = local_wavevector(Z)
+    assert along(k, angle)[strong].mean() == pytest.approx(1, abs=0.03)
+    second = (Z * np.exp(0.57j)).astype(np.complex64)
+    flow, _ = phase_flow(Z, second, phase_step=0.57)
+    a, distance = np.radians(angle), 0.57 * 40 / (2 * np.pi)
+    truth = distance * np.array([np.cos(a), -np.sin(a)])[:, None, None]
+    assert np.hypot(*(flow - truth))[strong].mean() / distance < 0.05
 
 
 @pytest.mark.parametrize("length", [12.0, 20.0, 130.0])

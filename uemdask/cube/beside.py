@@ -1,4 +1,4 @@
-"""Hidden folders and files beside a store: what is made for its place, and what it replaces."""
+"""Hidden folders beside a store: what is made for its place, and what it replaces."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ import re
 from pathlib import Path
 from typing import Literal
 
-#: A store that is being created; a run that will replace one; the run that is being replaced; a
-#: ``zarr.json`` that is being written.
-Kind = Literal["part", "new", "old", "json"]
+#: A store that is being created; a run that will replace one; the run that is being replaced.
+Kind = Literal["part", "new", "old"]
 
-_BESIDE = re.compile(r"\.(.+)\.(?:part|new|old|json)")
+_BESIDE = re.compile(r"\.(.+)\.(?:part|new|old)")
 
 
 def beside(store: Path, kind: Kind) -> Path:
-    """Return the hidden folder or file of a kind beside a store.
+    """Return the hidden folder of a kind beside a store.
 
     Examples
     --------

@@ -86,6 +86,10 @@ VARIABLES: dict[str, Variable] = _table(
     ),
     Variable("gain", ("time",), "float64", "1", "brightness factor of the frame", "align"),
     Variable(
+        "gain_slope", ("time", "component"), "float64", "1/px",
+        "slope of the logarithm of the brightness, of a beam that wanders", "align",
+    ),
+    Variable(
         "drift",
         ("time", "component"),
         "float64",
@@ -98,6 +102,8 @@ VARIABLES: dict[str, Variable] = _table(
     ),
     Variable("reference", _YX, "float32", "counts", "mean of the frames before time zero", "align"),
     Variable("bad_pixel", _YX, "bool", "1", "hot or dead detector pixel", "align"),
+    Variable("shaded", _YX, "bool", "1", "detector pixel that no beam reaches", "align"),
+    Variable("unlit", _YX, "bool", "1", "pixels whose counts say nothing", "align"),
     # spectrum
     Variable(
         "frequency", ("frequency",), "float64", "GHz", "temporal frequency", "spectrum",

@@ -18,6 +18,7 @@ from uemdask.cube.attributes import structured
 from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError, telling_of_room
 from uemdask.metadata import check_metadata
 from uemdask.version import __version__
@@ -131,6 +132,7 @@ def create_run(
         if path.exists():
             shutil.rmtree(path)
         os.replace(part, path)
+        settle_folder(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Run(path)

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from uemdask.cube.store import Run
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError
 
 _LEFT_OUT = ("intensity", "dark", "wave")
@@ -39,6 +40,7 @@ def export_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int
         Run(part).describe(export_of=run.group.attrs.get("export_of", run.name))
         Run(part).consolidate()
         os.replace(part, target)
+        settle_folder(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return sum(file.stat().st_size for file in target.rglob("*") if file.is_file())

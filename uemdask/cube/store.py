@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import shutil
 import uuid
 from collections.abc import Collection, Mapping
@@ -20,10 +21,11 @@ from zarr.errors import ContainsArrayError
 from uemdask.cube import layout
 from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
+from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
-from uemdask.cube.packing import Packing, Unpacked
+from uemdask.cube.packing import Packing, Unpacked, unreadable
 from uemdask.errors import UemError, telling_of_room
 from uemdask.version import __version__
 
@@ -52,16 +54,21 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        self._disk = Disk(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:
             raise UemError(
                 f"{self.path}: a Zarr group without the attribute {RECORD!r}, so not a run; "
                 f"make one with 'uemdask ingest'"
             )
+        # Not with the module: to import the library must not cost what models of pydantic do.
+        from uemdask.cube.record import check_record
+
+        check_record(self.path, self.group.attrs, self.group.attrs[RECORD])
 
     def _open(self) -> zarr.Group:
         try:
-            return zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
+            return zarr.open_group(self._disk, mode="r+", use_consolidated=False)
         except FileNotFoundError:
             if self.path.is_dir() and any(self.path.iterdir()):
                 raise UemError(
@@ -81,10 +88,13 @@ class Run:
             ) from error
         except (FileExistsError, NotADirectoryError, ContainsArrayError):
             raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UemError(
-                f"{self.path}: zarr.json is damaged ({error}); ingest the raw data again"
+                f"{self.path}: zarr.json is damaged ({reprlib.repr(str(error))}); bring it back "
+                f"from a copy, or ingest the raw data again"
             ) from error
+        except OSError as error:  # a path that is too long, or holds no file system
+            raise UemError(f"{self.path}: cannot be read ({error.strerror})") from error
 
     # ---- what is there
 
@@ -103,7 +113,7 @@ class Run:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
         for array in array_documents(self.path).values():
-            sizes.update(zip(array.get("dimension_names") or (), array["shape"], strict=True))
+            sizes.update(zip(array["dimension_names"], array["shape"], strict=True))
         return sizes
 
     @property
@@ -127,7 +137,12 @@ class Run:
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
-        return dict(self.record["stages"].get(stage, {}))
+        from uemdask.cube.record import Facts
+
+        facts = dict(self.record["stages"].get(stage, {}))
+        if "results" in facts:
+            facts["results"] = Facts(facts["results"], self.path, stage)
+        return Facts(facts, self.path, stage)
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""
@@ -142,12 +157,12 @@ class Run:
 
     def read_stored(self, name: str, region: Region | None = None) -> np.ndarray:
         """Return a variable, or a region of it, as stored: confidence as 0..255."""
-        array = self._stored(name)
-        return np.asarray(array[self._index(name, array.shape, region)])
+        array = self.array(name)
+        return array.stored(self._index(name, array.shape, region))
 
     def array(self, name: str) -> Unpacked:
         """Return a variable to be read by index; what is packed as its values."""
-        return Unpacked(self._stored(name))
+        return Unpacked(self._stored(name), self.path, name)
 
     def packing(self, name: str) -> Packing:
         """Return how a variable is packed that the contract says is packed."""
@@ -164,7 +179,10 @@ class Run:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
             )
-        return self.group[name]
+        try:
+            return self.group[name]
+        except Exception as error:
+            raise unreadable(self.path, name, error) from error
 
     def _index(self, name: str, shape: tuple[int, ...], region: Region | None) -> tuple[slice, ...]:
         sizes = dict(zip(VARIABLES[name].dims, shape, strict=True))
@@ -234,6 +252,11 @@ class Run:
         self.create(name, sizes)
         self.write(name, data)
 
+    def take_account(self) -> Files:
+        """Return size and sum of the chunk files written since the last time, all on the disk."""
+        with telling_of_room(place_of(self.path)):
+            return self._disk.take_account()
+
     # ---- stages
 
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
@@ -275,6 +298,11 @@ class Run:
             self.create(name, self.sizes)
         self.consolidate()
 
+    def reopen(self, stage: str) -> None:
+        """Note that `stage` is to be finished again, because some of its files are damaged."""
+        entry = {key: value for key, value in self.stage(stage).items() if key != "finished"}
+        self._note(stage, entry)
+
     def note(self, stage: str, **facts: Any) -> None:
         """Add facts to the record of a stage; ``results`` are merged."""
         entry = self.stage(stage)
@@ -302,7 +330,8 @@ class Run:
             made_by["model_digest"] = entry["results"]["model_digest"]
         for name in variables_of(stage):
             if name in self:
-                change_document(self.path, name, attributes=made_by)
+                change_document(self.path, name, attributes=made_by, settled=False)
+                self._disk.note(self.path / name / "zarr.json")
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -346,7 +375,9 @@ class Run:
         )
 
     def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
-        """Change parts of the store's ``zarr.json``."""
+        """Change parts of the store's ``zarr.json``, once all that it speaks of is on the disk."""
+        with telling_of_room(place_of(self.path)):
+            self._disk.settle()
         whole = change_document(self.path, attributes=attributes, **parts)
         self.group.metadata.attributes.update(whole["attributes"])
 

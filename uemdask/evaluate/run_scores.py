@@ -14,6 +14,7 @@ from uemdask.errors import UemError
 from uemdask.evaluate.classical import farneback_flows, wave_flows, zero_flows
 from uemdask.evaluate.masks import area_under_curve, intersection_over_union
 from uemdask.evaluate.scores import FlowScores, forward_backward_error, score_flow, warp_error
+from uemdask.evaluate.strength import strength_facts, wave_there
 from uemdask.evaluate.table import scores_as_dict, scores_as_text
 from uemdask.labels.optical_flow import Method
 from uemdask.motion import along_pixel_normal
@@ -64,7 +65,8 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
     """Score a run against the truth of the same acquisition.
 
     Flow is compared in the reference frame, over the truth mask and the pairs where the wave is
-    present. What a run does not have yet is left out.
+    present: where the truth tells its strength, at pixels that have a quarter of their own peak in
+    both frames, and 8 px away from what is not lit. What a run does not have yet is left out.
 
     Parameters
     ----------
@@ -118,6 +120,7 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
             region = known.mask if travelling else np.ones_like(known.mask)
             share = [valid[i][region].mean() for i in np.flatnonzero(present)]
             facts["valid share"] = float(np.mean(share)) if share else 0.0
+            facts |= strength_facts(run, known, chosen)
     found = str(run.read("mode")[0]) if "mode" in run else "not classified"
     return RunScores(flow, facts, found, known.mode)
 
@@ -153,13 +156,13 @@ def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowSc
             )
     if "label" in run:
         estimates["labels"] = _each(run, "label")
+    there = wave_there(known, chosen)
     scores = {
-        name: score_flow(estimate, truth, known.mask, present)
-        for name, estimate in estimates.items()
+        name: score_flow(estimate, truth, there, present) for name, estimate in estimates.items()
     }
     if "flow" in run:
         scores["network"] = score_flow(
-            _each(run, "flow"), truth, known.mask, present, flow_sd=_each(run, "flow_sd")
+            _each(run, "flow"), truth, there, present, flow_sd=_each(run, "flow_sd")
         )
     return scores
 

@@ -111,8 +111,8 @@ def score_flow(
         other, such as a numpy or Zarr array or `zero_flows`.
     truth : array or iterable of arrays, (pair, 2, y, x)
         True displacement in px.
-    mask : ndarray of bool, (y, x)
-        Pixels with a true displacement.
+    mask : ndarray of bool, (y, x) or (pair, y, x)
+        Pixels with a true displacement, in all pairs or in each.
     present : ndarray of bool, (pair,)
         Pairs in which the wave is there.
     flow_sd : array or iterable of arrays, (pair, 2, y, x), optional
@@ -137,28 +137,31 @@ def score_flow(
     """
     mask = np.asarray(mask, dtype=bool)
     present = np.asarray(present, dtype=bool)
-    pixels = int(np.count_nonzero(mask))
-    if not present.any() or pixels == 0:
+    masks = np.broadcast_to(mask, (len(present), *mask.shape[-2:]))
+    total = int(np.count_nonzero(masks[present]))
+    if total == 0:
         raise UemError(
-            f"truth: {int(present.sum())} pairs with a wave and {pixels} pixels in the mask were "
-            "found; there is nothing to score"
+            f"truth: {int(present.sum())} pairs with a wave and {int(mask.sum())} pixels in the "
+            "mask were found; there is nothing to score"
         )
     # A shared odd stride keeps errors and deviations of the same pixels.
-    keep = max(1, int(present.sum()) * pixels // COVERAGE_SAMPLES) | 1
+    keep = max(1, total // COVERAGE_SAMPLES) | 1
     epe_sum = true_sum = angle_sum = 0.0
     large = missing = moving = 0
     roi_errors: list[float] = []
     samples: list[tuple[np.ndarray, np.ndarray]] = []
     stated = [None] * len(present) if flow_sd is None else flow_sd
-    for there, found_pair, true_pair, sd_pair in _together(present, flow, truth, stated):
+    for there, here, found_pair, true_pair, sd_pair in _together(
+        present, masks, flow, truth, stated
+    ):
         if not there:
             continue
-        found, true = (_pixels(a, mask) for a in (found_pair, true_pair))
+        found, true = (_pixels(a, here) for a in (found_pair, true_pair))
         if not np.isfinite(true).all():
             raise UemError("truth: flow holds values that are not finite inside its mask")
         gone = ~np.isfinite(found).all(axis=0)
         if sd_pair is not None:
-            sd = _pixels(sd_pair, mask)
+            sd = _pixels(sd_pair, here)
             usable = ~gone & (sd > 0).all(axis=0)
             samples.append(((found - true)[:, usable][:, ::keep], sd[:, usable][:, ::keep]))
         found = np.where(gone, 0.0, found)
@@ -177,7 +180,6 @@ def score_flow(
     # Standing and breathing waves have no true displacement: nothing is relative to it.
     travels = true_sum > 0
     nan = float("nan")
-    total = int(present.sum()) * pixels
     coverage_x, coverage_y = (
         (_coverage(*(np.concatenate([s[k][c] for s in samples]) for k in (0, 1))) for c in (0, 1))
         if samples

@@ -8,6 +8,7 @@ from pathlib import Path
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.damage import damages_of, refuse_damaged_frames
 from uemdask.stages.ingest import IngestParameters, create_from_raw
 from uemdask.stages.replacing import recover
 
@@ -20,12 +21,19 @@ def first_run(planned: PlannedRun, only: Sequence[str], *, overwrite: bool) -> R
     UemError, FaultsError
         If raw data or store are at fault.
     """
-    recover(planned.store)
-    if reads_raw(planned, only):
-        return create_from_raw(planned.store, planned.parameters.ingest, overwrite=overwrite)
-    if not _is_ingested(planned):
+    store, ingest = planned.store, planned.parameters.ingest
+    recover(store)
+    raw = reads_raw(planned, only)
+    anew = False
+    if _is_ingested(planned):
+        anew = raw and overwrite and bool(damages_of(Run(store), "ingest", store))
+        if not anew:
+            refuse_damaged_frames(Run(store), store)
+    elif not raw:
         raise UemError(not_ingested(planned, only))
-    return Run(planned.store)
+    if raw:
+        return create_from_raw(store, ingest, overwrite=overwrite, anew=anew)
+    return Run(store)
 
 
 def reads_raw(planned: PlannedRun, only: Sequence[str]) -> bool:
@@ -66,6 +74,21 @@ def refuse_gap(run: Run, only: Sequence[str]) -> None:
                 f"{run.path}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
                 f"first, or leave --only out"
             )
+
+
+def refuse_export(run: Run, stage: str) -> None:
+    """Refuse what an export cannot be asked for: it has no frames.
+
+    Raises
+    ------
+    UemError
+        If `stage` comes before `feature`, and the run is an export.
+    """
+    if run.is_export and STAGES.index(stage) < STAGES.index("feature"):
+        raise UemError(
+            f"{run.path}: an export without frames, so stage '{stage}' cannot be made "
+            f"anew; use the run that it was exported from"
+        )
 
 
 def refuse_removal(store: Path, stage: str, only: Sequence[str]) -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution.beginning import first_run, refuse_gap, refuse_removal
+from uemdask.execution.account import Account
+from uemdask.execution.beginning import first_run, refuse_export, refuse_gap, refuse_removal
 from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.damage import damages_of, refuse_damaged, remake_later, reopen
 from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.ledger import Ledger
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
@@ -125,6 +127,7 @@ class Course(Iterator[Work]):
         for name in STAGES:
             if name not in wanted:
                 upstream = run.stage(name).get("digest", upstream)
+                refuse_damaged(run, name, planned.store, only)
                 continue
             self.stage = name
             if name == "train":
@@ -152,13 +155,13 @@ class Course(Iterator[Work]):
         parameters = getattr(self._planned.parameters, stage.name)
         record = run.stage(stage.name)
         if record.get("digest") == digest and record.get("finished"):
-            return False
+            damages = damages_of(run, stage.name, self._planned.store)
+            if not damages:
+                return False
+            reopen(run, stage.name, damages, self._planned.store)
+            record = run.stage(stage.name)
         if record.get("digest") != digest or not record.get("created"):
-            if run.is_export and STAGES.index(stage.name) < STAGES.index("feature"):
-                raise UemError(
-                    f"{run.path}: an export without frames, so stage '{stage.name}' cannot be made "
-                    f"anew; use the run that it was exported from"
-                )
+            refuse_export(run, stage.name)
             refuse_removal(run.path, stage.name, self._only)
             stage.check(run, parameters)
             if later:
@@ -167,19 +170,35 @@ class Course(Iterator[Work]):
             stage.create(run, parameters)
             run.note(stage.name, created=True)
             run.consolidate()
+        yield from self._phases(run, stage, digest, parameters)
+        return True
+
+    def _phases(
+        self, run: Run, stage: Stage, digest: str, parameters: Any
+    ) -> Generator[Work, None, None]:
+        """Do what is left of a stage, and finish it."""
         ledger = Ledger(self._planned.store, run.identity(stage.name))
+        account = Account.of(run, stage.name, self._planned.store)
+        # A receipt whose files are gone, or were cut short, counts for nothing.
+        spoilt = account.spoilt({broken.key for broken in account.broken()})
         for phase in stage.phases:
             self.phase = phase.name
+            regions = phase.regions(run, parameters)
+            assert regions is not None  # the earlier phases have finished
             work = PhaseWork(
                 stage=stage,
                 phase=phase,
                 digest=digest,
                 parameters=parameters.model_dump(mode="json"),
-                regions=[region.key for region in phase.regions(run, parameters)],
+                regions=[region.key for region in regions],
                 ledger=ledger,
                 made=run.identity(stage.name),
                 store=run.path,
-                receipts=ledger.receipts(stage.name, phase.name, digest),
+                receipts={
+                    region: task.receipt
+                    for (of, region), task in account.tasks.items()
+                    if of == phase.name and (of, region) not in spoilt
+                },
             )
             self._has_worked = True
             yield work
@@ -189,8 +208,14 @@ class Course(Iterator[Work]):
             work.warnings += results.get("warnings", [])
             run.note(stage.name, results=results)
         self.phase = ""
+        done = Account.of(run, stage.name, self._planned.store)
+        others = done.others(run.take_account())
+        ledger.wrote(stage=stage.name, digest=digest, files=others)
+        # A region made again is as it was before, or what was made of it is made again too.
+        before = {key: file for task in account.void.values() for key, file in task.files.items()}
+        if any(done.files.get(key) != file for key, file in before.items()):
+            remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
-        return True
 
     def _train(self, run: Run) -> Generator[Work, None, str]:
         """Want a network, and return the digest that what follows depends on."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan
+from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
 from uemdask.execution.failure import give_up, settle
@@ -58,6 +59,9 @@ class Driver:
         Replace stores made from other raw data.
     listener : Listener
         Hears what happens.
+    course : callable, optional
+        Gives each planned run its course, as `uemdask.execution.Repair`, in place of one through
+        all stages.
     back_off : float
         How long a task rests that failed for no fault of the user's, s; twice as long each time.
     """
@@ -70,6 +74,7 @@ class Driver:
         only: Sequence[str] = (),
         overwrite: bool = False,
         listener: Listener | None = None,
+        course: Callable[[PlannedRun], Course] | None = None,
         back_off: float = 2.0,
     ) -> None:
         self._plan = plan
@@ -79,10 +84,8 @@ class Driver:
         self._back_off = back_off
         self._outcome = Outcome()
         self._flights: Flights[RunAtWork] = Flights(cluster)
-        self._runs = [
-            RunAtWork(planned, Course(planned, only=only, overwrite=overwrite))
-            for planned in plan.runs
-        ]
+        course = course or partial(Course, only=only, overwrite=overwrite)
+        self._runs = [RunAtWork(planned, course(planned)) for planned in plan.runs]
         self._turns = Turns(self._runs)
 
     def run(self) -> Outcome:
@@ -117,7 +120,9 @@ class Driver:
         for active in self._runs:
             try:
                 held.enter_context(sole_driver(active.planned.store))
-            except OSError as error:
+            except (OSError, ValueError) as error:
+                if isinstance(error, UemError):  # another driver
+                    raise
                 self._fail(active, error)
 
     # ---- one run

@@ -10,10 +10,18 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
-from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
+from uemdask.execution.beginning import (
+    not_ingested,
+    reads_raw,
+    refuse_export,
+    refuse_gap,
+    refuse_removal,
+)
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import lacks_wave
+from uemdask.execution.damage import damages_of, refuse_damaged, refuse_damaged_frames
 from uemdask.execution.foreseen import Foreseen
+from uemdask.execution.status import in_words
 from uemdask.execution.training import is_trained, training_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.ingest import digest_of_raw, raw_of
@@ -23,8 +31,12 @@ from uemdask.stages.train import use_model
 _TRAIN = STAGES.index("train")
 #: Values longer than this are not printed, characters.
 _LONGEST = 40
+#: Why a stage is made, of which some tasks are done already.
+BEGUN = "begun"
 #: Why `spectrum` is made again, with the same inputs.
 _DELETED = "its wave was deleted"
+#: Begins why a stage is mended: later ones are kept.
+DAMAGED = "damaged: "
 
 
 @dataclass
@@ -68,7 +80,7 @@ class Expectation:
         """Return why a stage is to be made; empty where it is done with these inputs."""
         record = self.run.stage(stage) if self.run is not None else {}
         if record.get("digest", "") == self.digests[stage]:
-            return "" if record.get("finished") else "begun"
+            return "" if record.get("finished") else BEGUN
         if not record.get("finished"):
             return "not done"
         return _changed(record["parameters"], self.parameters(stage)) or "made from other data"
@@ -86,15 +98,17 @@ def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> 
     sound = [each for each in found if not each.fault]
     networks = _Networks(plan, sound) if not only or "train" in only else None
     for each in sound:
-        each.to_do = _left(each, networks, only)
         try:
-            anew = [stage for stage, why in each.to_do.items() if why != _DELETED]
+            each.to_do = _left(each, networks, only)
+            anew = [stage for stage, why in each.to_do.items() if not _is_kept(why)]
+            if anew and each.run is not None:
+                refuse_export(each.run, anew[0])
             if anew:
                 refuse_removal(each.planned.store, anew[0], only)
             if each.foreseen is not None:
                 each.foreseen.refuse(each.to_do, each.planned.parameters)
-        except UemError as error:
-            each.fault = str(error)
+        except Exception as error:
+            each.fault = in_words(error, each.planned.store)
     return found
 
 
@@ -103,8 +117,8 @@ def _follow(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Expect
     found = Expectation(planned)
     try:
         _look(found, only, overwrite)
-    except UemError as error:
-        found.fault = str(error)
+    except Exception as error:  # one bad run never stops the others
+        found.fault = in_words(error, planned.store)
         return found
     upstream = found.digests["ingest"]
     for name in STAGES[1:_TRAIN]:
@@ -126,12 +140,17 @@ def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
             raise
         is_whole(store)  # raises where something else is in the way
     done = found.run is not None and found.run.is_done("ingest")
-    if reads_raw(found.planned, only):
+    raw_is_read = reads_raw(found.planned, only)
+    if found.run is not None and not (overwrite and raw_is_read):
+        refuse_damaged_frames(found.run, store)
+    if raw_is_read:
         raw = raw_of(ingest)
         found.raw = f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px"
         # The digest reads all files; without a store nothing is compared with it.
         digest = digest_of_raw(raw) if found.run is not None else "new"
         found.digests["ingest"] = digest
+        if found.run is not None and done and damages_of(found.run, "ingest", store):
+            found.digests["ingest"] = "anew"
         if found.run is None or found.why("ingest"):
             found.foreseen = Foreseen.of_raw(store, raw)
             if done and not overwrite:
@@ -149,8 +168,29 @@ def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
     found.foreseen = Foreseen.of_run(found.run)
 
 
+def _is_kept(why: str) -> bool:
+    """Return whether what later stages made stays."""
+    return why == _DELETED or why.startswith(DAMAGED)
+
+
 def _left(found: Expectation, networks: _Networks | None, only: Sequence[str]) -> dict[str, str]:
-    """Return the stages that would be made and why, from the first that is out of date on."""
+    """Return the stages that would be made and why: those that are damaged or out of date."""
+    left = _out_of_date(found, networks, only)
+    run, store = found.run, found.planned.store
+    if run is not None:
+        for stage in STAGES[1:]:
+            if stage not in left and run.is_done(stage):
+                refuse_damaged(run, stage, store, only)
+                if damages := damages_of(run, stage, store):
+                    more = f" and {len(damages) - 1} more" if len(damages) > 1 else ""
+                    left[stage] = f"{DAMAGED}{damages[0]}{more}"
+    return {stage: left[stage] for stage in STAGES if stage in left}
+
+
+def _out_of_date(
+    found: Expectation, networks: _Networks | None, only: Sequence[str]
+) -> dict[str, str]:
+    """Return the stages that would be made, from the first that is out of date on."""
     chosen = [stage for stage in STAGES if not only or stage in only]
     for stage in chosen:
         if stage in STAGES[:_TRAIN] and (why := found.why(stage)):

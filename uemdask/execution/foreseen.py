@@ -82,17 +82,8 @@ class Foreseen:
         return self._known[name]
 
     def stage(self, stage: str) -> dict[str, Any]:
-        """Return what may be expected of the record of a stage."""
-        # Whether the wave has to be made directional in a second pass is known only then.
-        return {"results": {"directional": "none"}}
-
-    def tasks(self, stage: str, parameters: StageParameters) -> dict[str, list[str]]:
-        """Return the tasks of a stage: keys of their regions, by phase."""
-        settings = getattr(parameters, stage)
-        return {
-            phase.name: [region.key for region in phase.regions(cast(Run, self), settings)]
-            for phase in STAGE_BY_NAME[stage].phases
-        }
+        """Return what is known of the record of a stage that has not begun."""
+        return {"results": {}}
 
     def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
         """Refuse what the stages will refuse, all at once.
@@ -112,3 +103,17 @@ class Foreseen:
             raise errors[0]
         if errors:
             raise FaultsError(str(self.path), [str(error) for error in errors])
+
+
+def tasks_of(
+    run: Run | Foreseen, stage: str, parameters: StageParameters
+) -> dict[str, list[str] | None]:
+    """Return the tasks of a stage: keys of their regions by phase, None where unknown yet."""
+    settings = getattr(parameters, stage)
+    found = {
+        phase.name: phase.regions(cast(Run, run), settings) for phase in STAGE_BY_NAME[stage].phases
+    }
+    return {
+        phase: None if regions is None else [region.key for region in regions]
+        for phase, regions in found.items()
+    }

@@ -177,7 +177,7 @@ def _names(found: Sequence[tuple[RunEntry, Path]], output: Path) -> list[str]:
 
 def _was_ingested(store: Path, raw: Path) -> bool:
     try:
-        known = Run(store).stage("ingest").get("parameters", {}) if store.exists() else {}
+        known = Run(store).stage("ingest").get("parameters", {}) if _is_there(store) else {}
     except UemError:
         return False
     return known.get("raw") == str(raw.absolute())
@@ -216,7 +216,14 @@ def plan_runs(
 
 
 def _is_store(path: Path) -> bool:
-    return path.suffix == ".zarr" or (path / "zarr.json").exists()
+    return path.suffix == ".zarr" or _is_there(path / "zarr.json")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def plan_ingest(stores: Mapping[Path, IngestParameters]) -> Plan:
@@ -255,10 +262,10 @@ def _paths(entry: RunEntry, place: Place, folder: Path) -> tuple[list[Path], lis
 def _resolve(folder: Path, text: str) -> list[Path]:
     place = folder / text
     # Brackets in a name are no pattern then. A run that was being replaced is brought back later.
-    if place.exists() or (place.name and beside(place, "old").exists()):
+    if _is_there(place) or (place.name and _is_there(beside(place, "old"))):
         return [place]
     pattern = text if Path(text).is_absolute() else str(Path(glob.escape(str(folder))) / text)
-    return sorted(Path(found) for found in glob.glob(pattern))
+    return sorted(Path(found) for found in glob.glob(pattern) if "\0" not in pattern)
 
 
 def _from_folder(folder: Path, text: str) -> str:

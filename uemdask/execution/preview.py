@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
+from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
-from uemdask.execution.expectation import Expectation, expect
-from uemdask.execution.ledger import Ledger
+from uemdask.execution.expectation import BEGUN, DAMAGED, Expectation, expect
+from uemdask.execution.foreseen import tasks_of
 from uemdask.execution.requirements import (
     Wanted,
     disks,
@@ -41,7 +42,9 @@ class RunPreview(BaseModel):
     to_do : dict of str to str
         Why a stage is to be made, by stage.
     tasks : int
-        Tasks of these stages.
+        Tasks of these stages, as far as they can be known.
+    unknown : list of str
+        Stages and phases whose tasks only an earlier phase can tell.
     fault : str
         Why nothing can be done; empty where there is no fault.
     failed_before : str
@@ -54,6 +57,7 @@ class RunPreview(BaseModel):
     done: list[str]
     to_do: dict[str, str]
     tasks: int = 0
+    unknown: list[str] = Field(default_factory=list)
     fault: str = ""
     failed_before: str = ""
 
@@ -66,7 +70,9 @@ class StagePreview(BaseModel):
     stage : str
         Its name.
     runs, tasks : int
-        Runs and tasks.
+        Runs, and tasks as far as they can be known.
+    unknown : list of str
+        Phases whose tasks only an earlier one can tell.
     read, written : int
         About how many bytes the tasks read from files and write to them.
     memory : int
@@ -81,6 +87,7 @@ class StagePreview(BaseModel):
     stage: str
     runs: int
     tasks: int
+    unknown: list[str] = Field(default_factory=list)
     read: int
     written: int
     memory: int = 0
@@ -110,7 +117,7 @@ class Preview(BaseModel):
     runs, stages, pools, disks : list
         See there; of the stages those with something to do.
     tasks, read, written : int
-        Over all stages.
+        Over all stages, as far as they can be known.
     faults : list of str
         What stops the whole campaign.
     warnings : list of str
@@ -197,8 +204,8 @@ def preview(
     )
 
 
-#: Tasks that are left, by stage and phase.
-_Counts = dict[str, dict[str, int]]
+#: Tasks that are left, by stage and phase; None where only an earlier phase can tell.
+_Counts = dict[str, dict[str, int | None]]
 
 
 def _tasks(found: Expectation) -> _Counts:
@@ -206,17 +213,28 @@ def _tasks(found: Expectation) -> _Counts:
     if found.foreseen is None or found.fault:
         return {}
     counts: _Counts = {}
-    for stage in found.to_do:
-        regions = found.foreseen.tasks(stage, found.planned.parameters)
-        counts[stage] = {phase: len(keys) for phase, keys in regions.items()}
-        run = found.run
-        if run is None or found.to_do[stage] != "begun":
-            continue
-        ledger, digest = Ledger(found.planned.store, run.identity(stage)), found.digests[stage]
-        for phase, keys in regions.items():
-            done = ledger.receipts(stage, phase, digest)
-            counts[stage][phase] = sum(key not in done for key in keys)
+    for stage, why in found.to_do.items():
+        begun = found.run if why == BEGUN or why.startswith(DAMAGED) else None
+        regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
+        done: dict[str, set[str]] = {}
+        if begun is not None:
+            account = Account.of(begun, stage, found.planned.store)
+            spoilt = account.spoilt({broken.key for broken in account.broken()})
+            for phase, region in account.tasks.keys() - spoilt.keys():
+                done.setdefault(phase, set()).add(region)
+        counts[stage] = {
+            phase: None if keys is None else len(set(keys) - done.get(phase, set()))
+            for phase, keys in regions.items()
+        }
     return counts
+
+
+def _known(phases: Mapping[str, int | None]) -> int:
+    return sum(count or 0 for count in phases.values())
+
+
+def _unknown(phases: Mapping[str, int | None]) -> list[str]:
+    return [phase for phase, count in phases.items() if count is None]
 
 
 def _run(found: Expectation, counts: _Counts) -> RunPreview:
@@ -227,7 +245,8 @@ def _run(found: Expectation, counts: _Counts) -> RunPreview:
         raw=found.raw,
         done=[stage for stage in done if stage not in found.to_do],
         to_do=found.to_do,
-        tasks=sum(sum(phases.values()) for phases in counts.values()),
+        tasks=sum(map(_known, counts.values())),
+        unknown=[f"{stage} {phase}" for stage in counts for phase in _unknown(counts[stage])],
         fault=found.fault,
         failed_before=run_status(found.planned).failed,
     )
@@ -246,7 +265,8 @@ def _stages(
         members = [run for run in wanted if name in run.stages]
         if not members:
             continue
-        count = sum(sum(counts.get(name, {}).values()) for counts in tasks)
+        mine = [counts[name] for counts in tasks if name in counts]
+        count = sum(map(_known, mine))
         if name == "train" and plan.start is not None:
             count = 1 if plan.one_model == "all" else len(members)
         moved = [traffic_of(run.sizes, name) for run in members]
@@ -254,6 +274,7 @@ def _stages(
             stage=name,
             runs=len(members),
             tasks=count,
+            unknown=list(dict.fromkeys(phase for phases in mine for phase in _unknown(phases))),
             read=int(sum(read for read, _ in moved)),
             written=int(sum(written for _, written in moved)),
         )
@@ -272,7 +293,7 @@ def _widest(plan: Plan, tasks: Sequence[_Counts]) -> dict[bool, int]:
         for gpu in widest:
             widest[gpu] += max(
                 (
-                    counts[stage].get(phase.name, 0)
+                    counts[stage].get(phase.name) or 0
                     for stage in counts
                     for phase in STAGE_BY_NAME[stage].phases
                     if phase.gpu == gpu

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 import cloudpickle
 from distributed import Client
 
+from uemdask.durable import replaced
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.progress import Both, Listener
@@ -165,6 +165,5 @@ class _Publisher(threading.Thread):
 def write_progress(path: Path, state: CampaignState) -> None:
     """Write the file, so that whoever reads finds it whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(state.model_dump_json(), encoding="utf-8")
-    os.replace(draft, path)
+    with replaced(path, settled=False) as file:  # the next one comes in seconds
+        file.write(state.model_dump_json().encode())

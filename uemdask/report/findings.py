@@ -11,7 +11,8 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from uemdask.cube import Run, missing_stages
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.entries import Failed
+from uemdask.execution.ledger import ledger_path, read_entries
 from uemdask.regions import Roi, rasterise
 from uemdask.report.downsampling import Grid, Motion, grid_of, read_motion, read_small
 from uemdask.report.space_time import (
@@ -141,12 +142,12 @@ class Findings:
 def failure_of(run: Run) -> Failure | None:
     """Return what last stopped a run, unless its stage has been finished since."""
     found = None
-    for line in read_lines(ledger_path(run.path)):
-        if "failed" in line:
-            found = line
-    if found is None or run.is_done(found["stage"]):
+    for entry in read_entries(ledger_path(run.path)):
+        if isinstance(entry, Failed):
+            found = entry
+    if found is None or run.is_done(found.stage):
         return None
-    return Failure(str(found["stage"]), str(found["failed"]))
+    return Failure(found.stage, found.failed)
 
 
 def gather(run: Run) -> Findings:
@@ -179,7 +180,7 @@ def gather(run: Run) -> Findings:
         delays=delays,
         before_zero=int(np.count_nonzero(ok & (delays < 0))),
         grid=grid_of(run, MAP_PX),
-        results={name: entry.get("results", {}) for name, entry in stages.items()},
+        results={name: run.stage(name).get("results", {}) for name in stages},
     )
     if run.is_done("align"):
         found.maps["reference"] = read_small(run, "reference", MAP_PX)

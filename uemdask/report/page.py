@@ -14,7 +14,9 @@ from markupsafe import Markup
 
 from uemdask.cube import STAGES, Run
 from uemdask.cube.store import RECORD
+from uemdask.durable import replaced
 from uemdask.errors import UemError
+from uemdask.execution.damage import damages_of_run, told
 from uemdask.report.checks import checks_of, notes_of, warnings_of
 from uemdask.report.findings import Findings, gather
 from uemdask.report.sections import sections_of
@@ -84,7 +86,8 @@ def write_page(out: Path, html: str) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(html, encoding="utf-8")
+        with replaced(out) as file:
+            file.write(html.encode())
     except OSError as error:
         raise UemError(
             f"{out}: cannot be written ({error.strerror or error}); name another file or free space"
@@ -95,9 +98,17 @@ def findings_of(run: Run) -> Findings:
     """Read what a page shows of a run, and judge it."""
     found = gather(run)
     found.checks = checks_of(found)
-    found.warnings = warnings_of(found)
+    found.warnings = [*_damage(run), *warnings_of(found)]
     found.notes = notes_of(found)
     return found
+
+
+def _damage(run: Run) -> list[str]:
+    """Say what of the run is missing, and so wrong or empty on the page."""
+    damages = damages_of_run(run)
+    if not damages:
+        return []
+    return [f"damaged files: {told(run.path, damages)}; 'uemdask verify' names all of them"]
 
 
 def render(found: Findings) -> str:

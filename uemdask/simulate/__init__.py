@@ -1,6 +1,7 @@
 """Simulated raw acquisitions with exact truth."""
 
 from uemdask.simulate.acquisition import Acquisition, simulate
+from uemdask.simulate.defects import Defects
 from uemdask.simulate.log import LogRow, image_name, write_log
 from uemdask.simulate.random_scenarios import random_scenario
 from uemdask.simulate.scenarios import SCENARIOS, Scenario, scenario
@@ -11,6 +12,7 @@ from uemdask.simulate.writing import DelaySource, write_acquisition
 __all__ = [
     "SCENARIOS",
     "Acquisition",
+    "Defects",
     "DelaySource",
     "LogRow",
     "PlaneWave",

@@ -9,9 +9,18 @@ import numpy.typing as npt
 from scipy.interpolate import PchipInterpolator
 
 from uemdask.simulate.background import Background, draw_background
-from uemdask.simulate.camera import draw_drift, draw_gain, draw_hot_pixels, record
+from uemdask.simulate.camera import (
+    before_zero,
+    draw_dead_pixels,
+    draw_drift,
+    draw_gain,
+    draw_hot_pixels,
+    draw_x_rays,
+    record,
+)
 from uemdask.simulate.region import Region, draw_region
 from uemdask.simulate.scenarios import Scenario
+from uemdask.simulate.shade import Shade, draw_shade, draw_wander
 from uemdask.simulate.truth import Truth
 from uemdask.simulate.waves import PlaneWave, RingWave, SpeedLaw, Wave
 
@@ -19,9 +28,11 @@ Array = npt.NDArray[np.float64]
 
 PRESENT = 0.25  # share of the peak strength from which a wave counts as present
 RELEVANT = 0.5  # share of the full amplitude from which a pixel counts as relevant
+LIT = 0.02  # share of the full light from which a pixel of a frame counts as lit
 
 # Streams of chance, so that a change of one thing leaves the others as they were.
 _BACKGROUND, _DRIFT, _GAIN, _HOT, _REGION, _PHASE, _FRAME = range(7)
+_SHADE, _WANDER, _DEAD, _X_RAYS = range(7, 11)
 
 
 class Acquisition:
@@ -105,8 +116,8 @@ class Acquisition:
 
     def frame(
         self, i: int, *, scan: int = 1, shift: tuple[float, float] = (0.0, 0.0)
-    ) -> npt.NDArray[np.uint16]:
-        """Record frame ``i`` (y, x), uint16 counts.
+    ) -> npt.NDArray[np.uint16] | npt.NDArray[np.float32]:
+        """Record frame ``i`` (y, x), uint16 counts; float32 if it has margins without data.
 
         Parameters
         ----------
@@ -117,21 +128,41 @@ class Acquisition:
         shift : (x, y)
             Drift beside that of the acquisition, px.
         """
-        stream = (_FRAME, self._index(i)) if scan == 1 else (_FRAME, self._index(i), scan)
-        expected = self.expected(i, shift=shift)
-        return record(self._chance(*stream), expected, read_noise=self.scenario.read_noise)
+        i, s = self._index(i), self.scenario
+        number = (i,) if scan == 1 else (i, scan)
+        extra: float | Array = s.defects.offset
+        if s.defects.x_rays > 0.0:
+            chance = self._chance(_X_RAYS, *number)
+            extra += draw_x_rays(chance, s.shape, share=s.defects.x_rays, counts=s.counts)
+        counts = record(
+            self._chance(_FRAME, *number),
+            self._light(i, shift),
+            read_noise=s.read_noise,
+            dead=self._dead_pixels,
+            extra=extra,
+        )
+        if s.defects.nan_margin:
+            return _moved_back(counts, np.rint(self.drift[i] + shift).astype(int))
+        return counts
 
     def expected(
         self, i: int, *, shift: tuple[float, float] = (0.0, 0.0)
     ) -> npt.NDArray[np.float32]:
-        """Return the expected counts (y, x) of frame ``i``: all but the noise."""
-        i = self._index(i)
-        drift = self.drift[i] + np.array(shift)
-        brightness = self._background(
-            self._rows - drift[1], self._columns - drift[0], float(self.delays[i])
-        )
+        """Return the expected counts (y, x) of frame ``i``: all but noise and X-rays."""
+        light = self._light(self._index(i), shift)
+        light[self._dead_pixels] = 0.0
+        return light + np.float32(self.scenario.defects.offset)
+
+    def _light(self, i: int, shift: tuple[float, float]) -> npt.NDArray[np.float32]:
+        """Return the expected counts (y, x) that light makes in frame ``i``."""
+        s, drift = self.scenario, self.drift[i] + np.array(shift)
+        rows, columns = self._rows - drift[1], self._columns - drift[0]
+        brightness = self._background(rows, columns, float(self.delays[i]))
         brightness *= 1.0 + self._modulation(i, drift)
-        counts = brightness * np.float32(self.scenario.counts * self.gain[i])
+        brightness *= self._shade.beam(rows, columns, self._wander[i])
+        passed = self._shade.passed(self._rows, self._columns, drift)
+        counts = brightness * passed * np.float32(s.counts * self.gain[i])
+        counts += (1.0 - passed) * np.float32(s.defects.dark_level)
         where, extra = self._hot_pixels
         counts.ravel()[where] += extra.astype(np.float32)
         return counts
@@ -142,7 +173,7 @@ class Acquisition:
 
     def wave_strength(self, i: int) -> npt.NDArray[np.float32]:
         """Return the wave's amplitude (y, x) in frame ``i``, of the local mean; reference frame."""
-        return self._amplitude(self._index(i), np.zeros(2))
+        return np.abs(self._amplitude(self._index(i), np.zeros(2)))
 
     def flow(self, pair: int) -> npt.NDArray[np.float32]:
         """Return the exact flow (component, y, x) in px from frame ``pair`` to the next one."""
@@ -159,10 +190,32 @@ class Acquisition:
 
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
-        """Where (y, x) the wave has at least half of its full amplitude, in the reference frame."""
+        """Where (y, x) the wave has at least half of its full amplitude, in the reference frame.
+
+        It need not have come, or grown, all over the field at the same time.
+        """
         if self.scenario.mode == "none":
             return np.zeros(self.shape, dtype=bool)
-        return np.asarray(self._envelope(np.zeros(2)) >= RELEVANT)
+        still, last = np.zeros(2), float(self.delays[-1])
+        most = np.abs(self._envelope(still) * self._contrast(last, still))
+        return np.asarray(most * self._come(*self._nanometres(still)) >= RELEVANT)
+
+    @property
+    def lit(self) -> npt.NDArray[np.bool_]:
+        """Where (y, x) light reaches the camera in half of the frames or more; reference frame.
+
+        In such a frame the pixel has a fiftieth of the full light, and lies on no dead pixel.
+        """
+        seen = np.zeros(self.shape, dtype=int)
+        height, width = self.shape
+        for drift, wander in zip(self.drift, self._wander, strict=True):
+            rows, columns = self._rows + drift[1], self._columns + drift[0]
+            light = self._shade.passed(rows, columns, drift)
+            light *= self._shade.beam(self._rows, self._columns, wander)
+            y = np.clip(np.rint(np.arange(height) + drift[1]).astype(int), 0, height - 1)
+            x = np.clip(np.rint(np.arange(width) + drift[0]).astype(int), 0, width - 1)
+            seen += (light >= LIT) & ~self._dead_pixels[np.ix_(y, x)]
+        return np.asarray(2 * seen >= len(self))
 
     @property
     def present(self) -> npt.NDArray[np.bool_]:
@@ -176,11 +229,21 @@ class Acquisition:
         flow = np.empty((len(self) - 1, 2, *self.shape), dtype=np.float32)
         for pair in range(len(flow)):
             flow[pair] = self.flow(pair)
+        strength = np.empty((len(self), *self.shape), dtype=np.float16)
+        full = self.scenario.modulation or 1.0
+        for i in range(len(self)):
+            strength[i] = self.wave_strength(i) / full
+        drift = self.drift.copy()
+        if self.scenario.defects.nan_margin:
+            drift -= np.rint(drift)
+            drift -= drift[before_zero(self.delays)].mean(axis=0)
         return Truth(
             flow=flow,
             mask=self.mask,
             present=self.present,
-            drift=self.drift.copy(),
+            strength=strength,
+            lit=self.lit,
+            drift=drift,
             gain=self.gain.copy(),
             mode=self.scenario.mode,
             delays=self.delays.copy(),
@@ -234,18 +297,32 @@ class Acquisition:
         return draw_region(self._chance(_REGION), shape=s.shape, coverage=s.wave_coverage)
 
     @cached_property
+    def _shade(self) -> Shade:
+        return draw_shade(self._chance(_SHADE), self.scenario.defects, self.shape)
+
+    @cached_property
+    def _wander(self) -> Array:
+        largest = self.scenario.defects.beam_wander
+        return draw_wander(self._chance(_WANDER), len(self), largest=largest)
+
+    @cached_property
+    def _dead_pixels(self) -> npt.NDArray[np.bool_]:
+        return draw_dead_pixels(self._chance(_DEAD), self.shape, self.scenario.defects)
+
+    @cached_property
     def _hot_pixels(self) -> tuple[npt.NDArray[np.intp], Array]:
         s = self.scenario
         return draw_hot_pixels(self._chance(_HOT), s.shape, count=s.hot_pixels, counts=s.counts)
 
     @cached_property
     def _strength(self) -> Array:
-        """(time,) strength of the wave; for a front the median over the field."""
+        """(time,) strength of the wave; for a front the median over the mask."""
         s = self.scenario
         if not s.front or s.mode == "none":
             return self._strength_at(self.delays)
         y, x = self._nanometres(np.zeros(2))
-        late = self._lateness(y[::4], x[:, ::4])[self.mask[::4, ::4]]
+        here = self._envelope(np.zeros(2))[::4, ::4] >= RELEVANT
+        late = self._lateness(y[::4], x[:, ::4])[here]
         return np.array([np.median(self._strength_at(t - late)) for t in self.delays])
 
     def _strength_at(self, t: npt.ArrayLike) -> Array:
@@ -262,6 +339,30 @@ class Acquisition:
         """Time (ps) the front needs from the side where it enters the field."""
         return np.asarray((self.wave.distance(x, y) - self._entry) / self.scenario.speed)
 
+    def _packet(self, t: npt.ArrayLike, y: Array, x: Array) -> Array:
+        """Envelope (y, x) of a packet whose middle entered the field at time zero."""
+        s = self.scenario
+        behind = self.wave.distance(x, y) - self._entry - s.group_speed * np.asarray(t)
+        return np.asarray(np.exp(-0.5 * (behind / s.packet) ** 2))
+
+    def _come(self, y: Array, x: Array) -> Array:
+        """Share (y, x) of the full strength that front or packet reach within the series."""
+        s, last = self.scenario, float(self.delays[-1])
+        if s.packet > 0.0:
+            nearest = (self.wave.distance(x, y) - self._entry) / s.group_speed
+            return self._packet(np.clip(nearest, 0.0, max(last, 0.0)), y, x)
+        if not s.front:
+            return np.ones(1)
+        times = np.linspace(min(0.0, last), last, 1000)
+        most = np.maximum.accumulate(self._strength_at(times))
+        return np.asarray(np.interp(last - self._lateness(y, x), times, most, left=0.0))
+
+    def _contrast(self, t: float, drift: Array) -> npt.NDArray[np.float32]:
+        """Sign and strength (y, x) with which the image shows the wave."""
+        if not self.scenario.contrast_reversal:
+            return np.ones(1, dtype=np.float32)
+        return self._background.contrast(self._rows - drift[1], self._columns - drift[0], t)
+
     def _envelope(self, drift: Array) -> npt.NDArray[np.float32]:
         """Amplitude (y, x) relative to the full one: region, flake and the spread of rings."""
         rows, columns = self._rows - drift[1], self._columns - drift[0]
@@ -277,6 +378,7 @@ class Acquisition:
         return envelope
 
     def _amplitude(self, i: int, drift: Array) -> npt.NDArray[np.float32]:
+        """Amplitude (y, x), of the local mean; negative where the contrast is reversed."""
         s = self.scenario
         t = float(self.delays[i])
         strength: Array = self._strength[i]
@@ -285,9 +387,10 @@ class Acquisition:
             strength = self._strength_at(t - self._lateness(y, x))
         if not np.any(strength):
             return np.zeros(self.shape, dtype=np.float32)
-        return np.asarray(
-            (s.modulation * strength * self._envelope(drift)).astype(np.float32, copy=False)
-        )
+        if s.packet > 0.0:
+            strength = strength * self._packet(t, *self._nanometres(drift))
+        amplitude = s.modulation * strength * self._envelope(drift) * self._contrast(t, drift)
+        return np.asarray(amplitude.astype(np.float32, copy=False))
 
     def _modulation(self, i: int, drift: Array) -> npt.NDArray[np.float32]:
         s = self.scenario
@@ -316,6 +419,19 @@ def _crests(phase: npt.ArrayLike, second_harmonic: float) -> npt.NDArray[np.floa
     if second_harmonic > 0.0:
         pattern = pattern + np.float32(second_harmonic) * np.cos(2.0 * np.asarray(phase))
     return np.asarray(pattern)
+
+
+def _moved_back(
+    counts: npt.NDArray[np.uint16], drift: npt.NDArray[np.int_]
+) -> npt.NDArray[np.float32]:
+    """Move a frame back by whole pixels (x, y); NaN where nothing was recorded."""
+    moved = np.full(counts.shape, np.nan, dtype=np.float32)
+    here, there = [], []
+    for shift, size in zip(drift[::-1], counts.shape, strict=True):
+        here.append(slice(max(-shift, 0), size - max(shift, 0)))
+        there.append(slice(max(shift, 0), size - max(-shift, 0)))
+    moved[tuple(here)] = counts[tuple(there)]
+    return moved
 
 
 def simulate(scenario: Scenario) -> Acquisition:

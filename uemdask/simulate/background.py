@@ -29,6 +29,8 @@ BAND_THICKNESS = 1.3  # crystal thickness in extinction lengths: sets the side f
 EDGE_WIDTH = 1.5  # px, softness of the flake's edge
 OUTSIDE_LEVEL = 1.5  # brightness of the empty support beside the flake, of the flake's mean
 HEATING_TIME = 150.0  # ps in which the bend contours settle after the pump
+CONTOURS = (0.9, -1.1, -0.1)  # bending at which the Bragg condition is met: two bright, one dark
+REVERSAL_WIDTH = 0.1  # bending within which the contrast of a tilt changes its sign
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ class Background:
 
     def __call__(self, y: Line, x: Line, t: float) -> Image:
         """Brightness (y, x) at row and column positions (px) and delay ``t`` (ps)."""
-        heating = 1.0 - np.exp(-max(t, 0.0) / HEATING_TIME)
+        heating = _heating(t)
         low, high = self.contour_range
         band = self.band(y, x, tilt=self.contour_tilt * heating)
         contours = low + (high - low) * band
@@ -155,6 +157,19 @@ class Background:
         dirt = 1.0 - self._specks(y, x)
         return np.asarray((flake * inside + (1.0 - flake) * OUTSIDE_LEVEL) * dirt)
 
+    def contrast(self, y: Line, x: Line, t: float) -> Image:
+        """Sign and strength (y, x) of the contrast of a small tilt at delay ``t`` (ps), -1..1.
+
+        The rocking curve rises on one side of the Bragg condition and falls on the other.
+        """
+        bending = self.bending(y, x) + np.float32(
+            self.contour_tilt * _heating(t) - self.bending_mean
+        )
+        sides = [
+            np.tanh((bending - np.float32(at)) / np.float32(REVERSAL_WIDTH)) for at in CONTOURS
+        ]
+        return np.asarray(np.prod(sides, axis=0), dtype=np.float32)
+
     def _specks(self, y: Line, x: Line) -> Image:
         rows = np.exp(-0.5 * ((y[:, None] - self.speck_y) / self.speck_width) ** 2)
         columns = np.exp(-0.5 * ((x[:, None] - self.speck_x) / self.speck_width) ** 2)
@@ -162,11 +177,16 @@ class Background:
         return np.minimum(product, np.float32(0.8))
 
 
+def _heating(t: float) -> float:
+    """Share (0..1) of the change by the pump that has come at delay ``t`` (ps)."""
+    return float(1.0 - np.exp(-max(t, 0.0) / HEATING_TIME))
+
+
 def _bands(bending: Image) -> Image:
     """Two bright and one dark family of bend contours from a bending of rms 1."""
-    bright = rocking_curve((bending - np.float32(0.9)) / np.float32(BAND_WIDTH))
-    other = rocking_curve((bending + np.float32(1.1)) / np.float32(BAND_WIDTH))
-    dark = rocking_curve((bending + np.float32(0.1)) / np.float32(BAND_WIDTH))
+    bright, other, dark = (
+        rocking_curve((bending - np.float32(at)) / np.float32(BAND_WIDTH)) for at in CONTOURS
+    )
     return np.asarray(bright + np.float32(0.7) * other - np.float32(0.5) * dark)
 
 

@@ -1,4 +1,4 @@
-"""What the microscope and the camera add: drift, brightness, noise and hot pixels."""
+"""What the microscope and the camera add: drift, brightness, noise, hot and dead pixels."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import brentq
 
+from uemdask.simulate.defects import Defects
+
 Array = npt.NDArray[np.float64]
 
 FULL_SCALE = 65535  # counts, uint16
 BRIGHTNESS_TIME = 530.0  # ps over which the slow brightness drift runs its course
 HOT_COUNTS = (2.0, 15.0)  # extra counts of a hot pixel, in units of the mean counts
+X_RAY_COUNTS = (1.0, 30.0)  # counts that an X-ray leaves in a pixel, in the same unit
 
 
 def before_zero(delays: Array) -> npt.NDArray[np.bool_]:
@@ -118,8 +121,37 @@ def draw_hot_pixels(
     return where, counts * np.exp(rng.uniform(np.log(HOT_COUNTS[0]), np.log(HOT_COUNTS[1]), count))
 
 
+def draw_dead_pixels(
+    rng: np.random.Generator, shape: tuple[int, int], defects: Defects
+) -> npt.NDArray[np.bool_]:
+    """Draw which pixels (y, x) of the camera see no light."""
+    dead = np.zeros(shape, dtype=bool)
+    dead[list(defects.dead_rows)] = True
+    dead[:, list(defects.dead_columns)] = True
+    side = defects.dead_block
+    top, left = (int(rng.integers(0, n - side + 1)) for n in shape)
+    dead[top : top + side, left : left + side] = True
+    return dead
+
+
+def draw_x_rays(
+    rng: np.random.Generator, shape: tuple[int, int], *, share: float, counts: float
+) -> Array:
+    """Draw the counts (y, x) that X-rays add to one frame; they hit single pixels."""
+    hits = np.zeros(shape)
+    hit = rng.random(shape) < share
+    span = np.log(X_RAY_COUNTS[0]), np.log(X_RAY_COUNTS[1])
+    hits[hit] = counts * np.exp(rng.uniform(*span, int(hit.sum())))
+    return hits
+
+
 def record(
-    rng: np.random.Generator, expected: npt.NDArray[np.floating], *, read_noise: float
+    rng: np.random.Generator,
+    light: npt.NDArray[np.floating],
+    *,
+    read_noise: float,
+    dead: npt.NDArray[np.bool_] | None = None,
+    extra: float | npt.NDArray[np.floating] = 0.0,
 ) -> npt.NDArray[np.uint16]:
     """Record one frame: Poisson counts, Gaussian read noise, 16 bits.
 
@@ -127,10 +159,14 @@ def record(
     ----------
     rng : numpy.random.Generator
         Source of chance of this frame.
-    expected : numpy.ndarray
+    light : numpy.ndarray
         (y, x) expected counts.
     read_noise : float
         Root mean square of the read noise, counts.
+    dead : numpy.ndarray of bool, optional
+        (y, x) pixels without light or noise.
+    extra : float or numpy.ndarray
+        Counts that are no light: pedestal and X-rays. They have no noise of their own.
 
     Returns
     -------
@@ -143,7 +179,9 @@ def record(
     >>> record(np.random.default_rng(0), np.full((2, 3), 100.0), read_noise=0.0).dtype
     dtype('uint16')
     """
-    counts = rng.poisson(np.maximum(expected, 0.0)).astype(np.float32)
+    counts = rng.poisson(np.maximum(light, 0.0)).astype(np.float32)
     if read_noise > 0.0:
         counts += np.float32(read_noise) * rng.standard_normal(counts.shape, dtype=np.float32)
-    return np.clip(np.rint(counts), 0, FULL_SCALE).astype(np.uint16)
+    if dead is not None:
+        counts[dead] = 0.0
+    return np.clip(np.rint(counts + extra), 0, FULL_SCALE).astype(np.uint16)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from uemdask.errors import FaultsError, UemError
+from uemdask.simulate.defects import Defects
 
 MODES = ("travelling", "standing", "breathing", "none")
 GEOMETRIES = ("plane", "ring")
@@ -72,6 +73,14 @@ class Scenario:
     front : bool
         The wave enters the field from the side of its origin with its own speed, instead of
         growing everywhere at once. Needs a plane wave of constant speed.
+    packet : float
+        Length (standard deviation, nm) of a packet of waves, whose middle enters the field from the
+        side of its origin at time zero; 0 for a wave without an end. Needs what `front` needs.
+    group_speed : float
+        Speed of the packet, nm/ps.
+    contrast_reversal : bool
+        The wave is bright on one side of a bend contour where it is dark on the other, as lattice
+        planes that tilt make it: its phase jumps by half a turn there.
     wave_coverage : float
         Share of the frame with wave, 0..1, a rounded region; 1 is everywhere.
     coverage : float
@@ -100,6 +109,8 @@ class Scenario:
         Counts rms.
     hot_pixels : int
         Number of hot pixels of the camera.
+    defects : Defects
+        What keeps light from the camera or spoils its pixels.
 
     Raises
     ------
@@ -127,6 +138,9 @@ class Scenario:
     echo: float = 0.0
     echo_angle: float | None = None
     front: bool = False
+    packet: float = 0.0
+    group_speed: float = 1.2
+    contrast_reversal: bool = False
     wave_coverage: float = 0.8
     coverage: float = 1.0
     texture: float = 0.06
@@ -142,6 +156,7 @@ class Scenario:
     drift_jump: float = 0.8
     read_noise: float = 2.0
     hot_pixels: int = 0
+    defects: Defects = field(default_factory=Defects)
 
     def __post_init__(self) -> None:
         faults = _faults(self)
@@ -163,13 +178,14 @@ def _faults(s: Scenario) -> list[str]:
     check(rising, "delays", "give two or more rising delays in ps")
     check(s.mode in MODES, "mode", f"choose one of {', '.join(MODES)}")
     check(s.geometry in GEOMETRIES, "geometry", f"choose one of {', '.join(GEOMETRIES)}")
-    for key in ("frequency", "speed", "speed_decay", "strength_decay", "counts"):
+    for key in ("frequency", "speed", "speed_decay", "strength_decay", "group_speed", "counts"):
         value = getattr(s, key)
         check(math.isfinite(value) and value > 0, key, "give a number above 0")
     for key in (
         "speed_excess",
         "second_harmonic",
         "echo",
+        "packet",
         "texture",
         "contour_shift",
         "gain_jitter",
@@ -198,13 +214,15 @@ def _faults(s: Scenario) -> list[str]:
         "strength",
         "give knots (delay ps, share) with rising delays, the first share 0, the largest 1",
     )
-    check(
-        not s.front or (s.geometry == "plane" and s.speed_excess == 0),
-        "front",
-        "set geometry to 'plane' and speed_excess to 0 with it",
-    )
+    for key in ("front", "packet"):
+        check(
+            not getattr(s, key) or (s.geometry == "plane" and s.speed_excess == 0),
+            key,
+            "set geometry to 'plane' and speed_excess to 0 with it",
+        )
+    check(not (s.front and s.packet), "packet", "set it to 0 with a front")
     check(s.hot_pixels <= math.prod(s.shape), "hot_pixels", "give fewer than there are pixels")
-    return faults
+    return faults + s.defects.faults_of_shape(s.shape)
 
 
 def _uneven() -> tuple[float, ...]:
@@ -273,6 +291,23 @@ _ALL = (
         contour_darkening=0.2,
         angle=-100.0,
     ),
+    Scenario(name="contrast_reversal", contrast_reversal=True),
+    Scenario(
+        name="wave_packet",
+        packet=75.0,
+        wave_coverage=1.0,
+        angle=-15.0,
+        strength=((0.0, 0.0), (20.0, 1.0)),
+    ),
+    Scenario(
+        name="from_edge",
+        delays=even_delays(-30.0, 5.0, 60),
+        front=True,
+        wave_coverage=1.0,
+        angle=15.0,
+        strength=((0.0, 0.0), (30.0, 1.0)),
+    ),
+    Scenario(name="crossing", echo=0.5, echo_angle=70.0, angle=0.0),
     Scenario(name="few_delays", delays=even_delays(-30.0, 10.0, 24), drift_total=2.0),
     Scenario(name="missing_delays", delays=_missing(), angle=140.0),
 )
@@ -316,7 +351,7 @@ def scenario(
     """
     if name not in SCENARIOS:
         raise UemError(f"scenario {name!r} is not known; choose one of {', '.join(SCENARIOS)}")
-    fields = [field.name for field in dataclasses.fields(Scenario)]
+    fields = [each.name for each in dataclasses.fields(Scenario)]
     unknown = sorted(set(overrides) - set(fields))
     if unknown:
         raise UemError(

@@ -11,6 +11,8 @@ import numpy.typing as npt
 
 from uemdask.errors import FaultsError, UemError
 
+_OPTIONAL = ("strength", "lit")  # truths of others need not tell these
+
 
 @dataclass(frozen=True, eq=False)
 class Truth:
@@ -28,6 +30,12 @@ class Truth:
         (y, x) bool: where the wave has at least half of its full amplitude.
     present : numpy.ndarray
         (pair,) bool: the wave has a quarter of its peak strength or more in both frames.
+    strength : numpy.ndarray
+        (time, y, x) float16: amplitude of the wave, of its full one; 0 where it has not come yet.
+        NaN where the file does not tell.
+    lit : numpy.ndarray
+        (y, x) bool: light reaches the camera, in half of the frames or more: a fiftieth of the
+        full light at least, and no dead pixel. True where the file does not tell.
     drift : numpy.ndarray
         (time, component) px, float64; its mean over the frames before time zero is zero.
     gain : numpy.ndarray
@@ -43,6 +51,8 @@ class Truth:
     flow: npt.NDArray[np.float32]
     mask: npt.NDArray[np.bool_]
     present: npt.NDArray[np.bool_]
+    strength: npt.NDArray[np.float16]
+    lit: npt.NDArray[np.bool_]
     drift: npt.NDArray[np.float64]
     gain: npt.NDArray[np.float64]
     mode: str
@@ -88,9 +98,13 @@ class Truth:
                 arrays = {name: archive[name] for name in archive.files}
         except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
             raise UemError(f"{path}: is not a truth file ({error}); simulate it again") from error
-        wanted = [field.name for field in fields(cls)]
+        wanted = [field.name for field in fields(cls) if field.name not in _OPTIONAL]
         faults = [f"{name}: is missing" for name in wanted if name not in arrays]
         if not faults:
+            size = arrays["mask"].shape
+            untold = np.float16(np.nan), (arrays["delays"].size, *size)
+            arrays.setdefault("strength", np.broadcast_to(*untold))
+            arrays.setdefault("lit", np.ones(size, dtype=bool))
             faults = _shape_faults(arrays)
         if faults:
             raise FaultsError(str(path), faults)
@@ -98,6 +112,8 @@ class Truth:
             flow=arrays["flow"].astype(np.float32, copy=False),
             mask=arrays["mask"].astype(bool),
             present=arrays["present"].astype(bool),
+            strength=arrays["strength"].astype(np.float16, copy=False),
+            lit=arrays["lit"].astype(bool),
             drift=arrays["drift"].astype(np.float64),
             gain=arrays["gain"].astype(np.float64),
             mode=str(arrays["mode"]),
@@ -111,6 +127,8 @@ def _shape_faults(arrays: dict[str, np.ndarray]) -> list[str]:
     wanted = {
         "flow": (times - 1, 2, *arrays["mask"].shape),
         "present": (times - 1,),
+        "strength": (times, *arrays["mask"].shape),
+        "lit": arrays["mask"].shape,
         "drift": (times, 2),
         "gain": (times,),
         "delays": (times,),

@@ -18,7 +18,7 @@ from uemdask.spectrum.phase import (
     travel_index,
     wavelength,
 )
-from uemdask.spectrum.smoothing import noise_gain, smooth, smoothing_halo
+from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
 from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
 from uemdask.spectrum.wave import (
     aliased_harmonic,
@@ -33,6 +33,7 @@ __all__ = [
     "PeakMap",
     "SurveyOperator",
     "TileSurvey",
+    "WeightedSmoothing",
     "aliased_harmonic",
     "analytic_wave",
     "band_pass_operator",

@@ -17,14 +17,25 @@ from uemdask.spectrum.smoothing import smooth
 
 _TINY = np.float32(1e-30)
 
+# Noise that was smoothed differs this many standard deviations of the smoothing apart.
+_LAG = 3.0
+# Smoothing over an edge is felt this many standard deviations inside.
+_RIM = 3.0
 
-def local_wavevector(Z: Complex64, *, sigma: float = 8.0, lag: int = 6) -> Float32:
+
+def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0) -> Float32:
     """Local wave vector, from the phase differences of neighbours weighted by amplitude.
 
-    No unwrapping: each difference is the angle of ``conj(Z(r)) Z(r + 1)`` averaged over the
-    neighbourhood, so strong pixels decide and zeros of the wave do no harm.  Noise that was
-    smoothed is alike in neighbours and pulls this towards zero; so pixels `lag` apart, where
-    smoothed noise differs, then correct it.
+    No unwrapping: each difference is half the angle of ``(conj(Z(r)) Z(r + 1))**2`` averaged over
+    the neighbourhood, so strong pixels decide, zeros of the wave do no harm, and neither does a
+    contrast that is reversed across a line: the square has no sign.
+
+    Z was smoothed, and that leaves three traces.  Noise is alike in neighbours and pulls the wave
+    vector towards zero; so pixels further apart then correct it.  Next to the edge of
+    the frame and of unlit pixels (exactly 0) the phase is that of pixels further inside; so a rim
+    has no say.  Where the amplitude bends, as at
+    the border of a wave, the phase leans towards the stronger side; that grows with the square of
+    the smoothing, so smoothing once more tells how much to take off.
 
     Parameters
     ----------
@@ -32,8 +43,8 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, lag: int = 6) -> Float
         Complex amplitude, or one frame of :func:`uemdask.spectrum.wave.analytic_wave`.
     sigma : float
         Standard deviation of the average, px.
-    lag : int
-        Distance for the correction, px, even; three times the smoothing of Z.  0 for none.
+    smoothing : float
+        Standard deviation, px, by which Z was smoothed; 0 if it was not.
 
     Returns
     -------
@@ -49,10 +60,21 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, lag: int = 6) -> Float
     np.float32(0.2)
     """
     _check_map(Z)
+    if smoothing <= 0:
+        return _wavevector(Z, sigma, 0)
+    lag = 2 * int(np.ceil(_LAG * smoothing / 2))
+    inside = _inside(Z, smoothing)
+    once = _wavevector(Z * inside, sigma, lag)
+    twice = _wavevector(smooth(Z, smoothing) * inside, sigma, lag)
+    return 2 * once - twice
+
+
+def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
+    """Mean wave vector of neighbours, corrected by pixels `lag` apart (even; 0 for none)."""
     k: Float32 = np.empty((2, *Z.shape), dtype=np.float32)
     for component, axis in enumerate((1, 0)):
-        near = -np.angle(smooth(_neighbours(Z, axis), sigma))
-        if lag >= 2:
+        near = -np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2
+        if lag:
             place = np.arange(Z.shape[axis])
             below = np.maximum(place - lag // 2, 0)
             above = np.minimum(place + lag // 2, place[-1])
@@ -60,9 +82,27 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, lag: int = 6) -> Float
             apart = apart if axis == 1 else apart[:, None]
             # What turns beyond the first estimate is small, so there is nothing to unwrap.
             rest = Z.take(below, axis).conj() * Z.take(above, axis) * np.exp(1j * near * apart)
-            near -= np.angle(smooth(rest.astype(np.complex64), sigma)) / apart
+            near -= np.angle(smooth(_doubled(rest.astype(np.complex64)), sigma)) / (2 * apart)
         k[component] = near
     return k
+
+
+def _inside(Z: Complex64, smoothing: float) -> Float32:
+    """1, and 0 where the smoothing of Z reached over the edge of the frame or of the unlit."""
+    rim_y, rim_x = (min(round(_RIM * smoothing), (size - 1) // 4) for size in Z.shape)
+    reach = np.ones((2 * rim_y + 1, 2 * rim_x + 1), np.uint8)
+    known = (Z != 0).astype(np.uint8)
+    inside = cv2.erode(known, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return inside.astype(np.float32)
+
+
+def _doubled(product: Complex64) -> Complex64:
+    """Twice the angle, which has no sign to lose.
+
+    The weight is the amplitude to the third: more, and strong places that do not travel decide;
+    less, and what is left of a reversed contrast has a say.
+    """
+    return np.asarray(product**2 / np.sqrt(np.maximum(np.abs(product), _TINY)), np.complex64)
 
 
 def wavelength(wavevector: Float32) -> Float32:
@@ -99,16 +139,18 @@ def travel_index(Z: Complex64, *, sigma: float = 8.0) -> Float32:
     Returns
     -------
     ndarray, shape (y, x), float32
-        Between 0 and 1.
+        Between 0 and 1.  Pixels that are exactly 0, as unlit ones are, have no say.
     """
     _check_map(Z)
+    # A step to a pixel without a value is no slope of the wave.
+    known = cv2.erode((Z != 0).astype(np.float32), np.ones((3, 3), np.uint8))
     current = []
     gradient = np.zeros(Z.shape, dtype=np.float32)
     for axis in (1, 0):
-        slope = np.gradient(Z, axis=axis).astype(np.complex64)
+        slope = np.gradient(Z, axis=axis).astype(np.complex64) * known
         gradient += np.square(slope.real) + np.square(slope.imag)
         current.append(smooth(np.ascontiguousarray((Z.conj() * slope).imag), sigma))
-    energy = np.square(Z.real) + np.square(Z.imag)
+    energy = (np.square(Z.real) + np.square(Z.imag)) * known
     most = np.sqrt(smooth(energy, sigma) * smooth(gradient, sigma))
     index = np.hypot(current[0], current[1]) / np.maximum(most, _TINY)
     return np.clip(index, 0, 1, out=index)
@@ -120,6 +162,7 @@ def phase_flow(
     *,
     phase_step: float = 0.0,
     sigma: float = 8.0,
+    smoothing: float = 2.0,
     refinements: int = 1,
 ) -> tuple[Float32, Float32]:
     """Displacement of the wavefronts between two complex frames.
@@ -139,6 +182,8 @@ def phase_flow(
     sigma : float
         Standard deviation, px, of the averages that give phase step, wave vector and confidence.
         An eighth of a wavelength is a good choice; more for a dim plane wave.
+    smoothing : float
+        As in :func:`local_wavevector`.
     refinements : int
         0 leaves the first guess.
 
@@ -153,7 +198,7 @@ def phase_flow(
     if first.shape != second.shape:
         raise UemError(f"phase_flow: frames of shapes {first.shape} and {second.shape}.")
     height, width = first.shape
-    k = local_wavevector(second, sigma=sigma)
+    k = local_wavevector(second, sigma=sigma, smoothing=smoothing)
 
     turn = np.complex64(np.exp(-1j * phase_step))
     # The phase step changes slowly over the frame, so its noise can be averaged away.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -30,6 +29,7 @@ from uemdask.stages.complex_wave import check_wave, read_complex_wave
 from uemdask.stages.frames import widened
 from uemdask.stages.spectrum import band_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+from uemdask.stages.train import model_of
 from uemdask.stages.twin import twin_series
 
 # Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
@@ -100,10 +100,9 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
-    record = run.stage("train")["results"]
-    path = Path(record["model"])
+    path = model_of(run)
     model, _ = load_model(path)
-    if model_digest(path) != record["model_digest"]:
+    if model_digest(path) != run.stage("train")["results"]["model_digest"]:
         raise UemError(
             f"{path}: is no longer the model that this run was given; run the stage train again"
         )
@@ -211,7 +210,7 @@ def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray
 
 FLOW = Stage(
     name="flow",
-    version=1,
+    version=2,
     parameters=FlowParameters,
     create=_create,
     phases=(

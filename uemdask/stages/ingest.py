@@ -73,11 +73,14 @@ def raw_of(parameters: IngestParameters, *, every_file: bool = False) -> RawAcqu
 # ---- the store
 
 
-def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: bool = False) -> Run:
+def create_from_raw(
+    store: Path, parameters: IngestParameters, *, overwrite: bool = False, anew: bool = False
+) -> Run:
     """Make the run of a raw acquisition, its frames still to be written by the stage's tasks.
 
-    A store of the same raw files and parameters is taken up again, finished or not. Where a whole
-    run is to be replaced the new one is made beside it, see `uemdask.stages.replacing`.
+    A store of the same raw files and parameters is taken up again, finished or not, unless it is to
+    be made `anew`. Where a whole run is to be replaced the new one is made beside it, see
+    `uemdask.stages.replacing`.
 
     Raises
     ------
@@ -88,7 +91,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     digest = digest_of_raw(raw)
     place = store
     if store.exists():
-        if _goes_on(ingest_record(store), digest):
+        if not anew and _goes_on(ingest_record(store), digest):
             return Run(store)
         if is_whole(store):
             if not overwrite:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from pydantic import Field
 
@@ -16,13 +17,16 @@ from uemdask.motion import round_flow
 from uemdask.spectrum import phase_flow, travel_index
 from uemdask.stages.complex_wave import ComplexWave, check_wave, read_complex_wave
 from uemdask.stages.frames import read_aligned
-from uemdask.stages.spectrum import band_of, travels_over_all
+from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 # Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians.
 _HALO = 64
 # An eighth of a wavelength, within these bounds, px: wider than the noise, inside the halo.
 _PHASE_SIGMA = (8.0, 20.0)
+# Trust in a label from two frames, beside one from the frames around them. A contrast that is
+# reversed across a line holds the former there, and it does not know.
+_TWO_FRAMES = 0.5
 # A base label carries no motion; finer steps would only store noise.
 _BASE_STEP = 1 / 16
 
@@ -72,7 +76,12 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
         merged, trust = found[0]
         if len(found) > 1:
             labels, confidences = zip(*found, strict=True)
-            merged, trust = combine(labels, confidences)
+            # The frames around a pair know more than the pair: where both are sure, they lead.
+            weights = [
+                confidence if method == "phase" else _TWO_FRAMES * confidence
+                for method, confidence in zip(parameters.methods, confidences, strict=True)
+            ]
+            merged, trust = combine(labels, weights)
         label[i] = round_flow(merged[:, *wave.inner])
         # Beyond half a period a front cannot be told from the next one.
         periods = band_of(run).centre * 1e-3 * float(delays[pair[1]] - delays[pair[0]])
@@ -94,7 +103,9 @@ def _estimate(
         delays = run.read("time")
         step = 2e-3 * np.pi * band_of(run).centre * float(delays[pair[1]] - delays[pair[0]])
         sigma = float(np.clip(results["wavelength_px"] / 8, *_PHASE_SIGMA))
-        label, confidence = phase_flow(first, second, phase_step=step, sigma=sigma)
+        label, confidence = phase_flow(
+            first, second, phase_step=step, sigma=sigma, smoothing=smoothing_of(run)
+        )
         power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
         return label, confidence * power / (power + 2 * noise**2 + 1e-30)
     labels, confidences = label_pairs(
@@ -105,7 +116,18 @@ def _estimate(
         noise=noise,
         method=method,
     )
-    return labels[0], confidences[0] * np.minimum(travel[start], travel[end])
+    # Pyramids carry the edge of an unlit area far into the wave.
+    away = _from_dark(first) / results["wavelength_px"]
+    travels = np.minimum(travel[start], travel[end])
+    return labels[0], confidences[0] * travels * np.clip(away, 0, 1) ** 2
+
+
+def _from_dark(wave: np.ndarray) -> np.ndarray:
+    """Return the distance of pixels (y, x) to the next unlit one, px; the wave is 0 there."""
+    lit = (wave != 0).astype(np.uint8)
+    if lit.all():
+        return np.full(lit.shape, np.inf, np.float32)
+    return cv2.distanceTransform(lit, cv2.DIST_L2, 5)
 
 
 def _keep_base_range(
@@ -144,7 +166,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
 
 LABEL = Stage(
     name="label",
-    version=1,
+    version=2,
     parameters=LabelParameters,
     create=_create,
     phases=(

@@ -9,6 +9,7 @@ from typing import Any
 
 from uemdask.cube import Run
 from uemdask.cube.beside import beside
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError
 
 
@@ -62,6 +63,7 @@ def put_in_place(run: Run, store: Path) -> Run:
         shutil.rmtree(old, ignore_errors=True)
         os.replace(store, old)
     os.replace(run.path, store)
+    settle_folder(store.parent)
     shutil.rmtree(old, ignore_errors=True)
     return Run(store)
 

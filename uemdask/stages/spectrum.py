@@ -8,6 +8,7 @@ from functools import reduce
 from operator import add
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from pydantic import Field, field_validator
 
@@ -19,6 +20,7 @@ from uemdask.errors import UemError
 from uemdask.spectrum import (
     Band,
     TileSurvey,
+    WeightedSmoothing,
     aliased_harmonic,
     analytic_wave,
     band_pass_operator,
@@ -32,7 +34,6 @@ from uemdask.spectrum import (
     peak_map,
     peak_ratio_map,
     relevant_pixels,
-    smooth,
     smoothing_halo,
     survey_operator,
     survey_tile,
@@ -40,7 +41,7 @@ from uemdask.spectrum import (
     wave_step,
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
-from uemdask.stages.frames import read_ratio, widened
+from uemdask.stages.frames import Tile, read_ratio, widened
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _PHASE_SIGMA = 8.0  # px, of the local wave vector and the travel index
@@ -115,6 +116,11 @@ def band_of(run: Run) -> Band:
     return Band(**run.stage("spectrum")["results"]["band"])
 
 
+def smoothing_of(run: Run) -> float:
+    """Return the sigma in px by which the spectrum stage smoothed the frames."""
+    return float(run.stage("spectrum")["parameters"]["smoothing"])
+
+
 def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
@@ -161,7 +167,13 @@ def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     frames, delays = usable_frames(run)
     tile = read_ratio(run, region, frames=frames, halo=smoothing_halo(parameters.smoothing))
     operator = survey_operator(delays, run.read("frequency"), trend=parameters.trend)
-    found = survey_tile(tile.values, operator, smoothing=parameters.smoothing, inner=tile.inner)
+    found = survey_tile(
+        tile.values,
+        operator,
+        smoothing=parameters.smoothing,
+        inner=tile.inner,
+        weight=tile.weight,
+    )
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in asdict(found).items()
@@ -173,12 +185,12 @@ def _choose(
 ) -> dict[str, Any]:
     whole = reduce(add, (_from_receipt(receipt) for receipt in receipts.values()))
     run.write("spectrum", whole.power)
-    # The survey looks at one pixel of many; the rest of the frame is like it.
+    # The survey looks at one lit pixel of many; the others are like it.
     seen = max(whole.pixel_count, 1)
-    pixels = run.sizes["y"] * run.sizes["x"]
+    pixels = _lit_pixels(run)
     run.write("peak_count", np.rint(whole.peak_count * (pixels / seen)).astype(np.int64))
     band = choose_band(run.read("frequency"), whole.power, whole.peak_count, limits=parameters.band)
-    brightness = whole.brightness_sum / max(whole.pixel_count, 1)
+    brightness = whole.brightness_sum / max(whole.weight_sum, 1e-30)
     _, delays = usable_frames(run)
     operator = _operator(parameters, band, delays, delays)
     # White noise through the smoothing and the band-pass, mean over the frames.
@@ -191,6 +203,10 @@ def _choose(
         "wave_noise": wave_noise,
         "mean_modulation": brightness.tolist(),
     }
+
+
+def _lit_pixels(run: Run) -> int:
+    return int(np.count_nonzero(~run.read("unlit")))
 
 
 def _operator(
@@ -216,10 +232,8 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     series, inner = tile.values, tile.inner
     ratio = None
     if parameters.statistic == "peak_ratio":
-        ratio = peak_ratio_map(series, delays, band, trend=parameters.trend)
-    # In place, frame by frame: the series of a tile is most of what the task holds in memory.
-    for frame in series:
-        frame[...] = smooth(frame, parameters.smoothing)
+        ratio = peak_ratio_map(np.nan_to_num(series), delays, band, trend=parameters.trend)
+    _smooth_in_place(tile, parameters)
     peaks = peak_map(series, delays, band, smoothing=0, trend=parameters.trend)
     statistic, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
     mask = relevant_pixels(
@@ -231,7 +245,8 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         threshold=parameters.threshold,
         trend=parameters.trend,
     )
-    k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA)
+    mask &= tile.weight > 0
+    k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA, smoothing=parameters.smoothing)
     step_y, step_x = run.pixel_size
     k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
     with np.errstate(divide="ignore"):
@@ -247,7 +262,7 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     packing = run.packing("wave")
     wave, beyond = _wave(run, parameters, band, delays, series[:, *inner], packing)
     run.write_stored("wave", wave, region)
-    told = mask & _away_from_edges(run, region, halo)
+    told = mask & _away_from_edges(run, region, halo, tile.weight > 0)
     power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
     return {
         "relevant": int(mask[inner].sum()),
@@ -263,14 +278,23 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     }
 
 
-def _away_from_edges(run: Run, region: Region, halo: int) -> np.ndarray:
-    """Return the pixels of a widened region that are not at the rim of the frame."""
+def _smooth_in_place(tile: Tile, parameters: SpectrumParameters) -> None:
+    """Smooth a tile frame by frame: its series is most of what the task holds in memory."""
+    smoothing = WeightedSmoothing(tile.weight, parameters.smoothing)
+    for frame in tile.values:
+        frame[...] = smoothing(frame)
+
+
+def _away_from_edges(run: Run, region: Region, halo: int, lit: np.ndarray) -> np.ndarray:
+    """Return the pixels of a widened region that are not at the rim of the frame or of the dark."""
     rows, columns, _ = widened(region, run.sizes, halo)
     height, width = run.sizes["y"], run.sizes["x"]
     rim = _RIM if min(height, width) >= 4 * _RIM else 0
     y, x = (np.arange(part.start, part.stop) for part in (rows, columns))
     inside_y, inside_x = (y >= rim) & (y < height - rim), (x >= rim) & (x < width - rim)
-    return inside_y[:, None] & inside_x[None, :]
+    near = np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)
+    dark = cv2.dilate((~lit).astype(np.uint8), near) > 0
+    return inside_y[:, None] & inside_x[None, :] & ~dark
 
 
 def _wave(
@@ -308,8 +332,10 @@ def directed_frames(
     return np.full(len(operator), directional == "all")
 
 
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region]:
-    how = run.stage("spectrum")["results"]["directional"]
+def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+    how = run.stage("spectrum").get("results", {}).get("directional")
+    if how is None:  # the maps tell
+        return None
     return tiles(run.sizes) if how != "none" else []
 
 
@@ -320,8 +346,7 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     wave_number = results["wave_number_px"]
     reach = max(_DIRECTION_HALO, int(np.ceil(2 * np.pi / wave_number)))
     tile = read_ratio(run, region, frames=frames, halo=reach + smoothing_halo(parameters.smoothing))
-    for frame in tile.values:
-        frame[...] = smooth(frame, parameters.smoothing)
+    _smooth_in_place(tile, parameters)
     operator = _operator(parameters, band, delays, run.read("time"))
     directed = directed_frames(operator, delays, band.centre, results["directional"])
     shape = tile.reference[tile.inner].shape
@@ -410,7 +435,7 @@ def _judge(
     # Frame by frame, over the relevant pixels: how the wave comes and goes.
     frame_power = np.sum([receipt["wave_power"] for receipt in receipts.values()], axis=0)
     results: dict[str, Any] = {
-        "relevant_share": relevant / (run.sizes["y"] * run.sizes["x"]),
+        "relevant_share": relevant / max(_lit_pixels(run), 1),
         "opposed_share": opposed / power if power > 0 else 0.0,
         "travel_index": travel / power if power > 0 else 0.0,
         "wave_power": (frame_power / max(relevant, 1)).tolist(),
