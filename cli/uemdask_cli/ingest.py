@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 @click.option("--pixel-size", help="Such as 3nm, or '3nm,2.5nm' for y and x.")
 @click.option("--time-zero", help="Delay at which pump and probe meet, such as 12ps.")
 @click.option(
+    "--offset",
+    metavar="COUNTS",
+    help="Counts of every pixel without the beam; negative what was taken off. Stored, and taken "
+    "off on reading.",
+)
+@click.option(
     "--scans",
     type=click.Choice(["average", "apart"]),
     default="average",
@@ -51,6 +57,7 @@ def ingest(
     delays: str | None,
     pixel_size: str | None,
     time_zero: str | None,
+    offset: str | None,
     scans: str,
     dark: str | None,
     pump_off: str | None,
@@ -60,16 +67,19 @@ def ingest(
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
     from uemdask.cube import Run
+    from uemdask.cube.summary import origin_lines
     from uemdask.errors import UemError
     from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
+    from uemdask.readers.folders import on_disk
     from uemdask.stages.ingest import IngestParameters, raw_of
     from uemdask_cli.console import listener
 
     parameters = IngestParameters(
-        raw=str(raw.absolute()),
+        raw=str(on_disk(raw).absolute()),
         delays=delays,
         pixel_size=pixel_size,
         time_zero=time_zero,
+        offset=offset,
         dark=_absolute(dark),
         pump_off=_absolute(pump_off),
         dataset=dataset,
@@ -92,11 +102,14 @@ def ingest(
             del wanted[one]
             continue
         click.echo(f"{f'{one}: ' if known.scan else ''}{_summary(raw, seen)}")
+        if dry_run:
+            click.echo("\n".join(origin_lines(seen.origins)))
         for note in seen.notes:
             if note not in told:
                 click.echo(f"note: {note}")
                 told.append(note)
         if dry_run:
+            _print_counts(seen, told)
             _print_table(seen)
     for fault in faults:
         click.echo(f"uemdask: {fault}", err=True)
@@ -126,7 +139,11 @@ def ingest(
 
 def _absolute(given: str | None) -> str | None:
     """Return the path of what is there; a pattern or a name in the raw folder stays as it is."""
-    return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+    from uemdask.readers.folders import on_disk
+
+    if given is None or not (place := on_disk(Path(given))).exists():
+        return given
+    return str(place.absolute())
 
 
 def _summary(raw: Path, found: RawAcquisition) -> str:
@@ -142,6 +159,19 @@ def _summary(raw: Path, found: RawAcquisition) -> str:
         f"{', '.join(f'{step:g}' for step in steps[:4])}{' ...' if len(steps) > 4 else ''} ps; "
         f"delays from {found.source}"
     )
+
+
+def _print_counts(found: RawAcquisition, told: list[str]) -> None:
+    """Say how bright some frames are."""
+    from uemdask.cube.summary import counts_sentence
+    from uemdask.stages.counts import first_look
+
+    look = first_look(found)
+    click.echo(f"counts: {counts_sentence(look.means)}")
+    for note in look.notes:
+        if note not in told:
+            click.echo(f"note: {note}")
+            told.append(note)
 
 
 def _print_table(found: RawAcquisition) -> None:
@@ -200,9 +230,12 @@ def _remove(made: Iterable[tuple[Path, Path]]) -> None:
 
 
 def _print_result(run: Run, told: list[str]) -> None:
+    from uemdask.cube.summary import counts_sentence
+
     results = run.stage("ingest")["results"]
     flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
     click.echo(f"{run.path}: {results['frames']} frames{flagged}")
+    click.echo(f"counts: {counts_sentence(results['mean_counts'])}")
     for note in run.group.attrs.get("notes", []):
         if note not in told:
             click.echo(f"note: {note}")

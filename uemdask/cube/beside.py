@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,14 @@ def beside(store: Path, kind: Kind) -> Path:
     '.a.zarr.new'
     """
     return store.with_name(f".{store.name}.{kind}")
+
+
+def clear(folder: Path) -> None:
+    """Remove a hidden folder; of a link that somebody put there only the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def place_of(store: Path) -> Path:

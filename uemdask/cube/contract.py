@@ -79,7 +79,7 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "scan_count", ("time",), "int32", "1", "repeated scans averaged", "ingest", coordinate=True
     ),
-    Variable("dark", _YX, "float32", "counts", "mean of the dark images", "ingest"),
+    Variable("dark", _YX, "float32", "counts", "counts without the beam", "ingest"),
     # align
     Variable(
         "component", ("component",), "str", "1", "vector component", "align", coordinate=True
@@ -203,6 +203,47 @@ VARIABLES: dict[str, Variable] = _table(
         "roi_feature_sd", ("roi", "feature", "pair"), "float64", "see feature_unit",
         "standard deviation of the feature", "feature",
     ),
+    Variable(
+        "roi_speed", ("roi",), "float64", "nm/ps", "mean speed of the fronts over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_speed_sd", ("roi",), "float64", "nm/ps", "standard error of roi_speed", "feature"
+    ),
+    Variable(
+        "roi_direction", ("roi",), "float64", "degree",
+        "mean direction of the fronts, anticlockwise from +x as displayed", "feature",
+    ),
+    Variable(
+        "roi_direction_sd", ("roi",), "float64", "degree", "standard error of roi_direction",
+        "feature",
+    ),
+    Variable(
+        "roi_direction_spread", ("roi",), "float64", "degree",
+        "circular standard deviation of the directions in the region", "feature",
+    ),
+    Variable(
+        "roi_frequency", ("roi",), "float64", "GHz", "mean frequency over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_wavelength", ("roi",), "float64", "nm", "mean wavelength over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_delay_first", ("roi",), "float64", "ps", "first delay that roi_speed covers",
+        "feature",
+    ),
+    Variable(
+        "roi_delay_last", ("roi",), "float64", "ps", "last delay that roi_speed covers", "feature"
+    ),
+    Variable(
+        "roi_speed_missing", ("roi",), "str", "1", "why there is no roi_speed", "feature"
+    ),
+    Variable(
+        "roi_pair_speed", ("roi", "pair"), "float64", "nm/ps",
+        "speed of the fronts in each trusted pair", "feature",
+    ),
     # mode
     Variable(
         "mode_class", ("mode_class",), "str", "1", "possible modes", "mode", coordinate=True
@@ -217,6 +258,14 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "roi_brightness_share", ("roi",), "float64", "1",
         "share of the variance of the mean brightness that is in the band", "mode",
+    ),
+    Variable(
+        "roi_uniform_share", ("roi",), "float64", "1",
+        "share of the power in the band that the whole region has in common", "mode",
+    ),
+    Variable(
+        "roi_travelling_share", ("roi",), "float64", "1",
+        "share of the pixels with a valid speed, over a period", "mode",
     ),
     Variable("mode", ("roi",), "str", "1", "most likely mode of motion", "mode"),
     Variable(

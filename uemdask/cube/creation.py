@@ -15,7 +15,7 @@ import xarray as xr
 import zarr
 
 from uemdask.cube.attributes import structured
-from uemdask.cube.beside import beside, place_of
+from uemdask.cube.beside import beside, clear, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, validate
 from uemdask.cube.store import RECORD, Run
 from uemdask.durable import settle_folder
@@ -98,7 +98,7 @@ def create_run(
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
     part = beside(path, "part")
-    shutil.rmtree(part, ignore_errors=True)
+    clear(part)
     try:
         attributes = {
             **_plain(clean | vendor),
@@ -112,6 +112,8 @@ def create_run(
             },
         }
         with telling_of_room(place_of(path)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part.mkdir()  # ours alone: not what somebody else may have put there
             zarr.create_group(str(part), zarr_format=3, attributes=attributes)
         run = Run(part)
         run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))

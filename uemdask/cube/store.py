@@ -7,7 +7,7 @@ import os
 import reprlib
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,7 @@ from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked, unreadable
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import check_regular
 from uemdask.version import __version__
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
@@ -54,6 +55,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        check_regular(self.path / "zarr.json")
         self._disk = Disk(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:
@@ -263,6 +265,12 @@ class Run:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
         self._remove(stage, {stage: entry | {"begun": uuid.uuid4().hex}})
+
+    def remember(self, command: Sequence[str]) -> None:
+        """Note the command that makes this run, the words after ``uemdask``."""
+        record = self.record
+        if command and record.get("command") != list(command):
+            self._write(attributes={RECORD: record | {"command": list(command)}})
 
     def identity(self, stage: str) -> str:
         """Return what tells this making of a stage from every other, of this store or another.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,9 @@ class RunScores:
         }
 
 
-def evaluate_run(store: Path, truth: Path) -> RunScores:
+def evaluate_run(
+    store: Path, truth: Path, *, tell: Callable[[str], None] = lambda step: None
+) -> RunScores:
     """Score a run against the truth of the same acquisition.
 
     Flow is compared in the reference frame, over the truth mask and the pairs where the wave is
@@ -74,6 +76,8 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
         The run.
     truth : Path
         A truth file, see `uemdask.simulate.Truth`.
+    tell : callable
+        Is told what is computed next; a step takes seconds to a minute.
 
     Raises
     ------
@@ -108,8 +112,9 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
         mode = known.mode
         travelling = mode == "travelling" and bool(known.present[chosen].any())
         if travelling:
-            flow = _flow_scores(run, known, chosen)
+            flow = _flow_scores(run, known, chosen, tell)
         if travelling and "flow" in run and "wave" in run:
+            tell("the network there and back")
             facts["warp error of the network, of the wave"] = _warp_error(run, known, chosen)
             turned = _forward_backward(run, known, chosen)
             if turned is not None:
@@ -135,7 +140,9 @@ def _same_pairs(run: Run) -> np.ndarray:
     return first
 
 
-def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowScores]:
+def _flow_scores(
+    run: Run, known: Truth, chosen: np.ndarray, tell: Callable[[str], None]
+) -> dict[str, FlowScores]:
     # A truth moves along the normal in nm, an estimator along that in pixel space.
     truth = along_pixel_normal(known.flow[chosen], run.pixel_size)
     present = known.present[chosen]
@@ -157,10 +164,12 @@ def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowSc
     if "label" in run:
         estimates["labels"] = _each(run, "label")
     there = wave_there(known, chosen)
-    scores = {
-        name: score_flow(estimate, truth, there, present) for name, estimate in estimates.items()
-    }
+    scores = {}
+    for name, estimate in estimates.items():
+        tell(name)
+        scores[name] = score_flow(estimate, truth, there, present)
     if "flow" in run:
+        tell("network")
         scores["network"] = score_flow(
             _each(run, "flow"), truth, there, present, flow_sd=_each(run, "flow_sd")
         )

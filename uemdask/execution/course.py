@@ -83,6 +83,8 @@ class Course(Iterator[Work]):
         Stages to do; all where empty.
     overwrite : bool
         Replace a store made from other raw data.
+    command : sequence of str
+        What asks for this again, which the run remembers.
 
     Attributes
     ----------
@@ -91,10 +93,16 @@ class Course(Iterator[Work]):
     """
 
     def __init__(
-        self, planned: PlannedRun, *, only: Sequence[str] = (), overwrite: bool = False
+        self,
+        planned: PlannedRun,
+        *,
+        only: Sequence[str] = (),
+        overwrite: bool = False,
+        command: Sequence[str] = (),
     ) -> None:
         self.stage, self.phase = STAGES[0], ""
         self._planned, self._only, self._overwrite = planned, only, overwrite
+        self._command = command
         self._began_clear = self._has_worked = False
         self._steps = self._go()
 
@@ -122,6 +130,7 @@ class Course(Iterator[Work]):
         wanted = [name for name in STAGES if not only or name in only]
         ahead = not run.is_done("ingest")
         if ahead:
+            self._remember(run)
             Foreseen.of_run(run).refuse(wanted, planned.parameters)
         upstream = run.stage("ingest")["digest"]
         for name in STAGES:
@@ -167,6 +176,7 @@ class Course(Iterator[Work]):
             if later:
                 Foreseen.of_run(run).refuse(later, self._planned.parameters)
             run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
+            self._remember(run)
             stage.create(run, parameters)
             run.note(stage.name, created=True)
             run.consolidate()
@@ -217,6 +227,11 @@ class Course(Iterator[Work]):
             remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
 
+    def _remember(self, run: Run) -> None:
+        """Note what asks for this; single stages on the way do not stand for the whole."""
+        if not self._only or not run.record.get("command"):
+            run.remember(self._command)
+
     def _train(self, run: Run) -> Generator[Work, None, str]:
         """Want a network, and return the digest that what follows depends on."""
         record = run.stage("train")
@@ -232,6 +247,7 @@ class Course(Iterator[Work]):
         if record.get("digest") != digest or not record.get("finished"):
             refuse_removal(run.path, "train", self._only)
             run.begin("train", digest=digest, parameters=parameters)
+            self._remember(run)
             run.note("train", results=results)
             run.finish("train")
         elif record["parameters"] != parameters or record["results"] != results:

@@ -12,11 +12,11 @@ from typing import Any
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.metadata.table import ENTRIES, RESERVED, Entry
-from uemdask.units import Quantity, parse_quantity
+from uemdask.units import Quantity, parse_quantity, split_lengths
 
 # Bare numbers have had a unit here from the first day, as on the command line.
-_BARE = {"pixel_size": "nm", "time_zero": "ps"}
-_SIGNED = ("time_zero",)
+_BARE = {"pixel_size": "nm", "time_zero": "ps", "offset": "counts"}
+_SIGNED = ("time_zero", "offset")
 
 
 def check_metadata(mapping: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
@@ -120,7 +120,7 @@ def quantities(entry: Entry, value: Any) -> tuple[Quantity, ...]:
     """
     several = entry.name == "pixel_size"
     if several and isinstance(value, str):
-        value = value.split(",")
+        value = split_lengths(value, what=f"{entry.name}:")
     parts = list(value) if several and isinstance(value, list | tuple) else [value]
     if not 1 <= len(parts) <= 2:
         raise UemError(f"{entry.name}: {value!r} is not one or two lengths (y, x)")

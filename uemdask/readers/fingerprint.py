@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.files import check_regular
+from uemdask.readers.folders import is_left_by_system
 
 #: Bytes that are read at a time.
 _BLOCK = 4096
@@ -34,12 +36,13 @@ def fingerprint(file: Path, blocks: int) -> list[Any]:
     Raises
     ------
     UemError
-        If it cannot be read.
+        If it cannot be read, or is no file.
     """
     if file.is_dir():
-        inner = sorted(part for part in file.rglob("*") if part.is_file())
+        inner = sorted(part for part in file.rglob("*") if part.is_file() and _counts(part, file))
         few = max(1, blocks // max(len(inner), 1))
         return [[part.relative_to(file).as_posix(), *fingerprint(part, few)] for part in inner]
+    check_regular(file)
     found = hashlib.sha256()
     try:
         with file.open("rb") as stream:
@@ -50,6 +53,12 @@ def fingerprint(file: Path, blocks: int) -> list[Any]:
     except OSError as error:
         raise UemError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
     return [size, found.hexdigest()[:16]]
+
+
+def _counts(part: Path, folder: Path) -> bool:
+    """Return whether a file is of a format's own, as ``.zarray``, and none that a system left."""
+    names = part.relative_to(folder).parts
+    return not any(is_left_by_system(name) and not name.startswith(".z") for name in names)
 
 
 def copies_among(files: Sequence[Path]) -> dict[Path, Path]:
