@@ -75,8 +75,8 @@ class UemAccessor:
         Returns
         -------
         xarray.DataArray, (time, y, x) float32
-            Counts at the brightness of the reference, or 1. Zero where a frame did not cover the
-            pixel.
+            Counts at the brightness of the reference, or 1. NaN where a frame did not show the
+            pixel, and where there is nothing to form a ratio of.
 
         Raises
         ------
