@@ -234,10 +234,11 @@ class _Networks:
     def __init__(self, plan: Plan, runs: Sequence[Expectation], only: Sequence[str]) -> None:
         self._plan, self._runs = plan, [run for run in runs if not _exported(run)]
         self._given = "" if plan.start else use_model(Path(plan.model))["model_digest"]
-        self._keepers = [run for run in self._runs if self._keeps(run, only)]
+        keepers = [run for run in self._runs if self._keeps(run, only)]
+        self._keepers = {run.planned.name for run in keepers}
         self._kept = {
             run.run.stage("train")["results"]["model_digest"]
-            for run in self._keepers
+            for run in keepers
             if run.run is not None
         }
 
@@ -252,7 +253,7 @@ class _Networks:
         """Return where the network of a run comes from."""
         if self._given:
             return "given"
-        if found in self._keepers:
+        if found.planned.name in self._keepers:
             return "kept"
         together = self._plan.one_model == "all"
         return "existing" if together and self._kept else "trained"

@@ -85,6 +85,7 @@ class Networks:
         takes = plan.start is None and (not only or "train" in only)
         self._given: dict[str, Any] = use_model(Path(plan.model)) if takes else {}
         self._served: set[str] = set()
+        self._without: set[str] = set()
         self._kept: set[str] = set()  # digests of networks that others may take
 
     def due(self) -> Iterator[tuple[list[RunAtWork], dict[str, Any] | Training | UemError]]:
@@ -93,8 +94,12 @@ class Networks:
         A training is begun when all runs that are to share it have come this far.
         """
         for active in self._runs:
-            if active.wants_training and (results := self._own(active)) is not None:
-                self._served.add(active.planned.name)
+            name = active.planned.name
+            if not active.wants_training or name in self._without:
+                continue
+            results = self._own(active)
+            (self._without if results is None else self._served).add(name)
+            if results is not None:
                 yield [active], results
         wanting = [active for active in self._runs if active.wants_training]
         if self._plan.one_model == "each":
