@@ -20,7 +20,7 @@ from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import lacks_wave
 from uemdask.execution.damage import damages_of, refuse_damaged, refuse_damaged_frames
 from uemdask.execution.foreseen import Foreseen
-from uemdask.execution.status import in_words
+from uemdask.execution.status import in_words, refuse_name
 from uemdask.execution.training import (
     check_existing,
     is_trained,
@@ -149,6 +149,7 @@ def _follow(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Expect
 def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
     """Look at the store and the raw data of a run."""
     store, ingest = found.planned.store, found.planned.parameters.ingest
+    refuse_name(found.planned)
     try:
         found.run = Run(store)
     except UemError:
