@@ -16,7 +16,8 @@ _CLI = _ROOT.parent / "cli" / "uemdask_cli"
 #: From the ground up. What stands on one line does not know of each other.
 _FLOORS = (
     ("errors", "plain", "version"),
-    ("durable", "units"),
+    ("numbers",),
+    ("durable", "files", "units"),
     ("metadata",),
     ("cube",),
     ("readers", "simulate"),

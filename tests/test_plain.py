@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from uemdask.plain import PlainStream, one_line, plain
+from uemdask.plain import one_line, plain
+from uemdask_cli.plain_stream import PlainStream
 
 HOSTILE = "a\x1b]0;title\x07b\x9b31mc\rd\x00e\u202ef\x7f"
 

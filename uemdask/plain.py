@@ -7,7 +7,7 @@ what was said, or answers as if the user had typed. It travels to the scheduler 
 from __future__ import annotations
 
 import re
-from typing import TextIO, TypeVar
+from typing import TypeVar
 
 #: Control characters but for the end of a line and the tabulator; such as turn the direction of
 #: writing, which show other text than there is; and halves of characters, which are no text.
@@ -47,51 +47,3 @@ def one_line(text: str) -> str:
 
 def _spelled(found: re.Match[str]) -> str:
     return f"\\u{ord(found[0]):04x}"
-
-
-class PlainStream:
-    """A text stream that is written to in plain text only.
-
-    Parameters
-    ----------
-    stream : TextIO
-        Where it goes.
-
-    Attributes
-    ----------
-    stream : TextIO
-        The same, for what draws on a terminal by its control characters.
-    """
-
-    # Without `buffer`, so that nobody goes behind its back.
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.encoding, self.errors = stream.encoding, stream.errors
-
-    def write(self, text: str) -> int:
-        """Write text, its control characters spelled out.
-
-        Raises
-        ------
-        TypeError
-            If it is no text.
-        """
-        if not isinstance(text, str):
-            raise TypeError(f"text is wanted, not {type(text).__name__}")
-        return self.stream.write(plain(text))
-
-    def flush(self) -> None:
-        """Write what waits."""
-        self.stream.flush()
-
-    def isatty(self) -> bool:
-        """Return whether it is a terminal."""
-        return self.stream.isatty()
-
-    def fileno(self) -> int:
-        """Return the number of its file."""
-        return self.stream.fileno()
-
-    def writable(self) -> bool:
-        """Return whether it can be written to."""
-        return True

@@ -7,13 +7,6 @@ from pathlib import Path
 
 import click
 
-from uemdask.cube import Run, answers_of
-from uemdask.evaluate import evaluate_run
-from uemdask.execution import Driver, open_cluster, plan_runs, read_profile
-from uemdask.monitor import monitored
-from uemdask.report import write_report
-from uemdask.simulate import scenario, simulate, write_acquisition
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT
 
 
@@ -24,6 +17,14 @@ def demo(folder: Path) -> int:
 
     Run it again in the same DIR and it goes on where it stopped.
     """
+    from uemdask.cube import Run, answers_of
+    from uemdask.evaluate import evaluate_run
+    from uemdask.execution import Driver, open_cluster, plan_runs, read_profile
+    from uemdask.monitor import monitored
+    from uemdask.report import write_report
+    from uemdask.simulate import scenario, simulate, write_acquisition
+    from uemdask_cli.console import listener
+
     begun = time.monotonic()
     raw, store = folder / "plane", folder / "results" / "plane.zarr"
     if not raw.exists():

@@ -13,8 +13,7 @@ from typing import Any
 
 import click
 
-from uemdask.errors import UemError
-from uemdask.version import __version__
+from uemdask_cli.plain_stream import PlainStream
 
 #: What the system says where rights are missing.
 _NOT_ALLOWED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -28,7 +27,10 @@ _asked = -_PATIENCE
 
 
 class _Verbs(click.Group):
-    """Loads a verb when it is called, so that ``--help`` does not wait for torch."""
+    """Loads a verb when it is named, and none for ``--help``.
+
+    A verb's module imports click alone; it takes from the library what it needs when it is called.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_VERBS)
@@ -75,7 +77,7 @@ _SUMMARIES = {
 
 @click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.version_option(__version__, prog_name="uemdask")
+@click.version_option(package_name="uemdask", prog_name="uemdask")
 @click.pass_context
 def uemdask(ctx: click.Context, debug: bool) -> None:
     """Measure phonon wave fronts in ultrafast electron microscopy, for many data sets at once."""
@@ -121,11 +123,6 @@ def _run(arguments: list[str]) -> int:
     except click.ClickException as error:
         error.show()
         return BAD_INPUT
-    except UemError as error:
-        if debug:
-            raise
-        _say(str(error))
-        return BAD_INPUT
     except OSError as error:
         if debug:
             raise
@@ -135,8 +132,13 @@ def _run(arguments: list[str]) -> int:
         _say(f"{error.filename or 'the system'}: {error.strerror or error}{remedy}")
         return BAD_INPUT
     except Exception as error:
+        from uemdask.errors import UemError
+
         if debug:
             raise
+        if isinstance(error, UemError):
+            _say(str(error))
+            return BAD_INPUT
         _say(
             f"a fault of uemdask itself, not of your input ({type(error).__name__}: {error}); "
             f"the same command with --debug shows where, please report that"
@@ -147,8 +149,6 @@ def _run(arguments: list[str]) -> int:
 
 def _speak_plainly() -> None:
     """Let no control characters through: names, job logs and messages may hold some."""
-    from uemdask.plain import PlainStream
-
     sys.stdout, sys.stderr = PlainStream(sys.stdout), PlainStream(sys.stderr)
 
 

@@ -5,27 +5,17 @@ from __future__ import annotations
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from uemdask.cube import STAGES, Run, answers_of, next_command
-from uemdask.errors import UemError
-from uemdask.execution import (
-    ClusterProfile,
-    Driver,
-    Outcome,
-    Plan,
-    merge_settings,
-    open_cluster,
-    plan_runs,
-    preview,
-    read_campaign,
-    read_profile,
-)
-from uemdask.monitor import monitored
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
-from uemdask_cli.plan_table import print_plan
+
+if TYPE_CHECKING:
+    from uemdask.execution import ClusterProfile, Outcome, Plan
+
+#: As in `uemdask.cube`, which takes a second to import.
+STAGES = ("ingest", "align", "spectrum", "pairs", "label", "train", "flow", "feature", "mode")
 
 _CAMPAIGN = (".yaml", ".yml")
 #: Runs whose answers are printed at the end.
@@ -75,6 +65,11 @@ def run(
 
     What is done already with the same inputs and parameters is not done again.
     """
+    from uemdask.execution import Driver, open_cluster, preview, read_profile
+    from uemdask.monitor import monitored
+    from uemdask_cli.console import listener
+    from uemdask_cli.plan_table import print_plan
+
     if as_json and not dry_run:
         raise click.UsageError("--json goes with --dry-run; 'uemdask status --json' tells of a run")
     plan, profile = _together(
@@ -116,6 +111,8 @@ def _together(
     plan: Callable[[], Plan], profile: Callable[[], ClusterProfile]
 ) -> tuple[Plan, ClusterProfile]:
     """Read campaign and profile; where both are at fault, that is told in one round."""
+    from uemdask.errors import UemError
+
     try:
         found = plan()
     except UemError as error:
@@ -129,6 +126,8 @@ def _together(
 
 def _print_answers(plan: Plan, outcome: Outcome) -> None:
     """Say what was found in each run that is done; of many, in the first ones."""
+    from uemdask.cube import Run, answers_of
+
     done = [run for run in plan.runs if run.name in outcome.done]
     for planned in done[:_MOST_ANSWERS]:
         for answer in answers_of(Run(planned.store)):
@@ -139,6 +138,8 @@ def _print_answers(plan: Plan, outcome: Outcome) -> None:
 
 def _next(plan: Plan, outcome: Outcome, paths: tuple[Path, ...], output: Path | None) -> str:
     """Return the command to give next."""
+    from uemdask.cube import Run, next_command
+
     if outcome.failed:
         return f"mend what is said above, then {shlex.join(['uemdask', *plan.command])}"
     if paths[0].suffix.casefold() in _CAMPAIGN and output is None and len(plan.runs) > 1:
@@ -178,6 +179,9 @@ def plan_of(
     settings: tuple[str, ...],
 ) -> Plan:
     """Plan a campaign file or runs as named on the command line."""
+    from uemdask.errors import UemError
+    from uemdask.execution import merge_settings, plan_runs, read_campaign
+
     campaigns = [path for path in paths if path.suffix.casefold() in _CAMPAIGN]
     changes = merge_settings(settings)
     if not campaigns:

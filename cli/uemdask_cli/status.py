@@ -5,28 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.table import Column, Table
-from rich.text import Text
 
-from uemdask.cube import STAGES
-from uemdask.execution import Plan
-from uemdask.monitor import (
-    CampaignState,
-    RunState,
-    campaign_state,
-    duration,
-    phase,
-    share,
-    size,
-)
-from uemdask.plain import one_line, plain
-from uemdask_cli.console import rich_console
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
-from uemdask_cli.run import plan_of
+from uemdask_cli.run import STAGES, plan_of
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from uemdask.execution import Plan
+    from uemdask.monitor import CampaignState, RunState
 
 #: Where nobody looks, a line may be as long as it is, in characters: names must not be cut.
 _WIDEST = 10_000
@@ -48,6 +40,9 @@ _ORDER = ("failed", "at work", "waiting", "done")
 @click.option("--watch", is_flag=True, help="Look again every 2 s, until the driver has ended.")
 def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: bool) -> int:
     """Show runs and stages: done, failed, left. Reads the disk only, so it works at any time."""
+    from uemdask.monitor import campaign_state
+    from uemdask_cli.console import rich_console
+
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together; call --json again instead")
     plan = plan_of(paths, output=output, model=None, settings=())
@@ -66,6 +61,10 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: b
 
 def _watch(plan: Plan, console: Console) -> None:
     """Show the state again and again, until there is no driver that could change it."""
+    from rich.live import Live
+
+    from uemdask.monitor import campaign_state
+
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while (state := campaign_state(plan)).driver is not None and state.driver.alive:
             live.update(_picture(state, console), refresh=console.is_terminal)
@@ -75,6 +74,11 @@ def _watch(plan: Plan, console: Console) -> None:
 
 def _picture(state: CampaignState, console: Console) -> RenderableType:
     """Put together what fits; the runs that need attention come first."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from uemdask.plain import plain
+
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
     lines = _summary(state)
     for line in _failures(runs)[:_MOST_FAILURES]:
@@ -87,6 +91,11 @@ def _picture(state: CampaignState, console: Console) -> RenderableType:
 
 
 def _table(runs: list[RunState], longest: int = _WIDEST) -> Table:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from uemdask.plain import one_line
+
     table = Table(
         Column("run", overflow="fold"), *STAGES, box=None, padding=(0, 1, 0, 0), pad_edge=False
     )
@@ -100,6 +109,10 @@ def _table(runs: list[RunState], longest: int = _WIDEST) -> Table:
 
 
 def _cell(run: RunState, stage: str) -> Text:
+    from rich.text import Text
+
+    from uemdask.monitor import share
+
     done = run.stages[stage]
     if run.failed and stage == run.failed_stage:
         return Text("failed", "bold red")
@@ -109,6 +122,9 @@ def _cell(run: RunState, stage: str) -> Text:
 
 
 def _summary(state: CampaignState) -> list[str]:
+    from uemdask.monitor import duration, phase, size
+    from uemdask.plain import one_line
+
     totals = state.totals
     lines = [f"{totals.done} done, {totals.failed} failed, {totals.at_work + totals.waiting} left"]
     if took := [one_line(run.run) for run in state.runs if run.took_model]:
@@ -151,6 +167,8 @@ def _summary(state: CampaignState) -> list[str]:
 
 
 def _time_left(state: CampaignState) -> str:
+    from uemdask.monitor import duration
+
     unknown = ", ".join(state.not_counted)
     if state.seconds_left is None:
         return "time left: not known yet"

@@ -21,7 +21,7 @@ def next_command(run: Run) -> str:
         With any of its stages done.
     """
     store, missing = str(run.path), missing_stages(run)
-    if not missing or "intensity" not in run:
+    if not missing or run.is_export:
         return shlex.join(["uemdask", "report", store])
     if command := run.record.get("command"):
         gone = [text for text in command if text.startswith("/") and not Path(text).exists()]

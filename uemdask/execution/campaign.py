@@ -22,6 +22,7 @@ class RawEntry(_Strict):
     delays: str | None = None
     pixel_size: str | None = None
     time_zero: str | None = None
+    offset: str | None = None
     scan: int | None = Field(default=None, ge=1)
     dark: str | None = None
     pump_off: str | None = None

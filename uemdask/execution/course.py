@@ -170,7 +170,7 @@ class Course(Iterator[Work]):
             reopen(run, stage.name, damages, self._planned.store)
             record = run.stage(stage.name)
         if record.get("digest") != digest or not record.get("created"):
-            if is_export(run) and STAGES.index(stage.name) < STAGES.index("feature"):
+            if run.is_export and STAGES.index(stage.name) < STAGES.index("feature"):
                 raise UemError(
                     f"{run.path}: an export without frames, so stage '{stage.name}' cannot be made "
                     f"anew; use the run that it was exported from"
@@ -239,7 +239,7 @@ class Course(Iterator[Work]):
     def _train(self, run: Run) -> Generator[Work, None, str]:
         """Want a network, and return the digest that what follows depends on."""
         record = run.stage("train")
-        if record.get("finished") and is_export(run):
+        if record.get("finished") and run.is_export:
             # There is nothing to train on any more; the features can be made anew.
             return str(record["digest"])
         wanted = TrainingWanted(run)
@@ -260,14 +260,9 @@ class Course(Iterator[Work]):
         return digest
 
 
-def is_export(run: Run) -> bool:
-    """Return whether the run has been exported without its frames."""
-    return "intensity" not in run
-
-
 def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
     """Return whether `wave` was deleted to save space and is wanted now."""
-    if "wave" in run or is_export(run) or run.stage("spectrum").get("digest") != digest:
+    if "wave" in run or run.is_export or run.stage("spectrum").get("digest") != digest:
         return False
     # Where `renew` was killed the stage is not done; where a reader is not, it will want it.
     wanted = ("spectrum", "label", "train", "flow")

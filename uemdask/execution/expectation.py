@@ -11,7 +11,7 @@ from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import is_export, lacks_wave
+from uemdask.execution.course import lacks_wave
 from uemdask.execution.damage import damages_of, refuse_damaged, refuse_damaged_frames
 from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.status import in_words
@@ -209,7 +209,7 @@ def _out_of_date(
     left = {}
     if lacks_wave(run, found.digests["spectrum"], only) and "spectrum" in chosen:
         left["spectrum"] = _DELETED
-    if networks is not None and not is_export(run) and (why := networks.why(run, found)):
+    if networks is not None and not run.is_export and (why := networks.why(run, found)):
         return left | _from("train", why, chosen)
     upstream = run.stage("train").get("digest", "")
     for name in STAGES[_TRAIN + 1 :]:
@@ -286,7 +286,7 @@ class _Networks:
 
 
 def _exported(found: Expectation) -> bool:
-    return found.run is not None and is_export(found.run)
+    return found.run is not None and found.run.is_export
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> str:

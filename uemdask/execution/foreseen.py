@@ -82,7 +82,7 @@ class Foreseen:
         }
         for dim, step in zip(("y", "x"), raw.pixel_size, strict=True):
             known[dim] = (np.arange(sizes[dim]) + 0.5) * step
-        return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark))
+        return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark or raw.offset))
 
     @classmethod
     def of_run(cls, run: Run) -> Foreseen:
