@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from uemdask.cube import STAGES, Run, answers_of, describe_run, export_run, next_command
+from uemdask.errors import UemError
 
 FEATURES = ["mean_speed", "mean_angle", "valid_fraction"]
 
@@ -16,7 +17,8 @@ def run(run):
     for stage in STAGES[1:]:
         run.begin(stage, digest="x", parameters={})
         if stage == "spectrum":
-            run.note(stage, results={"band": {"low": 30.0, "high": 40.0, "centre": 36.25}})
+            band = {"low": 30.0, "high": 40.0, "centre": 36.25, "significance": 9.0, "found": True}
+            run.note(stage, results={"band": band})
         if stage == "pairs":
             run.put("time_from", np.arange(4.0) * 10, sizes)
             run.put("time_to", np.arange(4.0) * 10 + 10, sizes)
@@ -81,12 +83,11 @@ def test_without_a_command_what_is_there_is_left_alone(run):
     assert next_command(run) == f"uemdask run {run.path}"
 
 
-@pytest.mark.parametrize("command", [7, {"run": 1}, ["run", 3], []])
-def test_a_damaged_note_of_the_command_is_passed_over(run, command):
-    record = run.record | {"command": command}
-    run._write(attributes={"uemdask": record})
-    run.forget("align")
-    assert next_command(run) == f"uemdask run {run.path}"
+@pytest.mark.parametrize("command", [7, {"run": 1}, ["run", 3]])
+def test_a_damaged_note_of_the_command_is_told(run, command):
+    run._write(attributes={"uemdask": run.record | {"command": command}})
+    with pytest.raises(UemError, match=r"is damaged .command"):
+        Run(run.path)
 
 
 def test_an_export_is_to_be_looked_at(run, tmp_path):

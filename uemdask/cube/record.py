@@ -78,6 +78,10 @@ class _Results(_Known):
     model_digest: _Name = "-"
     training_digest: str = ""
     trained: bool = False
+    start: str = ""
+    runs: list[str] = []
+    labels: dict[str, str] = {}
+    existing: bool = False
     deviation_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
     region_error: _Number = 0
     # feature
@@ -111,6 +115,7 @@ class _Record(_Known):
     contract: _Count
     run_id: _Name
     created_by: str
+    command: list[str] = []
     stages: dict[str, _Stage]
 
 
