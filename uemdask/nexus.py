@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
+from uemdask.cube.attributes import structured
 from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata, to_nexus
@@ -51,7 +51,7 @@ def write_nexus(
 
     Examples
     --------
-    >>> uemdask.write_nexus(uemdask.open_run("run.zarr"), "run.nxs", ["speed"])  # doctest: +SKIP
+    >>> uemdask.write_nexus(uemdask.open_run("run.zarr"), "run.nxs", ["speed"])
     """
     import h5py
 
@@ -67,7 +67,7 @@ def write_nexus(
     if path.exists() and not (overwrite and path.is_file()):
         raise UemError(f"{path}: is there already; name another file or overwrite it")
     tree = to_nexus(read_metadata(dataset.attrs))
-    if vendor := dataset.attrs.get("vendor"):
+    if vendor := structured(dataset.attrs.get("vendor")):
         rest = tree["entry"].setdefault("collection", {"@NX_class": "NXcollection"})
         rest["vendor"] = json.dumps(vendor, ensure_ascii=False, default=str)
     tree |= {"@NX_class": "NXroot", "@default": "entry", "@creator": "uemdask"}
@@ -120,6 +120,7 @@ def _write_data(entry: Any, array: xr.DataArray) -> None:
 
 
 def _write_array(group: Any, array: xr.DataArray, name: str) -> None:
+    import dask.array as da
     import h5py
 
     values = array.data

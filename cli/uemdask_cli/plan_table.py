@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 
 import click
 from dask.utils import format_bytes
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,16 +13,20 @@ from uemdask.cube import STAGES
 from uemdask.execution import Preview
 from uemdask.execution.preview import RunPreview
 from uemdask.monitor import size
+from uemdask.plain import one_line
+from uemdask_cli.console import rich_console
 
-_WIDEST = 10_000  # characters
+#: Runs that are named in a line.
+_NAMED = 5
 
 
 def print_plan(plan: Preview) -> None:
     """Print what would be done, how much that is, and what it needs."""
-    # Where nobody looks, a line may be as long as it is: names must not be cut.
-    console = Console(width=None if sys.stdout.isatty() else _WIDEST)
+    console = rich_console()
     click.echo(f"campaign {plan.campaign}: {_count(len(plan.runs), 'run')}, output {plan.output}")
     click.echo(f"model: {plan.model}, one for {plan.one_model}")
+    for line in _networks(plan):
+        click.echo(line)
     for table in (_runs(plan), _stages(plan), _pools(plan)):
         if table.row_count:
             click.echo()
@@ -34,18 +36,42 @@ def print_plan(plan: Preview) -> None:
         click.echo(line)
 
 
+def _networks(plan: Preview) -> Iterator[str]:
+    """Say which runs keep their network, and which take or train one."""
+    names = {
+        source: [run.run for run in plan.runs if run.network == source and not run.fault]
+        for source in ("kept", "existing", "trained")
+    }
+    if names["kept"]:
+        yield (
+            f"kept, with their numbers, unless --retrain is given: the networks of "
+            f"{_names(names['kept'])}"
+        )
+    if names["existing"]:
+        yield f"taken as it is, from the finished runs: the network of {_names(names['existing'])}"
+    if names["kept"] and names["trained"]:
+        yield f"trained: the network of {_names(names['trained'])}"
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return one_line(", ".join(names[:_NAMED])) + (
+        f" and {_count(more, 'more run')}" if more > 0 else ""
+    )
+
+
 def _runs(plan: Preview) -> Table:
     table = Table("run", "raw data", "done", "to do", "tasks", "why", box=None)
     table.columns[4].justify = "right"
     for run in plan.runs:
         # A name is text, whatever brackets it has.
         table.add_row(
-            Text(run.run),
+            Text(one_line(run.run)),
             run.raw or "-",
             _span(run.done),
             "cannot be done" if run.fault else _span(run.to_do) if run.to_do else "nothing",
             _tasks(run.tasks, run.unknown),
-            Text(_why(run)),
+            Text(one_line(_why(run))),
         )
     return table
 

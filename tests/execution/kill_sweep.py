@@ -19,7 +19,7 @@ from uemdask_cli import main
 
 _CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "shutil.rmtree"}
 #: Of each kind of file, the change at which something is won or lost.
-_DECISIVE = {"ledger": "open", "chunk": "os.rename", "record": "os.rename", "metadata": "os.rename"}
+_DECISIVE = {"ledger": "open", "chunk": "os.rename", "record": "os.rename"}
 _DECISIVE |= {"model": "os.rename", "store": "os.rename"}
 _WRITES = os.O_WRONLY | os.O_RDWR
 #: A sentence for people has none of these.

@@ -20,7 +20,7 @@ from uemdask.report import write_campaign_report, write_report
 #: The same examples each time, and few: each opens real stores.
 few = settings(
     derandomize=True,
-    max_examples=25,
+    max_examples=12,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
@@ -68,9 +68,8 @@ def looked_at(two):
     assert plans.runs[1].to_do == {}
     assert plans.runs[1].fault == ""
     assert verify(two).runs[1].sound
-    for look in (describe_run, write_report):
-        with suppress(UemError):  # a sentence
-            look(two.runs[0].store)
+    with suppress(UemError):  # a sentence
+        describe_run(two.runs[0].store)
     return bad, plans.runs[0]
 
 
@@ -117,23 +116,48 @@ def test_a_record_of_any_shape(record, pair, two_runs, data):
 
 
 @pytest.mark.parametrize(
-    "text",
+    "place",
     [
-        "",
-        "[]",
-        "null",
-        "\0\0\0",
-        "[" * 100_000,
-        '{"a":' * 100_000,
-        "9" * 5_000,
-        '{"attributes": {"uemdask": 1}, "zarr_format": 3, "node_type": "group"}',
-        '{"attributes": {"uemdask": {"stages": []}}, "zarr_format": 3, "node_type": "group"}',
-        '{"attributes": 5, "zarr_format": 3, "node_type": "group"}',
-        '{"zarr_format": 9, "node_type": "group"}',
+        ("pixel_size",),
+        ("uemdask", "stages", "align", "results", "time_zero_sd_ps"),
+        ("uemdask", "stages", "spectrum", "results", "band"),
+        ("uemdask", "stages", "feature", "results"),
+        ("uemdask", "stages", "mode", "finished"),
     ],
-    ids=range(11),
+    ids=lambda place: place[-1],
 )
-@pytest.mark.parametrize("file", ["zarr.json", "frame_ok/zarr.json", "flow/zarr.json"])
+@pytest.mark.parametrize("new", [changed, "x", {"a": [1]}], ids=["gone", "text", "nested"])
+def test_a_page_of_a_damaged_record_is_a_sentence(record, pair, place, new):
+    whole = json.loads((pair / "results" / "good.zarr" / "zarr.json").read_text())
+    record.write_text(json.dumps(changed(whole, ("attributes", *place), new)))
+    with suppress(UemError):
+        write_report(pair / "results" / "bad.zarr", pair / "page.html")
+
+
+TEXTS = [
+    "",
+    "[]",
+    "null",
+    "\0\0\0",
+    "[" * 100_000,
+    '{"a":' * 100_000,
+    "9" * 5_000,
+    '{"attributes": {"uemdask": 1}, "zarr_format": 3, "node_type": "group"}',
+    '{"attributes": {"uemdask": {"stages": []}}, "zarr_format": 3, "node_type": "group"}',
+    '{"attributes": 5, "zarr_format": 3, "node_type": "group"}',
+    '{"zarr_format": 9, "node_type": "group"}',
+]
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        *[("zarr.json", text) for text in TEXTS],
+        *[("frame_ok/zarr.json", text) for text in TEXTS[1:4]],
+        *[("flow/zarr.json", text) for text in TEXTS[3:8]],
+    ],
+    ids=range(19),
+)
 def test_metadata_of_any_shape(pair, two_runs, drive, file, text):
     path = pair / "results" / "bad.zarr" / file
     whole = path.read_text()
@@ -154,7 +178,7 @@ def test_metadata_of_any_shape(pair, two_runs, drive, file, text):
 
 
 @pytest.mark.parametrize("variable", ["frame_ok", "time", "source_file"])
-@pytest.mark.parametrize("content", [b"", b"\0" * 40, b"x" * 7, None], ids=repr)
+@pytest.mark.parametrize("content", [b"x" * 7, None], ids=repr)
 def test_small_arrays_of_any_content(pair, two_runs, drive, variable, content):
     (path,) = [
         f for f in (pair / "results" / "bad.zarr" / variable / "c").rglob("*") if f.is_file()

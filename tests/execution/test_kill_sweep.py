@@ -43,7 +43,7 @@ def campaign(tmp_path, quick):
 def test_killed_everywhere_and_equal_to_an_undisturbed_run(campaign, tmp_path, drive, same_arrays):
     every = ["--every"] * (os.environ.get("UEMDASK_SWEEP") == "every")
     swept = subprocess.run(
-        [sys.executable, _SCRIPT, campaign, *every], capture_output=True, text=True, timeout=3000
+        [sys.executable, _SCRIPT, campaign, *every], capture_output=True, text=True, timeout=7000
     )
     assert swept.returncode == 0, swept.stdout + swept.stderr
     places = json.loads(swept.stdout)

@@ -4,16 +4,19 @@ import json
 import os
 import shutil
 from collections import Counter
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import uemdask_cli.verify
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
-from uemdask.execution import Repair, plan_runs, preview, verify
+from uemdask.execution import Capacity, Cluster, Repair, plan_runs, preview, verify
 from uemdask.execution.ledger import Ledger
+from uemdask_cli.main import _run
 
 
 def delete(file: Path) -> None:
@@ -320,6 +323,40 @@ def test_an_export_has_no_ledger_and_says_so(store, tmp_path):
     (run,) = verify(plan_runs([tmp_path / "home.zarr"])).runs
     assert run.sound
     assert run.notes
+
+
+# ---- the command
+
+
+def test_the_command_names_what_is_damaged_and_ends_with_1(store, capsys):
+    assert _run(["verify", str(store)]) == 0
+    assert "all is well" in capsys.readouterr().out
+    delete(chunk(store, "flow"))
+    assert _run(["verify", str(store)]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "stage flow: flow/c/0/0/0/0 is missing (flow pair=0:8,component=0:2,y=0:64,x=0:64)" in said
+    )
+    assert "--repair" in said
+    assert _run(["verify", str(store), "--json"]) == 1
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    assert run["damages"][0]["file"] == "flow/c/0/0/0/0"
+
+
+def test_the_command_repairs(store, in_process, monkeypatch, capsys):
+    @contextmanager
+    def open_cluster(profile):
+        yield Cluster(client=in_process(), dashboard="", cpu=Capacity(slots=0.5))
+
+    monkeypatch.setattr(uemdask_cli.verify, "open_cluster", open_cluster)
+    flip(chunk(store, "flow"))
+    assert _run(["verify", str(store), "--repair"]) == 0  # sizes are right
+    assert "all is well" in capsys.readouterr().out
+    assert _run(["verify", str(store), "--deep", "--repair", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["runs"][0]["damages"] == []
+    flip(chunk(store, "intensity"))
+    assert _run(["verify", str(store), "--deep", "--repair"]) == 1
+    assert "--overwrite" in capsys.readouterr().out
 
 
 def test_a_path_that_is_no_run_is_an_error_for_people(tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uemdask.errors import UemError
-from uemdask.motion import valid_pixels
+from uemdask.motion import disagreement, valid_pixels
 
 SHAPE = (6, 8)
 
@@ -84,3 +84,30 @@ def test_maps_of_the_run_and_of_each_pair_both_work():
 def test_a_mask_of_another_size_is_refused():
     with pytest.raises(UemError, match="mask"):
         valid_pixels(flow(), mask=np.ones((2, 2), bool))
+
+
+def test_disagreement_is_the_relative_difference_of_local_means():
+    rng = np.random.default_rng(0)
+    other = np.zeros((2, 48, 64), np.float32)
+    other[0] = 4.0
+    flow = other.copy()
+    flow[:, :, 32:] *= 0.9
+    noisy = flow + rng.normal(0, 0.4, flow.shape)  # a tenth of the displacement, pixel by pixel
+    found = disagreement(noisy, other, np.ones((48, 64)))
+    assert found[:, :20].max() < 0.05
+    np.testing.assert_allclose(found[:, 44:], 0.1, atol=0.05)
+    # What the other estimate does not know is left out of the means, and NaN where all is.
+    trust = np.ones((48, 64))
+    trust[:, 32:] = 0
+    found = disagreement(flow, other, trust)
+    assert np.nanmax(found[:, :32]) < 1e-6
+    assert np.isnan(found[:, 56:]).all()
+
+
+def test_a_flow_that_another_estimate_denies_is_not_valid():
+    flow = np.full((2, 2, 4), 3.0)
+    off = np.array([[0.0, 0.049, 0.051, np.nan]] * 2)
+    valid = valid_pixels(flow, mask=np.ones((2, 4), bool), disagreement=off)
+    np.testing.assert_array_equal(valid[0], [True, True, False, False])
+    valid = valid_pixels(flow, mask=np.ones((2, 4), bool), disagreement=off, disagreement_limit=0.1)
+    np.testing.assert_array_equal(valid[0], [True, True, True, False])

@@ -131,7 +131,7 @@ def _spectrum(run: Run, wave: np.ndarray, s: Settings) -> None:
     for name, value in values.items():
         run.put(name, even * np.float32(value), sizes)
     run.put("mask", relevant(s.size), sizes)
-    run.put("wave", wave.astype(np.float16), sizes)
+    run.put("wave", wave, sizes)
     band = {"low": 20.0, "high": 30.0, "centre": FREQUENCY, "significance": 40.0, "found": s.found}
     if not s.found:
         band["significance"] = 2.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -17,10 +18,19 @@ def beside(store: Path, kind: Kind) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> beside(Path("results/a.zarr"), "new").name
     '.a.zarr.new'
     """
     return store.with_name(f".{store.name}.{kind}")
+
+
+def clear(folder: Path) -> None:
+    """Remove a hidden folder; of a link that somebody put there only the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def place_of(store: Path) -> Path:
@@ -28,6 +38,7 @@ def place_of(store: Path) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> place_of(Path("results/.a.zarr.new")).name
     'a.zarr'
     """

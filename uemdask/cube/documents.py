@@ -10,6 +10,7 @@ from typing import Any
 from uemdask.cube.beside import place_of
 from uemdask.durable import replaced
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import read_regular
 
 
 def array_documents(store: Path) -> dict[str, dict[str, Any]]:
@@ -88,9 +89,11 @@ def change_document(
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        document: Any = json.loads(file.read_bytes())
+        document: Any = json.loads(read_regular(file))
         if not isinstance(document, dict) or not isinstance(document.get("attributes", {}), dict):
             raise ValueError("it is no metadata")
+    except UemError:
+        raise
     except (ValueError, RecursionError) as error:
         raise UemError(f"{file}: is damaged ({error}); {_REMEDY}") from error
     document.setdefault("attributes", {})

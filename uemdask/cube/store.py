@@ -7,7 +7,7 @@ import os
 import reprlib
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -25,8 +25,10 @@ from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
+from uemdask.cube.packing import Packing, Unpacked
 from uemdask.cube.record import Facts, check_record
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import check_regular
 from uemdask.version import __version__
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
@@ -36,9 +38,6 @@ RECORD = "uemdask"
 _FAST = BloscCodec(cname="lz4", clevel=1, shuffle=BloscShuffle.bitshuffle)
 _SMALL = BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.bitshuffle)
 _FAST_VARIABLES = ("intensity", "wave")
-
-#: Confidence in 0..1 is stored in one byte.
-CONFIDENCE_STEP = 1.0 / 255.0
 
 
 class Run:
@@ -57,6 +56,7 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        check_regular(self.path / "zarr.json")
         self._disk = Disk(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:
@@ -122,6 +122,11 @@ class Run:
         y, x = self.group.attrs["pixel_size"]
         return float(y), float(x)
 
+    @property
+    def is_export(self) -> bool:
+        """Whether it has been exported without its frames, so that no stage can read them."""
+        return "export_of" in self.group.attrs or "intensity" not in self
+
     @cached_property
     def dark(self) -> np.ndarray | None:
         """The dark image (y, x) in counts, to be taken off frames; None where there is none."""
@@ -144,30 +149,48 @@ class Run:
     # ---- reading
 
     def read(self, name: str, region: Region | None = None) -> np.ndarray:
-        """Return a variable, or a region of it; confidence as 0..1."""
-        data = self.read_stored(name, region)
-        if name == "label_confidence":
-            data = data.astype(np.float32) * np.float32(CONFIDENCE_STEP)
-        return data
+        """Return a variable, or a region of it; what is packed as its values."""
+        return self._read(name, self.array(name), region)
 
     def read_stored(self, name: str, region: Region | None = None) -> np.ndarray:
-        """Return a variable, or a region of it, as stored; confidence as 0..255."""
+        """Return a variable, or a region of it, as stored: confidence as 0..255."""
+        return self._read(name, self._stored(name), region)
+
+    def array(self, name: str) -> Unpacked:
+        """Return a variable to be read by index; what is packed as its values."""
+        return Unpacked(self._stored(name))
+
+    def packing(self, name: str) -> Packing:
+        """Return how a variable is packed that the contract says is packed."""
+        packing = Packing.of(self._stored(name))
+        if packing is None:
+            raise UemError(
+                f"{self.path}: {name!r} is not packed, as an earlier version made it; make it "
+                f"again with --only {VARIABLES[name].stage}"
+            )
+        return packing
+
+    def _stored(self, name: str) -> zarr.Array[Any]:
         if name not in self:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
             )
+        return self.group[name]
+
+    def _read(
+        self, name: str, array: Unpacked | zarr.Array[Any], region: Region | None
+    ) -> np.ndarray:
         try:
-            array = self.group[name]
-            sizes = dict(zip(self._dims(name), array.shape, strict=True))
-            return np.asarray(array[(region or Region()).slices(VARIABLES[name].dims, sizes)])
+            return np.asarray(array[self._index(name, array.shape, region)])
         except Exception as error:  # a codec's own, whatever it is
             raise UemError(
                 f"{self.path}: {name!r} cannot be read ({reprlib.repr(str(error))}); 'uemdask "
                 f"verify --deep' names what is damaged"
             ) from error
 
-    def _dims(self, name: str) -> tuple[str, ...]:
-        return tuple(self.group[name].metadata.dimension_names)
+    def _index(self, name: str, shape: tuple[int, ...], region: Region | None) -> tuple[slice, ...]:
+        sizes = dict(zip(VARIABLES[name].dims, shape, strict=True))
+        return (region or Region()).slices(VARIABLES[name].dims, sizes)
 
     # ---- writing
 
@@ -175,12 +198,14 @@ class Run:
         """Create a variable of the contract; its chunks follow from the sizes alone."""
         variable = VARIABLES[name]
         kind = dtype or variable.dtype
-        fill: Any = {"float16": np.nan, "float32": np.nan, "float64": np.nan, "str": ""}.get(kind)
+        fill: Any = {"float32": np.nan, "float64": np.nan, "str": ""}.get(kind, variable.missing)
         if fill is None:
             fill = False if kind == "bool" else 0
         attributes: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
-        if name == "label_confidence":
-            attributes["scale_factor"] = CONFIDENCE_STEP
+        if variable.step is not None:
+            attributes["scale_factor"] = variable.step
+        if variable.missing is not None:
+            attributes["_FillValue"] = variable.missing
         text = kind == "str"
         with telling_of_room(place_of(self.path)):
             self.group.create_array(
@@ -197,21 +222,24 @@ class Run:
             )
 
     def write(self, name: str, data: Any, region: Region | None = None) -> None:
-        """Write a variable, or whole chunks of it.
+        """Write values of a variable, or of whole chunks of it, and pack what is packed.
 
         Raises
         ------
         UemError
             If `region` does not cover whole chunks (shards), see `layout.check_whole_units`.
         """
+        if VARIABLES[name].step is not None:
+            data = self.packing(name).pack(data)
+        self.write_stored(name, data, region)
+
+    def write_stored(self, name: str, data: Any, region: Region | None = None) -> None:
+        """Write as `write` does, what is packed as the integers that are stored."""
         array = self.group[name]
-        sizes = dict(zip(self._dims(name), array.shape, strict=True))
-        index = (region or Region()).slices(VARIABLES[name].dims, sizes)
+        index = self._index(name, array.shape, region)
         unit = array.shards or array.chunks
         if array.size:
             layout.check_whole_units(name, index, array.shape, unit)
-        if name == "label_confidence":
-            data = np.rint(np.clip(np.nan_to_num(data), 0, 1) / CONFIDENCE_STEP).astype(np.uint8)
         if VARIABLES[name].dtype == "str":
             data = np.asarray(data, dtype=object)
         shape = tuple(part.stop - part.start for part in index)
@@ -239,6 +267,12 @@ class Run:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
         self._remove(stage, {stage: entry | {"begun": uuid.uuid4().hex}})
+
+    def remember(self, command: Sequence[str]) -> None:
+        """Note the command that makes this run, the words after ``uemdask``."""
+        record = self.record
+        if command and record.get("command") != list(command):
+            self._write(attributes={RECORD: record | {"command": list(command)}})
 
     def identity(self, stage: str) -> str:
         """Return what tells this making of a stage from every other, of this store or another.
@@ -317,6 +351,11 @@ class Run:
         record = self.record
         record["stages"][stage] = entry
         self._write(attributes={RECORD: record})
+
+    def set_step(self, name: str, step: float) -> None:
+        """Choose the step of a packed variable, before any of it is written."""
+        change_document(self.path, name, attributes={"scale_factor": step})
+        self.consolidate()
 
     def describe(self, **attributes: Any) -> None:
         """Set attributes of the run, such as `notes`."""

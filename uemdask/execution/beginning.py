@@ -36,6 +36,20 @@ def first_run(planned: PlannedRun, only: Sequence[str], *, overwrite: bool) -> R
     return Run(store)
 
 
+def stages_asked(only: Sequence[str]) -> tuple[str, ...]:
+    """Return the stages to do where single ones are asked for; ``mode`` goes with ``feature``.
+
+    It is of the same regions, and making features anew removes it.
+
+    Examples
+    --------
+    >>> stages_asked(["feature"])
+    ('feature', 'mode')
+    """
+    extra = ("mode",) if "feature" in only and "mode" not in only else ()
+    return (*only, *extra)
+
+
 def reads_raw(planned: PlannedRun, only: Sequence[str]) -> bool:
     """Return whether the raw data of a run are looked at.
 

@@ -83,6 +83,8 @@ class Course(Iterator[Work]):
         Stages to do; all where empty.
     overwrite : bool
         Replace a store made from other raw data.
+    command : sequence of str
+        What asks for this again, which the run remembers.
 
     Attributes
     ----------
@@ -91,10 +93,16 @@ class Course(Iterator[Work]):
     """
 
     def __init__(
-        self, planned: PlannedRun, *, only: Sequence[str] = (), overwrite: bool = False
+        self,
+        planned: PlannedRun,
+        *,
+        only: Sequence[str] = (),
+        overwrite: bool = False,
+        command: Sequence[str] = (),
     ) -> None:
         self.stage, self.phase = STAGES[0], ""
         self._planned, self._only, self._overwrite = planned, only, overwrite
+        self._command = command
         self._began_clear = self._has_worked = False
         self._steps = self._go()
 
@@ -122,6 +130,7 @@ class Course(Iterator[Work]):
         wanted = [name for name in STAGES if not only or name in only]
         ahead = not run.is_done("ingest")
         if ahead:
+            self._remember(run)
             Foreseen.of_run(run).refuse(wanted, planned.parameters)
         upstream = run.stage("ingest")["digest"]
         for name in STAGES:
@@ -161,7 +170,7 @@ class Course(Iterator[Work]):
             reopen(run, stage.name, damages, self._planned.store)
             record = run.stage(stage.name)
         if record.get("digest") != digest or not record.get("created"):
-            if is_export(run) and STAGES.index(stage.name) < STAGES.index("feature"):
+            if run.is_export and STAGES.index(stage.name) < STAGES.index("feature"):
                 raise UemError(
                     f"{run.path}: an export without frames, so stage '{stage.name}' cannot be made "
                     f"anew; use the run that it was exported from"
@@ -171,6 +180,7 @@ class Course(Iterator[Work]):
             if later:
                 Foreseen.of_run(run).refuse(later, self._planned.parameters)
             run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
+            self._remember(run)
             stage.create(run, parameters)
             run.note(stage.name, created=True)
             run.consolidate()
@@ -221,10 +231,15 @@ class Course(Iterator[Work]):
             remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
 
+    def _remember(self, run: Run) -> None:
+        """Note what asks for this; single stages on the way do not stand for the whole."""
+        if not self._only or not run.record.get("command"):
+            run.remember(self._command)
+
     def _train(self, run: Run) -> Generator[Work, None, str]:
         """Want a network, and return the digest that what follows depends on."""
         record = run.stage("train")
-        if record.get("finished") and is_export(run):
+        if record.get("finished") and run.is_export:
             # There is nothing to train on any more; the features can be made anew.
             return str(record["digest"])
         wanted = TrainingWanted(run)
@@ -236,6 +251,7 @@ class Course(Iterator[Work]):
         if record.get("digest") != digest or not record.get("finished"):
             refuse_removal(run.path, "train", self._only)
             run.begin("train", digest=digest, parameters=parameters)
+            self._remember(run)
             run.note("train", results=results)
             run.finish("train")
         elif record["parameters"] != parameters or record["results"] != results:
@@ -244,14 +260,9 @@ class Course(Iterator[Work]):
         return digest
 
 
-def is_export(run: Run) -> bool:
-    """Return whether the run has been exported without its frames."""
-    return "intensity" not in run
-
-
 def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
     """Return whether `wave` was deleted to save space and is wanted now."""
-    if "wave" in run or is_export(run) or run.stage("spectrum").get("digest") != digest:
+    if "wave" in run or run.is_export or run.stage("spectrum").get("digest") != digest:
         return False
     # Where `renew` was killed the stage is not done; where a reader is not, it will want it.
     wanted = ("spectrum", "label", "train", "flow")

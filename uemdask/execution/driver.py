@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from uemdask.errors import UemError
+from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
@@ -38,10 +39,19 @@ _REST = 0.05
 
 @dataclass
 class Outcome:
-    """How a campaign ended: names of the runs done, and messages of those that failed."""
+    """How a campaign ended.
+
+    Attributes
+    ----------
+    done : list of str
+        Names of the runs that are done.
+    failed, stages : dict of str to str
+        Message and stage of each failure, by run.
+    """
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, str] = field(default_factory=dict)
 
 
 class Driver:
@@ -79,12 +89,12 @@ class Driver:
     ) -> None:
         self._plan = plan
         self._cluster = cluster
-        self._only = only
+        self._only = only = stages_asked(only)
         self._listener: Listener = listener or Silence()
         self._back_off = back_off
         self._outcome = Outcome()
         self._flights: Flights[RunAtWork] = Flights(cluster)
-        course = course or partial(Course, only=only, overwrite=overwrite)
+        course = course or partial(Course, only=only, overwrite=overwrite, command=plan.command)
         self._runs = [RunAtWork(planned, course(planned)) for planned in plan.runs]
         self._turns = Turns(self._runs)
 
@@ -168,6 +178,7 @@ class Driver:
     def _fail(self, active: RunAtWork, error: BaseException, region: str = "") -> None:
         failure = give_up(active, error, region)
         self._outcome.failed[active.planned.name] = failure.message
+        self._outcome.stages[active.planned.name] = failure.stage
         self._listener.run_failed(active.planned.name, failure.stage, failure.message)
 
     # ---- tasks
@@ -251,15 +262,14 @@ class Driver:
 
     def _start_training(self, networks: Networks) -> None:
         """Train for the runs that have come this far, or take the network that is there."""
-        for members in networks.due():
-            if networks.given:
-                self._take(members, networks.given)
-                continue
-            training = networks.training(members)
-            if results := training.earlier_results():
-                self._take(members, results)
+        for members, found in networks.due():
+            if isinstance(found, UemError):
+                for active in members:
+                    self._fail(active, found)
+            elif isinstance(found, Training):
+                self._train(found, alone=networks.has_all_cores(members))
             else:
-                self._train(training, alone=networks.has_all_cores(members))
+                self._take(members, found)
 
     def _train(self, training: Training, *, alone: bool) -> None:
         self._listener.phase_begins(training.model.stem, "train", "model", 1, 0)

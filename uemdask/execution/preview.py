@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
 from uemdask.execution.account import Account
+from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
-from uemdask.execution.expectation import BEGUN, DAMAGED, Expectation, expect
+from uemdask.execution.expectation import BEGUN, DAMAGED, Expectation, NetworkSource, expect
 from uemdask.execution.foreseen import tasks_of
 from uemdask.execution.requirements import (
     Wanted,
@@ -49,6 +50,9 @@ class RunPreview(BaseModel):
         Why nothing can be done; empty where there is no fault.
     failed_before : str
         Message of an earlier failure.
+    network : {"given", "kept", "existing", "trained"}, optional
+        Where its network comes from: the plan, itself, the finished runs of the campaign, or a
+        training; None where training is left out.
     """
 
     run: str
@@ -60,6 +64,7 @@ class RunPreview(BaseModel):
     unknown: list[str] = Field(default_factory=list)
     fault: str = ""
     failed_before: str = ""
+    network: NetworkSource | None = None
 
 
 class StagePreview(BaseModel):
@@ -173,15 +178,15 @@ def preview(
     UemError
         If the model that the plan names is not there or is none.
     """
-    cluster = profile or LocalProfile()
+    cluster, only = profile or LocalProfile(), stages_asked(only)
     found = expect(plan, only=only, overwrite=overwrite)
     tasks = [_tasks(each) for each in found]
     wanted = [
-        Wanted(each.planned, each.foreseen.sizes, list(each.to_do))
+        Wanted(each.planned, each.foreseen.sizes, _with_tasks(each))
         for each in found
         if each.foreseen is not None and each.to_do and not each.fault
     ]
-    stages = _stages(plan, found, tasks, wanted, cluster)
+    stages = _stages(plan, tasks, wanted, cluster)
     faults, warnings = shortages(wanted, lambda gpu: capacity_of(cluster, gpu))
     return Preview(
         campaign=plan.name,
@@ -208,12 +213,18 @@ def preview(
 _Counts = dict[str, dict[str, int | None]]
 
 
+def _with_tasks(found: Expectation) -> list[str]:
+    """Return the stages to do that have something to compute: not a training whose end is there."""
+    return [stage for stage in found.to_do if stage != "train" or found.network == "trained"]
+
+
 def _tasks(found: Expectation) -> _Counts:
     """Count the tasks that are left; a training is one task of its own."""
     if found.foreseen is None or found.fault:
         return {}
     counts: _Counts = {}
-    for stage, why in found.to_do.items():
+    for stage in _with_tasks(found):
+        why = found.to_do[stage]
         begun = found.run if why == BEGUN or why.startswith(DAMAGED) else None
         regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
         done: dict[str, set[str]] = {}
@@ -249,12 +260,12 @@ def _run(found: Expectation, counts: _Counts) -> RunPreview:
         unknown=[f"{stage} {phase}" for stage in counts for phase in _unknown(counts[stage])],
         fault=found.fault,
         failed_before=run_status(found.planned).failed,
+        network=found.network,
     )
 
 
 def _stages(
     plan: Plan,
-    found: Sequence[Expectation],
     tasks: Sequence[_Counts],
     wanted: Sequence[Wanted],
     cluster: ClusterProfile,
@@ -267,7 +278,7 @@ def _stages(
             continue
         mine = [counts[name] for counts in tasks if name in counts]
         count = sum(map(_known, mine))
-        if name == "train" and plan.start is not None:
+        if name == "train":
             count = 1 if plan.one_model == "all" else len(members)
         moved = [traffic_of(run.sizes, name) for run in members]
         stage = StagePreview(
@@ -300,6 +311,6 @@ def _widest(plan: Plan, tasks: Sequence[_Counts]) -> dict[bool, int]:
                 ),
                 default=0,
             )
-    if plan.start is not None and any("train" in counts for counts in tasks):
+    if any("train" in counts for counts in tasks):
         widest[True] = max(widest[True], 1)
     return widest

@@ -30,12 +30,15 @@ class RunStatus:
         Message of the failure that stopped it, empty where there is none.
     failed_stage : str
         The stage in which it failed.
+    took_model : bool
+        Whether it has the model of the finished runs as it was, not trained on its own labels.
     """
 
     name: str
     shares: dict[str, float] = field(default_factory=dict)
     failed: str = ""
     failed_stage: str = ""
+    took_model: bool = False
 
     @property
     def done(self) -> bool:
@@ -75,6 +78,7 @@ def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
     if not store.exists() or (store.is_dir() and not any(store.iterdir())):
         return  # nothing was made yet
     run = Run(store)
+    status.took_model = bool(run.stage("train").get("results", {}).get("existing"))
     for name in STAGES:
         record = run.stage(name)
         if record.get("finished"):
@@ -90,6 +94,15 @@ def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
                 status.failed = status.failed_stage = ""
         elif record.get("created"):
             status.shares[name] = _share(run, name, record)
+
+
+def finished_stages(planned: PlannedRun) -> list[str]:
+    """Return the stages of a run that are done, by its own record; none where it cannot be read."""
+    try:
+        run = Run(planned.store)
+    except UemError:
+        return []
+    return [stage for stage in STAGES if run.is_done(stage)]
 
 
 def _share(run: Run, name: str, record: dict[str, Any]) -> float:

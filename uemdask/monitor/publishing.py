@@ -13,9 +13,10 @@ from pathlib import Path
 import cloudpickle
 from distributed import Client
 
+from uemdask import plain
 from uemdask.durable import replaced
 from uemdask.execution.campaign import Plan
-from uemdask.execution.cluster import Cluster
+from uemdask.execution.cluster import Cluster, visitors
 from uemdask.execution.progress import Both, Listener
 from uemdask.monitor import drawing, scheduler_page, words
 from uemdask.monitor.board import Board
@@ -29,7 +30,7 @@ FILE_EVERY = 4.0
 #: Telling takes at most this share of the driver's time, as long as it is heard often enough.
 _SHARE, _LONGEST = 0.05, 5.0
 #: What is pickled by value.
-_TRAVELLERS = (scheduler_page, drawing, words)
+_TRAVELLERS = (scheduler_page, drawing, words, visitors, plain)
 
 
 def progress_path(plan: Plan) -> Path:
@@ -61,7 +62,7 @@ def monitored(
     """
     board = Board(plan, only)
     key = _key(plan)
-    shown = _show(cluster.client)
+    shown = _show(cluster.client, cluster.dashboard_hosts)
     if shown:
         board.page = page_address(cluster.dashboard, key)
         listener.notice(f"campaign page: {board.page}")
@@ -97,7 +98,7 @@ def _key(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _show(client: Client) -> bool:
+def _show(client: Client, hosts: Sequence[str] = ()) -> bool:
     """Add the pages to the scheduler, which need not know uemdask."""
     here = Path(__file__).parent
     report = here.parent / "report"
@@ -108,7 +109,7 @@ def _show(client: Client) -> bool:
     for module in _TRAVELLERS:
         cloudpickle.register_pickle_by_value(module)
     try:
-        client.run_on_scheduler(scheduler_page.install, files)
+        client.run_on_scheduler(scheduler_page.install, files, tuple(hosts))
     except Exception as error:
         # A campaign must not fail because it cannot be watched.
         _LOG.debug("no campaign page", exc_info=error)

@@ -8,12 +8,13 @@ from uemdask.motion.kinematics import (
     speed_and_angle_sd,
 )
 from uemdask.motion.rounding import round_flow, round_mantissa
-from uemdask.motion.validity import FIELD_LIMIT, valid_pixels
+from uemdask.motion.validity import FIELD_LIMIT, disagreement, valid_pixels
 
 __all__ = [
     "FIELD_LIMIT",
     "along_pixel_normal",
     "angle_of",
+    "disagreement",
     "physical_displacement",
     "round_flow",
     "round_mantissa",

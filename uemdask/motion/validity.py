@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +17,12 @@ NOISE_THRESHOLD = 2.0
 DISPLACEMENT_LIMIT = 0.4
 """Displacement in wavelengths: beyond half a wavelength the direction is ambiguous."""
 
+DISAGREEMENT_LIMIT = 0.05
+"""Relative difference of two estimates of one displacement from which neither is trusted."""
+
+AGREEMENT_SIGMA = 4.0
+"""Sigma in px of the local means that are compared: wider than the noise, less than a wave."""
+
 FIELD_LIMIT = 1.25
 """Wavelength in lengths of the field of view: a longer one shows too little phase gradient. Of real
 recordings with a wavelength of ten fields, 8.5 % of the pixels passed at 2 and none at 1.25."""
@@ -27,18 +34,20 @@ def valid_pixels(
     mask: np.ndarray,
     travel: np.ndarray | None = None,
     amplitude_to_noise: np.ndarray | None = None,
+    disagreement: np.ndarray | None = None,
     wavelength_px: float | np.ndarray | None = None,
     field_px: tuple[int, int] | None = None,
     travel_threshold: float = TRAVEL_THRESHOLD,
     noise_threshold: float = NOISE_THRESHOLD,
     displacement_limit: float = DISPLACEMENT_LIMIT,
+    disagreement_limit: float = DISAGREEMENT_LIMIT,
     field_limit: float = FIELD_LIMIT,
 ) -> npt.NDArray[np.bool_]:
     """Pixels where a displacement is that of a travelling wave that is there.
 
-    A pixel must be relevant, travelling, have a wave at that time, move, but by less than 0.4
-    wavelengths, and its wavelength must not exceed 1.25 times the field of view in its direction. A
-    test whose input is not given is left out; NaN in an input fails its test.
+    A pixel must be relevant, travelling, have a wave at that time, move as another estimate says,
+    by less than 0.4 wavelengths, and its wavelength must not exceed 1.25 times the field of view in
+    its direction. A test whose input is not given is left out; NaN in an input fails its test.
 
     Parameters
     ----------
@@ -50,13 +59,15 @@ def valid_pixels(
         Travel index, 0..1.
     amplitude_to_noise : ndarray, (y, x) or (..., y, x), optional
         Local wave amplitude over the standard deviation of its noise.
+    disagreement : ndarray, (y, x) or (..., y, x), optional
+        Relative difference from another estimate of the displacement, see `disagreement`.
     wavelength_px : float or ndarray, (y, x) or (..., y, x), optional
         Local wavelength in px along the normal in pixel space.
     field_px : tuple of int, optional
         (y, x) size of the whole image in px; the flow's own size if not given. Give it when the
         flow is a tile.
-    travel_threshold, noise_threshold, displacement_limit, field_limit : float
-        Units: 1; 1; wavelengths; lengths of the field of view.
+    travel_threshold, noise_threshold, displacement_limit, disagreement_limit, field_limit : float
+        Units: 1; 1; wavelengths; 1; lengths of the field of view.
 
     Returns
     -------
@@ -88,6 +99,8 @@ def valid_pixels(
         valid &= travel > travel_threshold
     if amplitude_to_noise is not None:
         valid &= amplitude_to_noise > noise_threshold
+    if disagreement is not None:
+        valid &= disagreement < disagreement_limit
     if wavelength_px is not None:
         height, width = field_px or image
         safe = np.where(moved > 0, moved, 1)
@@ -97,3 +110,44 @@ def valid_pixels(
         valid &= moved < displacement_limit * np.asarray(wavelength_px)
         valid &= np.asarray(wavelength_px) <= field_limit * chord
     return np.asarray(valid, dtype=bool)
+
+
+def disagreement(
+    flow: np.ndarray, other: np.ndarray, trust: np.ndarray, *, sigma: float = AGREEMENT_SIGMA
+) -> npt.NDArray[np.float32]:
+    """Relative difference between the local means of a displacement and of another estimate of it.
+
+    Parameters
+    ----------
+    flow, other : ndarray, (2, y, x)
+        Displacements in px.
+    trust : ndarray, (y, x)
+        Trust in the other one, 0..1; its weight in the means of both.
+    sigma : float
+        Standard deviation of the Gaussian means, px.
+
+    Returns
+    -------
+    ndarray of float32, (y, x)
+        Length of the difference over the length of the other; NaN where there is no trust.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> other = np.ones((2, 16, 16), np.float32)
+    >>> trust = np.ones((16, 16), np.float32)
+    >>> float(disagreement(1.25 * other, other, trust)[8, 8])
+    0.25
+    """
+    weight = np.asarray(trust, dtype=np.float32)
+    parts = [*(flow - other), *other]
+    means = [
+        cv2.GaussianBlur(
+            np.ascontiguousarray(weight * part, dtype=np.float32), (0, 0), sigma,
+            borderType=cv2.BORDER_REFLECT_101,
+        )
+        for part in parts
+    ]  # fmt: skip
+    length = np.hypot(means[2], means[3])
+    out = np.full(weight.shape, np.nan, dtype=np.float32)
+    return np.divide(np.hypot(means[0], means[1]), length, out=out, where=length > 0)

@@ -105,6 +105,8 @@ class UNet(nn.Module):
     Examples
     --------
     >>> import torch
+    >>> from uemdask.network import UNetConfig
+    >>> import torch
     >>> model = UNet(UNetConfig(filters=(4, 8)))
     >>> flow, log_variance = model(torch.zeros(1, 2, 37, 50))
     >>> tuple(flow.shape)

@@ -138,6 +138,7 @@ def finalise(
 
     Examples
     --------
+    >>> from uemdask.regions.sums import RoiSums
     >>> import numpy as np
     >>> ones = np.ones((1, 16, 16))
     >>> flow = np.stack([ones, 0 * ones], axis=1)

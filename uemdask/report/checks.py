@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.regions import mode_statement
+from uemdask.cube import mode_statement
 from uemdask.report.causes import cause_of
 from uemdask.report.findings import LEAST_VALID, Check, Findings, Verdict
 
@@ -289,6 +289,9 @@ def _training(found: Findings) -> list[Check]:
             text = "no: no run has relevant pixels to train on, so its flow means nothing"
             return [Check(question, text, "bad")]
         return [Check(question, "an existing model was used", "open")]
+    if results.get("existing"):
+        text = "no: it came later, or was made anew, and has the model of the runs finished before"
+        return [Check(question, text, "look")]
     own = found.name in results.get("runs", [found.name])
     count = len(results.get("runs", []))
     text = f"yes, on {count} run{'s' if count != 1 else ''}" if own else "no, only on other runs"
@@ -318,8 +321,8 @@ def warnings_of(found: Findings) -> list[str]:
             "The network does not agree with the phase gradient; see the checks and the "
             "space-time plot before you use the speed."
         )
-    for text in found.results.get("align", {}).get("warnings", []):
-        warnings.append(f"{text[0].upper()}{text[1:]}.")
+    for results in found.results.values():
+        warnings += [f"{text[0].upper()}{text[1:]}." for text in results.get("warnings", [])]
     if not found.before_zero:
         warnings.append("No frame before time zero: the reference holds the wave itself.")
     return warnings

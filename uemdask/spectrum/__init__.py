@@ -18,6 +18,7 @@ from uemdask.spectrum.phase import (
     travel_index,
     wavelength,
 )
+from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
 from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
 from uemdask.spectrum.wave import (
@@ -25,6 +26,7 @@ from uemdask.spectrum.wave import (
     analytic_wave,
     band_pass_operator,
     band_passed,
+    wave_step,
 )
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "frequency_grid",
     "harmonic_amplitudes",
     "harmonic_operator",
+    "lasting",
     "local_wavevector",
     "noise_gain",
     "noise_threshold",
@@ -53,6 +56,7 @@ __all__ = [
     "phase_flow",
     "record_length",
     "relevant_pixels",
+    "sharp_amplitude",
     "smooth",
     "smoothing_halo",
     "steady_flow",
@@ -60,5 +64,6 @@ __all__ = [
     "survey_tile",
     "travel_index",
     "untold_frames",
+    "wave_step",
     "wavelength",
 ]

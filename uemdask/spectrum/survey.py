@@ -194,6 +194,7 @@ def survey_tile(
 
     Examples
     --------
+    >>> from uemdask.spectrum import survey_operator
     >>> import numpy as np
     >>> from uemdask.spectrum import frequency_grid
     >>> t = np.arange(0, 500, 5.0)

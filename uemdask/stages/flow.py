@@ -13,7 +13,14 @@ from pydantic import Field
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
-from uemdask.motion import FIELD_LIMIT, round_flow, round_mantissa, speed_and_angle, valid_pixels
+from uemdask.motion import (
+    FIELD_LIMIT,
+    disagreement,
+    round_flow,
+    round_mantissa,
+    speed_and_angle,
+    valid_pixels,
+)
 from uemdask.network import (
     Calibration,
     UNet,
@@ -23,11 +30,11 @@ from uemdask.network import (
     model_digest,
     predict,
 )
-from uemdask.spectrum import local_wavevector, smooth, travel_index
+from uemdask.spectrum import lasting, local_wavevector, sharp_amplitude, smooth, travel_index
 from uemdask.spectrum import wavelength as wavelength_of
-from uemdask.stages.complex_wave import check_wave, read_complex_wave
+from uemdask.stages.complex_wave import COARSE, ComplexWave, check_wave, fine, read_complex_wave
 from uemdask.stages.frames import widened
-from uemdask.stages.spectrum import band_of, travels_over_all
+from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.train import model_of
 from uemdask.stages.twin import twin_series
@@ -35,6 +42,8 @@ from uemdask.stages.twin import twin_series
 # Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
 _NETWORK_HALO = 96
 _WAVE_HALO = 40
+# Relative error of a label in units of the noise over the amplitude, as simulated dim waves show.
+_NOISE_TOLERANCE = 0.15
 # Training learns from and judges on other twins than this one.
 _TWIN_SEED = 2000
 _PHASE_SIGMA = 8.0  # px, as in the spectrum
@@ -60,6 +69,9 @@ class FlowParameters(Parameters):
         Local wave amplitude over its noise from which a wave counts as present.
     strength_threshold : float
         Share of the pixel's own amplitude over the series from which a wave counts as present.
+    disagreement_limit : float
+        By which the local mean of the flow may differ from that of the labels, relative; more where
+        noise makes the labels uncertain.
     displacement_limit : float
         In wavelengths; beyond half a wavelength a displacement is ambiguous.
     field_limit : float
@@ -73,6 +85,7 @@ class FlowParameters(Parameters):
     travel_threshold: float = 0.5
     noise_threshold: float = 2.0
     strength_threshold: float = Field(default=0.25, ge=0)
+    disagreement_limit: float = Field(default=0.05, gt=0)
     displacement_limit: float = Field(default=0.4, gt=0, le=0.5)
     field_limit: float = Field(default=FIELD_LIMIT, gt=0)
     derived: bool = True
@@ -100,14 +113,38 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
-    path = model_of(run)
-    model, _ = load_model(path)
-    if model_digest(path) != run.stage("train")["results"]["model_digest"]:
-        raise UemError(
-            f"{path}: is no longer the model that this run was given; run the stage train again"
-        )
+    check_model(run)
+    model, _ = load_model(model_of(run))
     device, _ = choose_device("auto")
     return model, device
+
+
+def check_model(run: Run) -> None:
+    """Refuse a run whose network is no longer in its file.
+
+    Raises
+    ------
+    UemError
+        If the file is gone, is no model, or holds another one.
+    """
+    record = run.stage("train").get("results", {})
+    if "model" not in record:  # not trained yet
+        return
+    path = model_of(run)
+    try:
+        found = "" if model_digest(path) == record["model_digest"] else "is no longer"
+    except UemError:
+        found = "is gone, or damaged: it was"
+    if found:
+        raise UemError(
+            f"{path}: {found} the model that this run was given; bring it back, or train anew with "
+            f"--retrain"
+        )
+
+
+def _check(run: Run, parameters: FlowParameters) -> None:
+    check_wave(run, parameters)
+    check_model(run)
 
 
 def _keep(run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
@@ -143,7 +180,7 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     first, last = int(pairs.min()), int(pairs.max())
     rows, columns, inner = widened(region, run.sizes, _NETWORK_HALO)
-    wave = np.asarray(run.group["wave"][first : last + 1, rows, columns])
+    wave = run.array("wave")[first : last + 1, rows, columns]
     model, device = _model(run)
     flow, flow_sd = predict(
         model,
@@ -164,35 +201,59 @@ def _valid(
     wave = read_complex_wave(
         run, region, (int(pairs.min()), int(pairs.max())), band=band_of(run), halo=_WAVE_HALO
     )
-    noise = run.stage("spectrum")["results"]["wave_noise"]
     sizes, mask = run.sizes, run.read("mask", region) & travels_over_all(run, region)
-    # Amplitude in units of its noise, and at least a share of the pixel's own: the window of the
-    # band-pass carries a trace of the wave into the frames before it came.
-    own = parameters.strength_threshold * run.read("peak_amplitude", region)
-    least = np.maximum(np.maximum(parameters.noise_threshold * noise, own), 1e-30)
+    strength, present = _present(run, region, wave, parameters)
     travel = [travel_index(Z, sigma=_PHASE_SIGMA)[wave.inner] for Z in wave.values]
-    power = [smooth(np.abs(Z) ** 2, _PHASE_SIGMA)[wave.inner] for Z in wave.values]
+    noise = run.stage("spectrum")["results"]["wave_noise"]
+    labels, trust = run.read("label", region), run.read("label_confidence", region)
+    smoothing = smoothing_of(run)
     valid = np.empty((len(pairs), *mask.shape), bool)
     told = _told(run, pairs, parameters)
     for i, (start, end) in enumerate(pairs - wave.first):
         if not told[i]:
             valid[i] = False
             continue
-        length = wavelength_of(local_wavevector(wave.values[start], sigma=_PHASE_SIGMA))
+        k = local_wavevector(wave.values[start], sigma=_PHASE_SIGMA, smoothing=smoothing)
+        weakest = np.maximum(np.minimum(strength[start], strength[end]), 1e-30)
         # Both frames have a say: in one of them the wave may not have come yet.
         valid[i] = valid_pixels(
             flow[i],
-            mask=mask,
+            mask=mask & present[start] & present[end],
             travel=np.minimum(travel[start], travel[end]),
-            amplitude_to_noise=np.sqrt(np.minimum(power[start], power[end])) / least,
-            wavelength_px=length[wave.inner],
+            amplitude_to_noise=weakest / max(noise, 1e-30),
+            disagreement=disagreement(flow[i], labels[i], trust[i])
+            - _NOISE_TOLERANCE * noise / weakest,
+            wavelength_px=wavelength_of(k)[wave.inner],
             field_px=(sizes["y"], sizes["x"]),
             travel_threshold=parameters.travel_threshold,
-            noise_threshold=1.0,
+            noise_threshold=parameters.noise_threshold,
+            disagreement_limit=parameters.disagreement_limit,
             displacement_limit=parameters.displacement_limit,
             field_limit=parameters.field_limit,
         )
     return valid
+
+
+def _present(
+    run: Run, region: Region, wave: ComplexWave, parameters: FlowParameters
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return amplitude (frame, y, x), and where the wave is there, neither just coming nor gone."""
+    found = run.stage("spectrum")
+    delays, period = run.read("time")[wave.around], 1e3 / band_of(run).centre
+    amplitude = sharp_amplitude(
+        smooth(wave.power, _PHASE_SIGMA / COARSE),
+        delays,
+        period=period,
+        window=found["parameters"]["window"],
+        noise=found["results"]["wave_noise"],
+    )
+    lasts = lasting(amplitude, delays, period=period)
+    own = parameters.strength_threshold * run.read("peak_amplitude", region)
+    shape = wave.values.shape[1:]
+    frames = np.arange(len(wave.values)) + wave.first - wave.around.start
+    strength = np.stack([fine(amplitude[i], shape)[wave.inner] for i in frames])
+    there = np.stack([fine(lasts[i].astype(np.float32), shape)[wave.inner] > 0.5 for i in frames])
+    return strength, there & (strength > own)
 
 
 def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray:
@@ -217,5 +278,5 @@ FLOW = Stage(
         Phase("calibrate", lambda run, parameters: [Region()], _calibrate, _keep, gpu=True),
         Phase("pairs", lambda run, parameters: pair_fields(run.sizes), _flow, gpu=True),
     ),
-    check=check_wave,
+    check=_check,
 )

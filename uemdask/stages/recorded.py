@@ -26,8 +26,10 @@ class RecordedFrames:
 
     Examples
     --------
-    >>> frames = RecordedFrames(run, run.read("bad_pixel"))  # doctest: +SKIP
-    >>> frames(3).dtype  # doctest: +SKIP
+    >>> from uemdask.cube import Run
+    >>> run = Run("run.zarr")
+    >>> frames = RecordedFrames(run, run.read("bad_pixel"))
+    >>> frames(3).dtype
     dtype('float32')
     """
 

@@ -15,8 +15,8 @@ from pydantic import Field, field_validator
 from uemdask import labels, network
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, tiles
+from uemdask.cube.packing import Packing
 from uemdask.errors import UemError
-from uemdask.motion import round_mantissa
 from uemdask.spectrum import (
     Band,
     TileSurvey,
@@ -38,13 +38,13 @@ from uemdask.spectrum import (
     survey_operator,
     survey_tile,
     travel_index,
+    wave_step,
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.stages.frames import Tile, read_ratio, widened
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _PHASE_SIGMA = 8.0  # px, of the local wave vector and the travel index
-_WAVE_BITS = 8  # 0.2 %: its noise is ten times that and more
 # From this share of its power against the wave, a reflected wave is taken out: 10 % amplitude.
 _REFLECTED_SHARE = 0.01
 # A wave that travels less has no direction to keep; standing and breathing ones are below 0.12.
@@ -195,10 +195,12 @@ def _choose(
     operator = _operator(parameters, band, delays, delays)
     # White noise through the smoothing and the band-pass, mean over the frames.
     kept = noise_gain(parameters.smoothing)[0] * np.mean(np.sum(operator.real**2, axis=1))
+    wave_noise = whole.noise_level * float(np.sqrt(kept))
+    run.set_step("wave", wave_step(run.read("frequency"), whole.power, band, noise=wave_noise))
     return {
         "band": asdict(band),
         "noise_level": whole.noise_level,
-        "wave_noise": whole.noise_level * float(np.sqrt(kept)),
+        "wave_noise": wave_noise,
         "mean_modulation": brightness.tolist(),
     }
 
@@ -257,17 +259,19 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     travel = travel_index(peaks.Z, sigma=_PHASE_SIGMA)
     run.write("travel_index", travel[inner], region)
     run.write("wavelength", wavelength[inner], region)
-    wave = _wave(run, parameters, band, delays, series[:, *inner])
-    run.write("wave", wave, region)
+    packing = run.packing("wave")
+    wave, beyond = _wave(run, parameters, band, delays, series[:, *inner], packing)
+    run.write_stored("wave", wave, region)
     told = mask & _away_from_edges(run, region, halo, tile.weight > 0)
     power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
     return {
         "relevant": int(mask[inner].sum()),
         "power": float(power.sum(dtype=np.float64)),
         "wave_power": [
-            float(np.square(frame[mask[inner]], dtype=np.float32).sum(dtype=np.float64))
+            float(np.square(packing.unpack(frame[mask[inner]])).sum(dtype=np.float64))
             for frame in wave
         ],
+        "beyond": beyond,
         "opposed": float(opposed_power(peaks.Z)[inner][told[inner]].sum(dtype=np.float64)),
         "travel": float((power * travel[inner]).sum(dtype=np.float64)),
         "wave_number_px": float((power * np.hypot(k_x, k_y)[inner]).sum(dtype=np.float64)),
@@ -294,17 +298,26 @@ def _away_from_edges(run: Run, region: Region, halo: int, lit: np.ndarray) -> np
 
 
 def _wave(
-    run: Run, parameters: SpectrumParameters, band: Band, delays: np.ndarray, series: np.ndarray
-) -> np.ndarray:
-    """Band-pass a smoothed tile for all frames; flagged ones get what their neighbours agree on."""
+    run: Run,
+    parameters: SpectrumParameters,
+    band: Band,
+    delays: np.ndarray,
+    series: np.ndarray,
+    packing: Packing,
+) -> tuple[np.ndarray, int]:
+    """Band-pass a smoothed tile for all frames; flagged ones get what their neighbours agree on.
+
+    Returns the packed wave, and how many values are beyond what can be packed.
+    """
     operator = _operator(parameters, band, delays, run.read("time"))
     _, height, width = series.shape
-    wave = np.empty((len(operator), height, width), np.float16)
+    wave, beyond = np.empty((len(operator), height, width), packing.dtype), 0
     for top in range(0, height, _ROWS):
         rows = slice(top, top + _ROWS)
-        part = band_passed(series[:, rows], operator).astype(np.float16)
-        wave[:, rows] = round_mantissa(part, _WAVE_BITS)
-    return wave
+        part = band_passed(series[:, rows], operator)
+        wave[:, rows] = packing.pack(part)
+        beyond += packing.beyond(part)
+    return wave, beyond
 
 
 # ---- third pass, where something runs against the wave: take it out
@@ -337,7 +350,8 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     operator = _operator(parameters, band, delays, run.read("time"))
     directed = directed_frames(operator, delays, band.centre, results["directional"])
     shape = tile.reference[tile.inner].shape
-    wave = np.empty((len(operator), *shape), np.float16)
+    packing = run.packing("wave")
+    wave, beyond = np.empty((len(operator), *shape), packing.dtype), 0
     for index in range(len(operator)):
         row = operator[index : index + 1]
         if directed[index]:
@@ -345,9 +359,32 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
             kept = directional_filter(Z, wave_number=wave_number).real[tile.inner]
         else:
             kept = band_passed(tile.values[:, *tile.inner], row)[0]
-        wave[index] = round_mantissa(kept.astype(np.float16), _WAVE_BITS)
-    run.write("wave", wave, region)
-    return {}
+        wave[index] = packing.pack(kept)
+        beyond += packing.beyond(kept)
+    run.write_stored("wave", wave, region)
+    return {"beyond": beyond}
+
+
+def _told_beyond(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    """Tell of values that are stored as the largest one that can be."""
+    beyond = sum(receipt["beyond"] for receipt in receipts.values())
+    if not beyond:
+        return {"warnings": []}
+    limit = run.packing("wave").limits[1]
+    return {
+        "warnings": [
+            f"{beyond} values of the wave are beyond ±{limit:.3g} and stored as that; pixels "
+            f"where the reference is close to zero look like this"
+        ]
+    }
+
+
+def _told_directed(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    return _told_beyond(run, parameters, receipts) if receipts else {}
 
 
 # ---- the scale of the wave
@@ -362,14 +399,14 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     told = [tile for tile in everything if relevant[tile.slices(("y", "x"), run.sizes)].any()]
     chosen = told[:: max(1, len(told) // _SCALE_TILES)]
     share = _SCALE_VALUES // len(chosen)
-    samples, lengths = [], []
+    samples, lengths, packing = [], [], run.packing("wave")
     for tile in chosen:
-        wave, length = run.read("wave", tile), run.read("wavelength", tile)
+        stored, length = run.read_stored("wave", tile), run.read("wavelength", tile)
         mask = relevant[tile.slices(("y", "x"), run.sizes)]
-        values = wave[:, mask].reshape(-1)
-        samples.append(values[:: max(1, values.size // share) | 1])
+        values = stored[:, mask].reshape(-1)
+        samples.append(packing.unpack(values[:: max(1, values.size // share) | 1]))
         lengths.append(length[mask])
-    sample = np.concatenate(samples).astype(np.float32).reshape(1, 1, -1)
+    sample = np.concatenate(samples).reshape(1, 1, -1)
     pixel = float(np.sqrt(np.prod(run.pixel_size)))
     length_px = float(np.median(np.concatenate(lengths))) / pixel
     scales = {"grey_scale": 1.0, "wave_scale": 1.0}
@@ -404,7 +441,11 @@ def _judge(
         "wave_power": (frame_power / max(relevant, 1)).tolist(),
         "wave_number_px": number / power if power > 0 else 0.0,
     }
-    return results | {"directional": _direction(run, parameters, results)}
+    return (
+        results
+        | {"directional": _direction(run, parameters, results)}
+        | _told_beyond(run, parameters, receipts)
+    )
 
 
 def _direction(run: Run, parameters: SpectrumParameters, results: Mapping[str, Any]) -> Directional:
@@ -450,7 +491,7 @@ SPECTRUM = Stage(
     phases=(
         Phase("survey", _tiles, _survey, _choose),
         Phase("map", _tiles, _map, _judge),
-        Phase("direction", _directed, _direct),
+        Phase("direction", _directed, _direct, _told_directed),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
     check=_check,

@@ -178,6 +178,7 @@ def train_model(
         "trained": bool(trainable),
         "start": start,
         "runs": [run.name for run in trainable],
+        "labels": {run.name: run.stage("label")["digest"] for run in trainable},
         "device": reason,
         "threads": torch.get_num_threads(),
         "processes": len(devices),
