@@ -84,7 +84,11 @@ class _Results(_Known):
     existing: bool = False
     deviation_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
     region_error: _Number = 0
+    region_turn: _Number = 0
     # feature
+    roi_pixels: list[_Count] = []
+    roi_relevant_pixels: list[_Count] = []
+    roi_amplitude: list[_Number] = []
     rois: list[str] = []
     empty_rois: list[str] = []
 
