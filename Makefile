@@ -1,5 +1,6 @@
 # make demo   simulate an acquisition, process it on this machine, write its report
 # make test   everything that must hold: lint, types, tests
+# make test-kills   kill the driver at every single change of the disk, and go on; half an hour
 # make test-cluster   the same work through a real Slurm on this machine, and faults; as root
 # All make their own environment in .venv; they need Python 3.11 or later and make, the last one Slurm too.
 
@@ -9,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO ?= demo
 
-.PHONY: help demo test test-cluster lint install clean
+.PHONY: help demo test test-kills test-cluster lint install clean
 
 help:
 	@sed -n 's/^# //p' $(MAKEFILE_LIST)
@@ -17,11 +18,14 @@ help:
 install: $(INSTALLED)
 
 $(INSTALLED): pyproject.toml constraints.txt
+	@echo "Installing uemdask and its libraries (about 2 GB, PyTorch above all) in $(VENV):"
+	@echo "two to ten minutes, by the network; once. pip says what it does."
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[formats,test]"
-	touch $@
+	$(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt --editable ".[formats,test]"
+	@touch $@
 
 demo: $(INSTALLED)
+	@echo "The demo takes five to fifteen minutes on two cores, and says what it is at."
 	$(BIN)/uemdask demo $(DEMO)
 
 lint: $(INSTALLED)
@@ -31,6 +35,9 @@ lint: $(INSTALLED)
 
 test: lint
 	$(BIN)/pytest
+
+test-kills: $(INSTALLED)
+	UEMDASK_SWEEP=every $(BIN)/pytest --timeout 7200 tests/execution/test_kill_sweep.py
 
 test-cluster: $(INSTALLED)
 	$(BIN)/pytest --durations=0 tests/cluster

@@ -11,9 +11,24 @@ import pytest
 import zarr
 from hypothesis import settings
 
-from uemdask.execution import Capacity, Cluster, Driver
+from uemdask.execution import Capacity, Cluster, Driver, plan_campaign
 from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.simulate import scenario, simulate, write_acquisition
 
+#: Three regions of a field of 768 nm, as docs and examples have them.
+THREE = [
+    {"name": "left half", "rectangle": {"x": [0, 400], "y": [0, 768]}},
+    {"name": "corner", "polygon": [[0, 0], [300, 0], [0, 300]]},
+    {"name": "everything relevant", "mask": "mask"},
+]
+#: Settings under which all stages take a few seconds.
+QUICK = {
+    "label": {"methods": ["dis"], "base": False},
+    "train": {
+        "unet": {"filters": [4, 8]},
+        "training": {"pretrain_steps": 4, "finetune_steps": 2, "crop": 32, "batch": 2},
+    },
+}
 #: Written by the network; equal to rounding of the training's arithmetic only.
 NETWORK = {"flow", "flow_sd", "valid", "speed", "angle", "roi_feature", "roi_feature_sd"}
 
@@ -78,6 +93,28 @@ def _drive(plan, before=lambda stage, region: None, **options):
 def drive():
     """Return a function that takes a plan through its stages in this process."""
     return _drive
+
+
+@pytest.fixture(scope="session")
+def wedge(tmp_path_factory) -> Path:
+    """Return a folder as docs and examples have it: `raw/wedge`, and `wedge.zarr` made from it."""
+    folder = tmp_path_factory.mktemp("docs")
+    wave = scenario("plane", shape=(64, 64), frames=45)
+    write_acquisition(simulate(wave), folder / "raw" / "wedge")
+    plan = plan_campaign(
+        {
+            "output": ".",
+            "model": "new",
+            "runs": [{"raw": "raw/wedge", "pixel_size": "12nm"}],
+            "rois": THREE,
+            "parameters": QUICK,
+        },
+        name="docs",
+        folder=folder,
+    )
+    outcome = _drive(plan).outcome
+    assert outcome.done == ["wedge"], outcome.failed
+    return folder
 
 
 @pytest.fixture(scope="session")

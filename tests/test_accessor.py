@@ -1,11 +1,15 @@
 """``ds.uem``: lazy, true to length, and equal to what the stages see."""
 
 import dask
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+import xarray as xr
 
 import uemdask
 from uemdask import FaultsError, UemError
+from uemdask.spectrum import untold_frames
 
 SIZE, STEP, LENGTH = 64, 2.0, 48.0  # px, nm per px, wavelength in nm
 
@@ -41,7 +45,7 @@ def dataset(tmp_path_factory):
     run.put("gain", gain, sizes)
     run.put("bad_pixel", np.zeros((SIZE, SIZE), bool), sizes)
     run.put("reference", scene[4:-4, 4:-4].astype(np.float32), sizes)
-    run.put("wave", wave.astype(np.float16), sizes)
+    run.put("wave", wave, sizes)
     run.consolidate()
     return uemdask.open_run(run.path)
 
@@ -129,3 +133,152 @@ def test_a_region_selects_its_pixels(dataset):
     assert int(inside.sum()) == 10 * 20
     assert bool(inside.sel(x=1.0, y=39.0))
     assert not bool(inside.sel(x=21.0, y=1.0))
+
+
+# ---- a run of pairs and regions
+
+
+DELAYS = np.arange(-60.0, 60.0, 5.0)
+ROIS = ["left", "right", "round, (1)"]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    """Return a run whose wave is 1 everywhere and whose speed is the index of the pair."""
+    count = len(DELAYS)
+    run = uemdask.create_run(
+        tmp_path_factory.mktemp("run") / "pairs.zarr",
+        delays=DELAYS,
+        shape=(16, 24),
+        dtype="uint16",
+        pixel_size=(2.0, 3.0),
+        source_file=[f"{i}.tif" for i in range(count)],
+        metadata={"notes": ["thin", "bent"], "vendor": {"Camera": {"gain": None}}, "mine": [True]},
+    )
+    sizes = run.sizes | {"component": 2, "pair": count - 1, "roi": 3, "feature": 2}
+    run.finish("ingest")
+    run.begin("spectrum", digest="", parameters={"window": 0.5})
+    run.put("mask", np.eye(16, 24, dtype=bool), sizes)
+    run.put("wave", np.ones((count, 16, 24)), sizes)
+    run.note("spectrum", results={"band": {"centre": 34.0}})
+    run.finish("spectrum")
+    start, end = DELAYS[:-1], DELAYS[1:]
+    for name, values in (("time_from", start), ("time_to", end), ("pair_time", (start + end) / 2)):
+        run.put(name, values, sizes)
+    number = np.arange(count - 1.0)
+    run.put("speed", np.broadcast_to(number[:, None, None], (count - 1, 16, 24)), sizes)
+    run.put("angle", np.zeros((count - 1, 16, 24)), sizes)
+    run.put("roi", ROIS, sizes)
+    run.put("feature", ["mean_speed", "coherence"], sizes)
+    run.put("feature_unit", ["nm/ps", "1"], sizes)
+    run.put("roi_outline", ["{}", "{}", "{}"], sizes)
+    features = np.arange(3)[:, None, None] * 1000.0 + np.array([0, 100])[:, None] + number
+    run.put("roi_feature", features, sizes)
+    run.put("roi_feature_sd", features / 10, sizes)
+    run.put("mode", ["none", "standing", "travelling"], sizes)
+    run.consolidate()
+    return run.path
+
+
+@pytest.fixture
+def pairs(store):
+    return uemdask.open_run(store)
+
+
+def test_a_space_time_plot_is_blank_where_the_wave_cannot_be_told(pairs):
+    plot = pairs.uem.space_time((5, 5), (60, 20))
+    blank = np.isnan(plot.values)
+    assert (blank.all(axis=1) == blank.any(axis=1)).all()
+    untold = untold_frames(DELAYS, centre=34.0, window=0.5)
+    np.testing.assert_array_equal(blank.all(axis=1), untold)
+    assert 3 < untold.sum() < (DELAYS < 0).sum()
+    # What was recorded is what was recorded.
+    assert pairs.uem.space_time((5, 5), (60, 20), variable="intensity").notnull().all()
+
+
+def test_pairs_are_selected_by_the_delay_in_their_middle(pairs):
+    assert float(pairs.speed.sel(pair_time=21, method="nearest")[0, 0]) == 16
+    assert pairs.sel(pair_time=slice(0, 30)).sizes["pair"] == 6
+
+
+def test_what_is_small_can_decide_what_to_keep(pairs):
+    late = pairs.where(pairs.pair_time > 0, drop=True)
+    assert late.sizes["pair"] == 11
+    assert list(late["mode"].values[:, 0]) == ["none", "standing", "travelling"]
+    assert pairs.intensity.where(pairs.frame_ok, drop=True).sizes["time"] == len(DELAYS)
+    assert pairs.speed.where(pairs.mask, drop=True).sizes["x"] == 16
+    strong = pairs.roi_feature.sel(feature="coherence", drop=True) > 1000
+    assert pairs.roi_feature.where(strong, drop=True).sizes["roi"] == 2
+
+
+@pytest.mark.parametrize("along", ["time_from", "pair_time"])
+def test_features_of_several_regions_are_drawn_against_the_delay(pairs, along):
+    plt.close("all")
+    lines = pairs.roi_feature.sel(feature="mean_speed").plot(x=along, hue="roi")
+    assert len(lines) == 3
+    np.testing.assert_array_equal(lines[2].get_xdata(), pairs[along])
+    plt.close("all")
+
+
+def test_features_make_a_table(pairs, tmp_path):
+    table = pairs.uem.features()
+    assert len(table) == 3 * (len(DELAYS) - 1)
+    row = table.loc[("round, (1)", 22.5)]
+    assert row["time_from"] == 20
+    assert row["time_to"] == 25
+    assert row["coherence"] == 2116
+    assert row["coherence_sd"] == pytest.approx(211.6)
+    assert table.attrs["units"]["mean_speed"] == "nm/ps"
+    table.to_csv(tmp_path / "features.csv")
+    back = pd.read_csv(tmp_path / "features.csv")
+    assert list(back) == ["roi", "pair_time", "time_from", "time_to", "mean_speed",
+                          "mean_speed_sd", "coherence", "coherence_sd"]  # fmt: skip
+    assert "roi_outline" not in pairs.roi_feature.to_dataframe()
+    with pytest.raises(UemError, match="roi_feature_sd: not in this dataset"):
+        pairs.drop_vars("roi_feature_sd").uem.features()
+
+
+def test_a_run_can_be_written_as_netcdf(pairs, tmp_path):
+    pairs.to_netcdf(tmp_path / "run.nc")
+    with xr.open_dataset(tmp_path / "run.nc") as back:
+        xr.testing.assert_allclose(back["speed"].variable, pairs["speed"].variable.compute())
+        np.testing.assert_array_equal(back["roi"].values.astype(str), ROIS)
+        assert back.attrs["vendor"] == '{"Camera": {"gain": null}}'
+        assert back.uem.metadata()["notes"] == ["thin", "bent"]
+        assert back.uem.metadata()["pixel_size"][1].value == 3.0
+
+
+def test_an_image_is_drawn_as_displayed(pairs):
+    plt.close("all")
+    drawn = pairs.uem.show("speed", pair_time=21)
+    top, bottom = drawn.axes.get_ylim()[::-1]
+    assert top == 0
+    assert bottom == 32  # y runs down
+    assert drawn.axes.get_aspect() == 1
+    assert drawn.axes.get_title() == "pair_time = 22.5 ps"
+    assert float(drawn.get_array().mean()) == 16
+    plt.close("all")
+    angle = pairs.uem.show("angle", pair_time=-1000)
+    assert angle.get_clim() == (-180, 180)
+    _, ax = plt.subplots()
+    assert pairs.uem.show(pairs.wave.mean("time"), ax=ax).axes is ax
+    plt.close("all")
+
+
+def test_what_is_no_image_is_said(pairs):
+    with pytest.raises(UemError, match=r"speed: is no single image.* pair, y, x; choose one"):
+        pairs.uem.show("speed")
+    with pytest.raises(UemError, match="speed: has no time; choose by"):
+        pairs.uem.show("speed", time=5)
+    with pytest.raises(UemError, match="flow: not in this dataset"):
+        pairs.uem.show("flow")
+    with pytest.raises(UemError, match="roi: 'top' is none of left, right"):
+        pairs.uem.show(pairs.speed * pairs.roi_feature[..., 0, 0], roi="top")
+
+
+def test_plain_xarray_opens_the_run_without_a_warning(store):
+    with xr.open_zarr(store) as plain:
+        assert float(plain.uem.features()["mean_speed"].iloc[-1]) == 2022
+        assert plain.uem.space_time((5, 5), (60, 20)).isnull().any()
+        assert plain.uem.show("speed", pair_time=21) is not None
+    plt.close("all")

@@ -15,8 +15,9 @@ _CLI = _ROOT.parent / "cli" / "uemdask_cli"
 
 #: From the ground up. What stands on one line does not know of each other.
 _FLOORS = (
-    ("errors", "version"),
-    ("units",),
+    ("errors", "plain", "version"),
+    ("numbers",),
+    ("durable", "files", "units"),
     ("metadata",),
     ("cube",),
     ("readers", "simulate"),

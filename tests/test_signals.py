@@ -51,7 +51,7 @@ def _open(folder, delays):
     run.put("frequency", np.arange(4) * 12.5, sizes)
     run.put("spectrum", np.arange(4.0), sizes)
     run.put("mask", np.eye(*_SHAPE, dtype=bool), sizes)
-    run.put("wave", np.random.default_rng(4).normal(size=frames.shape).astype(np.float16), sizes)
+    run.put("wave", np.random.default_rng(4).normal(size=frames.shape), sizes)
     run.finish("spectrum")
     run.begin("pairs", digest="c", parameters={})
     run.put("frame_from", np.array([0, 1]), sizes)

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dask
 import numpy as np
 import xarray as xr
 
+from uemdask.cube.attributes import structured
+from uemdask.cube.store import RECORD
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.image import AxesImage
+
+_DELAYS = ("time", "pair_time", "time_from", "time_to")
 # Whole frames are needed where drift or a line crosses tiles; this many are held at a time.
 _FRAMES = 8
 
 
 @xr.register_dataset_accessor("uem")
 class UemAccessor:
-    """Methods of a run opened with `uemdask.open_run`. Nothing is computed before ``compute()``.
+    """Methods of a run opened with `uemdask.open_run`. `show` alone computes something.
 
     Examples
     --------
-    >>> ds = uemdask.open_run("run.zarr")                               # doctest: +SKIP
-    >>> left = ds.uem.roi(rectangle={"x": (0, 500), "y": (0, 900)})     # doctest: +SKIP
-    >>> ds.speed.where(left).mean(("y", "x")).plot()                    # doctest: +SKIP
+    >>> ds = uemdask.open_run("run.zarr")
+    >>> left = ds.uem.roi(rectangle={"x": (0, 500), "y": (0, 700)})
+    >>> ds.speed.where(left).mean(("y", "x")).dims
+    ('pair',)
     """
 
     def __init__(self, dataset: xr.Dataset) -> None:
@@ -46,11 +54,12 @@ class UemAccessor:
         dict
             `uemdask.units.Quantity` in the unit of ``docs/metadata.md``, of the pixel size a pair
             (y, x); text; and what stands under keys that are not in that table. The vendor's own
-            tags are in ``ds.attrs["vendor"]``.
+            tags are in ``ds.attrs["vendor"]``, as JSON text.
 
         Examples
         --------
-        >>> ds.uem.metadata()["beam_energy"].value                      # doctest: +SKIP
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> ds.uem.metadata()["beam_energy"].value
         200.0
         """
         return read_metadata(self._dataset.attrs)
@@ -73,6 +82,12 @@ class UemAccessor:
         ------
         UemError
             If the dataset has no frames (an export), or is not aligned yet.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> ds.uem.aligned(ratio=True).dims
+        ('time', 'y', 'x')
         """
         self._need("intensity", "drift", "gain", "bad_pixel", "reference")
         ds = self._dataset
@@ -124,6 +139,12 @@ class UemAccessor:
         ------
         FaultsError
             If the shape is not one.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")  # pixels of 12 nm
+        >>> int(ds.uem.roi(rectangle={"x": (0, 120), "y": (0, 240)}).sum())
+        200
         """
         from uemdask.regions import parse_rois, rasterise
 
@@ -146,6 +167,9 @@ class UemAccessor:
     ) -> xr.DataArray:
         """Return the space-time plot along a line.
 
+        Shortly before time zero the wave cannot be told: the band-pass carries a trace of what
+        comes after into these frames. There the plot of ``wave`` is NaN.
+
         Parameters
         ----------
         start, end : (x, y)
@@ -164,6 +188,15 @@ class UemAccessor:
         ------
         UemError
             If the line leaves the image, or the variable is not there.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> plot = ds.uem.space_time((100, 100), (700, 400), width=30)
+        >>> plot.dims
+        ('time', 'distance')
+        >>> float(plot.dropna("time").time[0])
+        0.0
         """
         self._need(variable)
         ds = self._dataset
@@ -185,12 +218,135 @@ class UemAccessor:
             dask_gufunc_kwargs={"output_sizes": {"distance": len(distance)}},
         )
         result = result.assign_coords(distance=("distance", distance, {"units": "nm"}))
+        if variable == "wave":
+            result = result.where(~self._untold())
         result.attrs = {"units": ds[variable].attrs.get("units", "1"), "long_name": variable}
         return result.rename("space_time")
+
+    def _untold(self) -> xr.DataArray:
+        """Return the frames of which `wave` cannot tell whether there is one."""
+        from uemdask.spectrum import untold_frames
+
+        ds = self._dataset
+        untold = np.zeros(ds.sizes["time"], bool)
+        made = structured(ds.attrs.get(RECORD, {})).get("stages", {}).get("spectrum", {})
+        if "results" in made:
+            untold = untold_frames(
+                ds["time"].values[ds["frame_ok"].values],
+                centre=made["results"]["band"]["centre"],
+                window=made["parameters"]["window"],
+                at=ds["time"].values,
+            )
+        return xr.DataArray(untold, {"time": ds["time"]}, ("time",))
+
+    def features(self) -> pd.DataFrame:
+        """Return the feature vectors as a table, one row for each region and pair.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Index ``roi``, ``pair_time``; columns ``time_from`` and ``time_to`` in ps, then each
+            feature and, as ``NAME_sd``, its standard deviation. Units are in
+            ``table.attrs["units"]``. ``table.to_csv("features.csv")`` writes it.
+
+        Raises
+        ------
+        UemError
+            If the dataset has no features yet.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> table = ds.uem.features()
+        >>> table.index.names, list(table)[:3]
+        (FrozenList(['roi', 'pair_time']), ['time_from', 'time_to', 'mean_speed'])
+        """
+        self._need("roi_feature", "roi_feature_sd")
+        ds = self._dataset
+        names = [str(name) for name in ds["feature"].values]
+        columns: dict[str, xr.DataArray] = {}
+        for name in names:
+            for end, variable in (("", "roi_feature"), ("_sd", "roi_feature_sd")):
+                columns[name + end] = ds[variable].sel(feature=name, drop=True)
+        table = xr.Dataset(columns).to_dataframe(dim_order=["roi", "pair"]).reset_index()
+        table["pair_time"] = (table["time_from"] + table["time_to"]) / 2
+        table = table.set_index(["roi", "pair_time"])[["time_from", "time_to", *columns]]
+        units = [str(unit) for unit in ds["feature_unit"].values]
+        table.attrs["units"] = {"pair_time": "ps", "time_from": "ps", "time_to": "ps"}
+        table.attrs["units"] |= dict(zip(names, units, strict=True))
+        return table
+
+    def show(self, image: str | xr.DataArray, *, ax: Axes | None = None, **at: Any) -> AxesImage:
+        """Draw an image as the microscope displays it: y downwards, lengths true.
+
+        Parameters
+        ----------
+        image : str or xarray.DataArray
+            Name of a variable, or an array that was made from one.
+        ax : matplotlib.axes.Axes, optional
+            Where to draw.
+        **at : optional
+            What to choose of the other dims, by coordinate: ``time=140`` or ``pair_time=140``
+            for the nearest delay in ps, ``component="x"``.
+
+        Returns
+        -------
+        matplotlib.image.AxesImage
+            For ``set_clim`` and the like.
+
+        Raises
+        ------
+        UemError
+            If the variable or a coordinate is not there, or dims beside y and x are left.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> ds.uem.show("speed", pair_time=52).axes.get_title()
+        'pair_time = 52.5 ps'
+        """
+        array = self._image(image, at)
+        # An angle comes round: its ends are one direction.
+        options: dict[str, Any] = {}
+        if array.attrs.get("units") == "degree":
+            options = {"cmap": "twilight", "vmin": -180, "vmax": 180}
+        drawn = array.plot.imshow(x="x", y="y", yincrease=False, ax=ax, **options)
+        drawn.axes.set_aspect("equal")
+        drawn.axes.set_title(
+            ", ".join(f"{name} = {float(array[name]):g} ps" for name in at if name in _DELAYS)
+        )
+        return drawn
+
+    def _image(self, image: str | xr.DataArray, at: Mapping[str, Any]) -> xr.DataArray:
+        """Return the chosen image (y, x)."""
+        if isinstance(image, str):
+            self._need(image)
+            image = self._dataset[image]
+        for name, value in at.items():
+            if name not in image.coords:
+                raise UemError(
+                    f"{image.name}: has no {name}; choose by {', '.join(map(str, image.coords))}"
+                )
+            known = image[name].values
+            near = known == value
+            if known.dtype.kind in "iuf":
+                near = np.abs(known - value) == np.abs(known - value).min()
+            if not near.any():
+                raise UemError(f"{name}: {value!r} is none of {', '.join(map(str, known))}")
+            image = image.isel({image[name].dims[0]: int(np.argmax(near))})
+        left = [str(dim) for dim in image.dims if dim not in ("y", "x")]
+        if left or image.ndim != 2:
+            raise UemError(
+                f"{image.name}: is no single image, its dims are "
+                f"{', '.join(map(str, image.dims))}; choose one of each, such as pair_time=140"
+            )
+        return image
 
 
 def _whole_frames(series: xr.DataArray) -> xr.DataArray:
     """Return a series in slabs of whole frames, whatever its chunks."""
+    import dask
+
     # Cut first, then joined: a plain rechunk would read all delays of every tile for one frame.
     count = series.sizes["time"]
     slabs = [series.variable.isel(time=slice(i, i + _FRAMES)) for i in range(0, count, _FRAMES)]

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 
+from uemdask.cube.attributes import structured
+from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata, to_nexus
 from uemdask.version import __version__
@@ -50,7 +51,7 @@ def write_nexus(
 
     Examples
     --------
-    >>> uemdask.write_nexus(uemdask.open_run("run.zarr"), "run.nxs", ["speed"])  # doctest: +SKIP
+    >>> uemdask.write_nexus(uemdask.open_run("run.zarr"), "run.nxs", ["speed"])
     """
     import h5py
 
@@ -66,7 +67,7 @@ def write_nexus(
     if path.exists() and not (overwrite and path.is_file()):
         raise UemError(f"{path}: is there already; name another file or overwrite it")
     tree = to_nexus(read_metadata(dataset.attrs))
-    if vendor := dataset.attrs.get("vendor"):
+    if vendor := structured(dataset.attrs.get("vendor")):
         rest = tree["entry"].setdefault("collection", {"@NX_class": "NXcollection"})
         rest["vendor"] = json.dumps(vendor, ensure_ascii=False, default=str)
     tree |= {"@NX_class": "NXroot", "@default": "entry", "@creator": "uemdask"}
@@ -75,18 +76,13 @@ def write_nexus(
         "program_name": "uemdask",
         "program_name@version": __version__,
     }
-    # Written beside its place and then renamed: what is there is whole.
-    part = path.with_name(f".{path.name}.part")
     try:
-        with h5py.File(part, "w") as file:
+        with replaced(path) as stream, h5py.File(stream, "w") as file:
             _write_tree(file, tree)
             for name in names:
                 _write_data(file["entry"], dataset[name])
-        os.replace(part, path)
     except OSError as error:
         raise UemError(f"{path}: cannot be written ({error}); check the folder") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _write_tree(group: Any, tree: Mapping[str, Any]) -> None:
@@ -124,6 +120,7 @@ def _write_data(entry: Any, array: xr.DataArray) -> None:
 
 
 def _write_array(group: Any, array: xr.DataArray, name: str) -> None:
+    import dask.array as da
     import h5py
 
     values = array.data

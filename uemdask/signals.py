@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from uemdask.cube.attributes import plain_attributes, structured
 from uemdask.errors import UemError
 from uemdask.metadata import (
     from_hyperspy_metadata,
@@ -78,7 +79,7 @@ def to_hyperspy(dataset: xr.Dataset, variable: str = "intensity") -> Any:
         array.data,
         axes=axes,
         metadata=tree,
-        original_metadata=dict(dataset.attrs.get("vendor", {})),
+        original_metadata=dict(structured(dataset.attrs.get("vendor", {}))),
     )
     return signal.as_lazy() if array.chunks is not None else signal
 
@@ -134,7 +135,7 @@ def from_hyperspy(
     -------
     xarray.Dataset
         The variable, with `time` in ps, `y` and `x` in nm; acquisition metadata in the
-        attributes, the original metadata of the signal in ``vendor``.
+        attributes, the original metadata of the signal in ``vendor``, as JSON text.
 
     Raises
     ------
@@ -175,7 +176,7 @@ def from_hyperspy(
     if all(dim in coords for dim in _IMAGE):
         attributes["pixel_size"] = [_step(coords[dim][1]) for dim in _IMAGE]
         attributes["pixel_size_units"] = "nm"
-    return xr.Dataset({name: (dims, signal.data, facts)}, coords, attributes)
+    return xr.Dataset({name: (dims, signal.data, facts)}, coords, plain_attributes(attributes))
 
 
 def _dims(axes: Sequence[Any], signal_dimension: int) -> list[str]:

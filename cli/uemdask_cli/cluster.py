@@ -7,8 +7,6 @@ from pathlib import Path
 
 import click
 
-from uemdask.errors import UemError
-from uemdask.execution import BatchProfile, allocation_script, check_cluster, read_profile
 from uemdask_cli.main import ALL_DONE, BAD_INPUT
 
 
@@ -21,6 +19,8 @@ def cluster() -> None:
 @click.argument("profile", type=click.Path(path_type=Path))
 def check(profile: Path) -> int:
     """Print the job scripts of PROFILE, start one worker of each pool, and say what is wrong."""
+    from uemdask.execution import check_cluster, read_profile
+
     faults = check_cluster(read_profile(profile), click.echo)
     for fault in faults:
         click.echo(f"uemdask: {fault}", err=True)
@@ -36,6 +36,9 @@ def script(profile: Path, arguments: tuple[str, ...]) -> int:
 
     ARGUMENTS are those of 'uemdask run': campaign file and options, without --cluster.
     """
+    from uemdask.errors import UemError
+    from uemdask.execution import BatchProfile, allocation_script, read_profile
+
     found = read_profile(profile)
     if not (isinstance(found, BatchProfile) and found.launch == "allocation"):
         raise UemError(

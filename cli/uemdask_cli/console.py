@@ -21,9 +21,12 @@ from rich.progress import (
 )
 
 from uemdask.execution.progress import Silence
+from uemdask.plain import plain
 
 #: Where there is no terminal, a stage at work is reported this often, in s.
 _EVERY = 10.0
+#: Width where there is no terminal, characters.
+_WIDEST = 10_000
 
 
 class PlainLines(Silence):
@@ -75,7 +78,7 @@ class PlainLines(Silence):
 
     def run_failed(self, run: str, stage: str, message: str) -> None:
         """Say why a run failed."""
-        self._say(f"{run}: failed: {message}")
+        self._say(f"{run}: failed in {stage}: {message}")
 
     def run_done(self, run: str) -> None:
         """Say that a run is done."""
@@ -125,11 +128,11 @@ class Bars(Silence):
 
     def run_failed(self, run: str, stage: str, message: str) -> None:
         """Say why a run failed."""
-        self._progress.console.print(f"{run}: failed: {message}", markup=False, highlight=False)
+        self.notice(f"{run}: failed in {stage}: {message}")
 
     def notice(self, text: str) -> None:
         """Say it."""
-        self._progress.console.print(text, markup=False, highlight=False)
+        self._progress.console.print(plain(text), markup=False, highlight=False)
 
 
 def _tasks(number: int) -> str:
@@ -141,9 +144,22 @@ def _where(model: str, history: dict[str, Any]) -> str:
     return f"{model}: {history['device']} {history.get('notice', '')}".strip()
 
 
+def rich_console() -> Console:
+    """Return what draws tables and bars; texts that come from elsewhere are to be `plain`.
+
+    Where nobody looks, a line may be as long as it is: names must not be cut.
+    """
+    looks = sys.stdout.isatty()
+    # Rich speaks to a terminal in control characters itself.
+    return Console(file=getattr(sys.stdout, "stream", sys.stdout), width=None if looks else _WIDEST)
+
+
 @contextmanager
-def listener() -> Iterator[Bars | PlainLines]:
-    """Give bars on a terminal, plain lines elsewhere."""
+def listener(*, quiet: bool = False) -> Iterator[Silence]:
+    """Give bars on a terminal, plain lines elsewhere; nothing where it is to be quiet."""
+    if quiet:
+        yield Silence()
+        return
     if not sys.stdout.isatty():
         yield PlainLines()
         return
@@ -154,5 +170,5 @@ def listener() -> Iterator[Bars | PlainLines]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console()) as progress:
+    with Progress(*columns, console=rich_console()) as progress:
         yield Bars(progress)

@@ -7,12 +7,6 @@ from pathlib import Path
 
 import click
 
-from uemdask.evaluate import evaluate_run
-from uemdask.execution import Driver, open_cluster, plan_runs, read_profile
-from uemdask.monitor import monitored
-from uemdask.report import write_report
-from uemdask.simulate import scenario, simulate, write_acquisition
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT
 
 
@@ -23,6 +17,14 @@ def demo(folder: Path) -> int:
 
     Run it again in the same DIR and it goes on where it stopped.
     """
+    from uemdask.cube import Run, answers_of
+    from uemdask.evaluate import evaluate_run
+    from uemdask.execution import Driver, open_cluster, plan_runs, read_profile
+    from uemdask.monitor import monitored
+    from uemdask.report import write_report
+    from uemdask.simulate import scenario, simulate, write_acquisition
+    from uemdask_cli.console import listener
+
     begun = time.monotonic()
     raw, store = folder / "plane", folder / "results" / "plane.zarr"
     if not raw.exists():
@@ -38,10 +40,14 @@ def demo(folder: Path) -> int:
     if outcome.failed:
         click.echo(f"uemdask: {next(iter(outcome.failed.values()))}", err=True)
         return BAD_INPUT
-    click.echo("\nErrors against the exact truth:\n")
-    click.echo(evaluate_run(store, raw / "truth.npz").as_text())
+    click.echo("Comparing with the exact truth, about a minute:")
+    scores = evaluate_run(store, raw / "truth.npz", tell=lambda step: click.echo(f"  {step} ..."))
+    click.echo("Drawing the report, less than a minute ...")
     page = write_report(store)
-    click.echo(f"\nraw data  {raw}")
+    click.echo(f"\nErrors against the exact truth:\n\n{scores.as_text()}\n")
+    for answer in answers_of(Run(store)):
+        click.echo(f"answer    {answer}")
+    click.echo(f"raw data  {raw}")
     click.echo(f"store     {store}   (xarray.open_zarr reads it)")
     click.echo(f"report    {page}   (open it in a browser)")
     click.echo(f"done in {time.monotonic() - begun:.0f} s")

@@ -6,19 +6,15 @@ import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
-import numpy as np
 
-from uemdask.cube import Run
-from uemdask.errors import FaultsError, UemError
-from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
-from uemdask.execution.ledger import ledger_path
-from uemdask.readers import RawAcquisition, relative_name
-from uemdask.stages.ingest import IngestParameters, raw_of
-from uemdask.stages.replacing import is_whole
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
+
+if TYPE_CHECKING:
+    from uemdask.cube import Run
+    from uemdask.readers import RawAcquisition
 
 
 @click.command()
@@ -38,6 +34,12 @@ from uemdask_cli.main import ALL_DONE, BAD_INPUT, SOME_FAILED
 @click.option("--pixel-size", help="Such as 3nm, or '3nm,2.5nm' for y and x.")
 @click.option("--time-zero", help="Delay at which pump and probe meet, such as 12ps.")
 @click.option(
+    "--offset",
+    metavar="COUNTS",
+    help="Counts of every pixel without the beam; negative what was taken off. Stored, and taken "
+    "off on reading.",
+)
+@click.option(
     "--scans",
     type=click.Choice(["average", "apart"]),
     default="average",
@@ -55,6 +57,7 @@ def ingest(
     delays: str | None,
     pixel_size: str | None,
     time_zero: str | None,
+    offset: str | None,
     scans: str,
     dark: str | None,
     pump_off: str | None,
@@ -63,11 +66,20 @@ def ingest(
     dry_run: bool,
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
+    from uemdask.cube import Run
+    from uemdask.cube.summary import origin_lines
+    from uemdask.errors import UemError
+    from uemdask.execution import Driver, open_cluster, plan_ingest, read_profile
+    from uemdask.readers.folders import on_disk
+    from uemdask.stages.ingest import IngestParameters, raw_of
+    from uemdask_cli.console import listener
+
     parameters = IngestParameters(
-        raw=str(raw.absolute()),
+        raw=str(on_disk(raw).absolute()),
         delays=delays,
         pixel_size=pixel_size,
         time_zero=time_zero,
+        offset=offset,
         dark=_absolute(dark),
         pump_off=_absolute(pump_off),
         dataset=dataset,
@@ -90,11 +102,14 @@ def ingest(
             del wanted[one]
             continue
         click.echo(f"{f'{one}: ' if known.scan else ''}{_summary(raw, seen)}")
+        if dry_run:
+            click.echo("\n".join(origin_lines(seen.origins)))
         for note in seen.notes:
             if note not in told:
                 click.echo(f"note: {note}")
                 told.append(note)
         if dry_run:
+            _print_counts(seen, told)
             _print_table(seen)
     for fault in faults:
         click.echo(f"uemdask: {fault}", err=True)
@@ -124,10 +139,16 @@ def ingest(
 
 def _absolute(given: str | None) -> str | None:
     """Return the path of what is there; a pattern or a name in the raw folder stays as it is."""
-    return str(Path(given).absolute()) if given is not None and Path(given).exists() else given
+    from uemdask.readers.folders import on_disk
+
+    if given is None or not (place := on_disk(Path(given))).exists():
+        return given
+    return str(place.absolute())
 
 
 def _summary(raw: Path, found: RawAcquisition) -> str:
+    import numpy as np
+
     steps = np.unique(np.round(np.diff(found.delays), 6))
     images = sum(len(images) for images in found.repeats)
     repeated = f" from {images} images" if images > len(found.delays) else ""
@@ -140,7 +161,22 @@ def _summary(raw: Path, found: RawAcquisition) -> str:
     )
 
 
+def _print_counts(found: RawAcquisition, told: list[str]) -> None:
+    """Say how bright some frames are."""
+    from uemdask.cube.summary import counts_sentence
+    from uemdask.stages.counts import first_look
+
+    look = first_look(found)
+    click.echo(f"counts: {counts_sentence(look.means)}")
+    for note in look.notes:
+        if note not in told:
+            click.echo(f"note: {note}")
+            told.append(note)
+
+
 def _print_table(found: RawAcquisition) -> None:
+    from uemdask.readers import relative_name
+
     click.echo("file,image,scan,delay_ps")
     for images, delay in zip(found.repeats, found.delays, strict=True):
         for image in images:
@@ -153,6 +189,9 @@ def _print_table(found: RawAcquisition) -> None:
 
 def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
     """Say what is in the way, of all stores at once."""
+    from uemdask.errors import FaultsError, UemError
+    from uemdask.stages.replacing import is_whole
+
     faults = []
     for store in stores:
         above = next(folder for folder in store.absolute().parents if folder.exists())
@@ -171,6 +210,8 @@ def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
 
 def _not_there_yet(stores: Iterable[Path]) -> list[tuple[Path, Path]]:
     """Return stores without a ledger, with the ledger and the folders that ingest will make."""
+    from uemdask.execution.ledger import ledger_path
+
     made = []
     for store in stores:
         folders = [folder for folder in store.absolute().parents if not folder.exists()]
@@ -189,9 +230,12 @@ def _remove(made: Iterable[tuple[Path, Path]]) -> None:
 
 
 def _print_result(run: Run, told: list[str]) -> None:
+    from uemdask.cube.summary import counts_sentence
+
     results = run.stage("ingest")["results"]
     flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
     click.echo(f"{run.path}: {results['frames']} frames{flagged}")
+    click.echo(f"counts: {counts_sentence(results['mean_counts'])}")
     for note in run.group.attrs.get("notes", []):
         if note not in told:
             click.echo(f"note: {note}")

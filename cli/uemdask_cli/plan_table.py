@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping
 
 import click
 from dask.utils import format_bytes
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,16 +13,20 @@ from uemdask.cube import STAGES
 from uemdask.execution import Preview
 from uemdask.execution.preview import RunPreview
 from uemdask.monitor import size
+from uemdask.plain import one_line
+from uemdask_cli.console import rich_console
 
-_WIDEST = 10_000  # characters
+#: Runs that are named in a line.
+_NAMED = 5
 
 
 def print_plan(plan: Preview) -> None:
     """Print what would be done, how much that is, and what it needs."""
-    # Where nobody looks, a line may be as long as it is: names must not be cut.
-    console = Console(width=None if sys.stdout.isatty() else _WIDEST)
+    console = rich_console()
     click.echo(f"campaign {plan.campaign}: {_count(len(plan.runs), 'run')}, output {plan.output}")
     click.echo(f"model: {plan.model}, one for {plan.one_model}")
+    for line in _networks(plan):
+        click.echo(line)
     for table in (_runs(plan), _stages(plan), _pools(plan)):
         if table.row_count:
             click.echo()
@@ -34,18 +36,42 @@ def print_plan(plan: Preview) -> None:
         click.echo(line)
 
 
+def _networks(plan: Preview) -> Iterator[str]:
+    """Say which runs keep their network, and which take or train one."""
+    names = {
+        source: [run.run for run in plan.runs if run.network == source and not run.fault]
+        for source in ("kept", "existing", "trained")
+    }
+    if names["kept"]:
+        yield (
+            f"kept, with their numbers, unless --retrain is given: the networks of "
+            f"{_names(names['kept'])}"
+        )
+    if names["existing"]:
+        yield f"taken as it is, from the finished runs: the network of {_names(names['existing'])}"
+    if names["kept"] and names["trained"]:
+        yield f"trained: the network of {_names(names['trained'])}"
+
+
+def _names(names: list[str]) -> str:
+    more = len(names) - _NAMED
+    return one_line(", ".join(names[:_NAMED])) + (
+        f" and {_count(more, 'more run')}" if more > 0 else ""
+    )
+
+
 def _runs(plan: Preview) -> Table:
     table = Table("run", "raw data", "done", "to do", "tasks", "why", box=None)
     table.columns[4].justify = "right"
     for run in plan.runs:
         # A name is text, whatever brackets it has.
         table.add_row(
-            Text(run.run),
+            Text(one_line(run.run)),
             run.raw or "-",
             _span(run.done),
             "cannot be done" if run.fault else _span(run.to_do) if run.to_do else "nothing",
-            str(run.tasks),
-            Text(_why(run)),
+            _tasks(run.tasks, run.unknown),
+            Text(one_line(_why(run))),
         )
     return table
 
@@ -79,7 +105,7 @@ def _stages(plan: Preview) -> Table:
         table.add_row(
             stage.stage,
             str(stage.runs),
-            str(stage.tasks),
+            _tasks(stage.tasks, stage.unknown),
             _bytes(stage.read),
             _bytes(stage.written),
             format_bytes(stage.memory) if stage.memory else "little",
@@ -87,7 +113,8 @@ def _stages(plan: Preview) -> Table:
             stage.place,
         )
     if plan.stages:
-        table.add_row("total", "", str(plan.tasks), _bytes(plan.read), _bytes(plan.written))
+        total = _tasks(plan.tasks, _unknown(plan))
+        table.add_row("total", "", total, _bytes(plan.read), _bytes(plan.written))
     return table
 
 
@@ -105,17 +132,29 @@ def _pools(plan: Preview) -> Table:
 def _totals(plan: Preview) -> Iterator[str]:
     at_work = sum(bool(run.to_do) and not run.fault for run in plan.runs)
     jobs = sum(pool.jobs for pool in plan.pools)
+    unknown = _unknown(plan)
+    tasks = f"{'at least ' * bool(unknown)}{_count(plan.tasks, 'task')}"
     yield (
-        f"total: {_count(plan.tasks, 'task')} for {at_work} of {_count(len(plan.runs), 'run')}, "
+        f"total: {tasks} for {at_work} of {_count(len(plan.runs), 'run')}, "
         f"about {size(plan.read)} to read and {size(plan.written)} to write"
         + (f", at most {_count(jobs, 'job')} at a time" if plan.pools else "")
     )
+    if unknown:
+        yield f"not known yet: how many tasks {', '.join(unknown)} will have"
     for disk in plan.disks:
         yield (
             f"disk: about {size(disk.needed)} in {disk.folder}, where {size(disk.free)} are free"
         )
     for warning in plan.warnings:
         yield f"near the limit: {warning}"
+
+
+def _unknown(plan: Preview) -> list[str]:
+    return [f"{stage.stage} {phase}" for stage in plan.stages for phase in stage.unknown]
+
+
+def _tasks(known: int, unknown: list[str]) -> str:
+    return f"{known}{'+' * bool(unknown)}"
 
 
 def _count(number: int, noun: str) -> str:

@@ -6,18 +6,19 @@ from pathlib import Path
 
 import click
 
-from uemdask.execution import campaign_status, read_campaign
-from uemdask.report import write_campaign_report, write_report
-
 
 @click.command()
 @click.argument("path", metavar="RUN.zarr|CAMPAIGN.yaml", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="The page; default: beside.")
 def report(path: Path, output: Path | None) -> None:
     """Write a self-contained page with pictures of a run, or of all runs of a campaign."""
+    from uemdask.report import write_campaign_report, write_report
+
     if path.suffix.casefold() not in (".yaml", ".yml"):
         click.echo(f"report: {write_report(path, output)}")
         return
+    from uemdask.execution import campaign_status, read_campaign
+
     plan = read_campaign(path)
     states = campaign_status(plan)
     page = write_campaign_report(

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from uemdask.simulate import SCENARIOS, Defects, DelaySource, scenario, write_acquisition
-from uemdask.simulate import simulate as simulate_scenario
+if TYPE_CHECKING:
+    from uemdask.simulate import DelaySource
 
 _WHERE = {"table": "delays.csv", "log": "a log of delays", "names": "delays in their names"}
 
@@ -30,7 +30,7 @@ class _Lines(click.ParamType):
 
 
 @click.command()
-@click.argument("name", metavar="SCENARIO", type=click.Choice(sorted(SCENARIOS)))
+@click.argument("name", metavar="SCENARIO")
 @click.argument("out", type=click.Path(path_type=Path))
 @click.option("--seed", default=0, show_default=True, help="Another seed, another sample.")
 @click.option("--size", default=256, show_default=True, help="Edge of the frames in px.")
@@ -44,7 +44,7 @@ class _Lines(click.ParamType):
 )
 @click.option(
     "--delays",
-    type=click.Choice(get_args(DelaySource)),
+    type=click.Choice(list(_WHERE)),
     default="table",
     show_default=True,
     help="Where the delays stand: delays.csv, a log (.ulg), or only the names of the images.",
@@ -89,6 +89,9 @@ def simulate(
     **defects: Any,
 ) -> None:
     """Write a raw acquisition of SCENARIO into the new folder OUT, with exact truth beside it."""
+    from uemdask.simulate import Defects, scenario, write_acquisition
+    from uemdask.simulate import simulate as simulate_scenario
+
     chosen = scenario(
         name, seed=seed, shape=(size, size), frames=frames, defects=Defects(**defects)
     )

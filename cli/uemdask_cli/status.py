@@ -5,26 +5,20 @@ from __future__ import annotations
 import time
 from pathlib import Path
 from textwrap import wrap
+from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console, Group, RenderableType
-from rich.live import Live
-from rich.table import Column, Table
-from rich.text import Text
 
-from uemdask.cube import STAGES
-from uemdask.execution import Plan
-from uemdask.monitor import (
-    CampaignState,
-    RunState,
-    campaign_state,
-    duration,
-    phase,
-    share,
-    size,
-)
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
-from uemdask_cli.run import plan_of
+from uemdask_cli.run import STAGES, plan_of
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+    from rich.text import Text
+
+    from uemdask.execution import Plan
+    from uemdask.monitor import CampaignState, RunState
 
 #: Where nobody looks, a line may be as long as it is, in characters: names must not be cut.
 _WIDEST = 10_000
@@ -32,6 +26,8 @@ _WIDEST = 10_000
 _EVERY = 2.0
 #: Runs and failures that --watch lists at least and at most; a terminal may be low.
 _LEAST_RUNS, _MOST_FAILURES = 5, 3
+#: Runs that are named in a line.
+_MOST_NAMES = 5
 #: What the columns of the stages take, characters.
 _STAGES_WIDTH = sum(max(len(stage), len("failed")) + 1 for stage in STAGES)
 _ORDER = ("failed", "at work", "waiting", "done")
@@ -44,12 +40,13 @@ _ORDER = ("failed", "at work", "waiting", "done")
 @click.option("--watch", is_flag=True, help="Look again every 2 s, until the driver has ended.")
 def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: bool) -> int:
     """Show runs and stages: done, failed, left. Reads the disk only, so it works at any time."""
+    from uemdask.monitor import campaign_state
+    from uemdask_cli.console import rich_console
+
     if as_json and watch:
         raise click.UsageError("--json and --watch do not go together; call --json again instead")
     plan = plan_of(paths, output=output, model=None, settings=())
-    console = Console()
-    if not console.is_terminal:
-        console.width = _WIDEST
+    console = rich_console()
     if watch:
         _watch(plan, console)
     state = campaign_state(plan)
@@ -64,6 +61,10 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: b
 
 def _watch(plan: Plan, console: Console) -> None:
     """Show the state again and again, until there is no driver that could change it."""
+    from rich.live import Live
+
+    from uemdask.monitor import campaign_state
+
     with Live(console=console, auto_refresh=False, transient=True) as live:
         while (state := campaign_state(plan)).driver is not None and state.driver.alive:
             live.update(_picture(state, console), refresh=console.is_terminal)
@@ -73,30 +74,45 @@ def _watch(plan: Plan, console: Console) -> None:
 
 def _picture(state: CampaignState, console: Console) -> RenderableType:
     """Put together what fits; the runs that need attention come first."""
+    from rich.console import Group
+    from rich.text import Text
+
+    from uemdask.plain import plain
+
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
     lines = _summary(state)
     for line in _failures(runs)[:_MOST_FAILURES]:
-        lines += wrap(line, console.width, max_lines=2, placeholder=" …")
+        lines += wrap(plain(line), console.width, max_lines=2, placeholder=" …")
     room = max(_LEAST_RUNS, console.height - len(lines) - 3)
     if len(runs) > room:
         lines.append(f"{room} of {len(runs)} runs:")
-    text = [Text(line, no_wrap=True, overflow="ellipsis") for line in lines]
+    text = [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in lines]
     return Group(*text, _table(runs[:room], longest=max(16, console.width - _STAGES_WIDTH)))
 
 
 def _table(runs: list[RunState], longest: int = _WIDEST) -> Table:
+    from rich.table import Column, Table
+    from rich.text import Text
+
+    from uemdask.plain import one_line
+
     table = Table(
         Column("run", overflow="fold"), *STAGES, box=None, padding=(0, 1, 0, 0), pad_edge=False
     )
     for run in runs:
         # A name is text, whatever brackets it has; its end tells more than its middle.
         half = longest // 2
-        name = run.run if len(run.run) <= longest else f"{run.run[: half - 1]}…{run.run[-half:]}"
+        whole = one_line(run.run)
+        name = whole if len(whole) <= longest else f"{whole[: half - 1]}…{whole[-half:]}"
         table.add_row(Text(name), *(_cell(run, stage) for stage in STAGES))
     return table
 
 
 def _cell(run: RunState, stage: str) -> Text:
+    from rich.text import Text
+
+    from uemdask.monitor import share
+
     done = run.stages[stage]
     if run.failed and stage == run.failed_stage:
         return Text("failed", "bold red")
@@ -106,8 +122,17 @@ def _cell(run: RunState, stage: str) -> Text:
 
 
 def _summary(state: CampaignState) -> list[str]:
+    from uemdask.monitor import duration, phase, size
+    from uemdask.plain import one_line
+
     totals = state.totals
     lines = [f"{totals.done} done, {totals.failed} failed, {totals.at_work + totals.waiting} left"]
+    if took := [one_line(run.run) for run in state.runs if run.took_model]:
+        more = f" and {len(took) - _MOST_NAMES} more" if len(took) > _MOST_NAMES else ""
+        lines.append(
+            f"not trained on: {', '.join(took[:_MOST_NAMES])}{more}; they have the model of runs "
+            f"finished before, and 'uemdask run --retrain' trains one for all anew"
+        )
     driver = state.driver
     if driver is None:
         missing = ", which is not there; --output names another" * (not Path(state.output).exists())
@@ -142,6 +167,8 @@ def _summary(state: CampaignState) -> list[str]:
 
 
 def _time_left(state: CampaignState) -> str:
+    from uemdask.monitor import duration
+
     unknown = ", ".join(state.not_counted)
     if state.seconds_left is None:
         return "time left: not known yet"

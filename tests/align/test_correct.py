@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uemdask.align import aligned_frames, aligned_ratio, required_halo
+from uemdask.align import aligned_frames, aligned_ratio, even_out, required_halo
 from uemdask.errors import UemError
 
 DRIFT = np.array([(1.3, -2.7), (0.0, 0.0), (-4.4, 3.2)])
@@ -70,38 +70,84 @@ def test_a_tile_is_the_crop_of_the_whole_frame(dtype):
                 inside=inside,
             )
             np.testing.assert_allclose(out, whole[:, *target], atol=2e-6)
-            np.testing.assert_array_equal(out == 0, whole[:, *target] == 0)
+            np.testing.assert_array_equal(np.isnan(out), np.isnan(whole[:, *target]))
 
 
-def test_uncovered_pixels_are_exactly_zero_and_only_they():
+def test_pixels_that_a_frame_does_not_cover_are_missing_and_only_they():
     frames = np.full((3, 40, 40), 300, np.uint16)
     ratio = whole_frame(frames, np.full((40, 40), 100.0))
-    uncovered = ratio == 0
-    assert uncovered[0].sum() == 1600 - 38 * 37
-    assert not uncovered[1].any()
-    assert uncovered[2].sum() == 1600 - 35 * 36
+    missing = np.isnan(ratio)
+    assert missing[0].sum() == 1600 - 38 * 37
+    assert not missing[1].any()
+    assert missing[2].sum() == 1600 - 35 * 36
     np.testing.assert_allclose(ratio[1], 2.0, rtol=1e-6)
 
 
-def test_a_reference_without_counts_gives_zero():
+def test_where_the_reference_says_nothing_no_ratio_is_formed():
     frames = np.full((3, 40, 40), 300.0)
     reference = np.full((40, 40), 100.0)
     reference[20, 20] = 0.0
     reference[21, 21] = -3.0
     ratio = whole_frame(frames, reference)
-    assert np.isfinite(ratio).all()
-    assert (ratio[:, 20, 20] == 0).all()
-    assert (ratio[:, 21, 21] == 0).all()
+    assert np.isnan(ratio[:, [20, 21], [20, 21]]).all()
+    assert np.isfinite(ratio[1]).sum() == 1600 - 2
 
 
-def test_pixels_that_are_not_finite_are_repaired():
+def test_pixels_that_are_not_finite_are_missing_and_harm_no_neighbour():
     frames = np.full((3, 40, 40), 300.0, np.float32)
     frames[1, 5, 5] = np.nan
+    frames[0, :, :7] = np.nan
     frames[2] = np.nan
     ratio = whole_frame(frames, np.full((40, 40), 100.0))
-    np.testing.assert_allclose(ratio[1], 2.0, rtol=1e-6)
-    assert (ratio[2] == 0).all()
+    assert np.isnan(ratio[1, 5, 5])
+    assert np.isnan(ratio[1]).sum() == 1
+    assert np.isnan(ratio[2]).all()
+    np.testing.assert_allclose(ratio[0][np.isfinite(ratio[0])], 300 / 0.9 / 100 - 1, rtol=1e-6)
     assert np.isnan(frames[1, 5, 5])
+
+
+def test_shaded_areas_are_missing_only_where_they_are_dark():
+    frames = np.full((2, 60, 60), 300, np.uint16)
+    shaded = np.zeros((60, 60), bool)
+    shaded[20:40, 20:40] = True
+    frames[0, 20:40, 20:40] = 1
+    still = np.zeros((2, 2))
+    halo = required_halo(still)
+    found = aligned_frames(frames, still, np.ones(2), halo=halo, shaded=shaded, dark_below=30.0)
+    inner = np.s_[halo:-halo, halo:-halo]
+    np.testing.assert_array_equal(np.isnan(found[0]), shaded[inner])
+    np.testing.assert_array_equal(found[1], 300)
+    # Nothing of the dark rings in what lies beside it.
+    np.testing.assert_allclose(found[0][~shaded[inner]], 300, rtol=1e-6)
+
+
+def test_an_x_ray_hit_is_repaired_in_counts_and_missing_in_the_ratio():
+    frames = np.random.default_rng(0).poisson(300, (1, 60, 60)).astype(np.float32)
+    clean = frames.copy()
+    frames[0, 30, 31] += 4000
+    still, halo = np.zeros((1, 2)), required_halo([[0, 0]])
+    reference = np.full((60 - 2 * halo,) * 2, 300.0)
+    counts = aligned_frames(frames, still, np.ones(1), halo=halo)
+    assert abs(counts[0, 30 - halo, 31 - halo] - 300) < 60
+    ratio = aligned_ratio(frames, reference, still, np.ones(1), halo=halo)
+    assert np.argwhere(np.isnan(ratio[0])).tolist() == [[30 - halo, 31 - halo]]
+    np.testing.assert_allclose(
+        np.nan_to_num(ratio[0]),
+        np.where(np.isnan(ratio[0]), 0, clean[0, halo:-halo, halo:-halo] / 300 - 1),
+        atol=1e-5,
+    )
+
+
+def test_a_slope_of_the_brightness_is_taken_out_of_counts_and_ratio():
+    shape, slope = (40, 50), np.array([[0.002, -0.001]])
+    y, x = (np.arange(n) - (n - 1) / 2 for n in shape)
+    tilted = np.exp(slope[0, 1] * y[:, None] + slope[0, 0] * x)[None].astype(np.float32)
+    part = tilted[:, 10:30, 5:25].copy()
+    even_out(part, slope, (10, 5), shape, ratio=False)
+    np.testing.assert_allclose(part, 1, rtol=1e-5)
+    part = tilted - 1
+    even_out(part, slope, (0, 0), shape, ratio=True)
+    np.testing.assert_allclose(part, 0, atol=1e-6)
 
 
 def test_frames_keep_their_counts():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uemdask.align import find_bad_pixels, repair_pixels
+from uemdask.align import find_bad_pixels, find_hits, find_stuck_pixels, repair_pixels
 from uemdask.errors import UemError
 
 
@@ -89,3 +89,61 @@ def test_repair_refuses_what_it_cannot_do():
     frame.flags.writeable = False
     with pytest.raises(UemError, match="read-only"):
         repair_pixels(frame, np.eye(4, dtype=bool))
+
+
+LINES = {
+    "a column": np.s_[:, 100],
+    "two columns": np.s_[:, 100:102],
+    "the first column": np.s_[:, 0],
+    "the last two columns": np.s_[:, -2:],
+    "a row": np.s_[77, :],
+    "a part of a column": np.s_[30:110, 60],
+}
+
+
+@pytest.mark.parametrize("value", [0.0, 4000.0])
+@pytest.mark.parametrize("line", LINES.values(), ids=LINES)
+def test_lines_are_found_and_nothing_else(line, value):
+    frame = mean_of(32, 200.0)
+    truth = np.zeros(frame.shape, bool)
+    truth[line] = True
+    frame[truth] = value
+    found = find_bad_pixels(frame)
+    told = truth & (contours() > 30)
+    assert found[told].mean() >= 0.94
+    assert (found & ~truth).sum() <= 2
+
+
+def test_a_block_that_does_not_count_is_stuck_and_chance_is_not():
+    frames = np.random.default_rng(3).poisson(contours(counts=40.0), (32, 256, 256)).astype(float)
+    frames[:, 40:52, 60:72] = 133.0
+    found = find_stuck_pixels(frames.mean(0), frames.var(0), 32)
+    assert found[40:52, 60:72].all()
+    assert found.sum() == 144
+    sparse = np.random.default_rng(4).poisson(0.02, (32, 64, 64)).astype(float)
+    assert not find_stuck_pixels(sparse.mean(0), sparse.var(0), 32).any()
+
+
+def test_one_hit_in_a_hundred_pixels_is_found_and_no_fringe():
+    random = np.random.default_rng(6)
+    clean = random.poisson(contours(counts=400.0)).astype(np.float32)
+    assert not find_hits(clean).any()
+    hits = random.random(clean.shape) < 0.01
+    found = find_hits(clean + 600 * hits.astype(np.float32))
+    assert found[hits].mean() > 0.98
+    assert not (found & ~hits).any()
+
+
+@pytest.mark.parametrize("counts", [0.02, 0.7, 8.0, 3000.0])
+def test_counting_noise_is_no_hit(counts):
+    frame = np.random.default_rng(7).poisson(contours(counts=counts)).astype(np.float32)
+    assert not find_hits(frame).any()
+
+
+def test_repair_deep_inside_takes_the_nearest_good_pixel():
+    frame = np.tile(np.arange(40.0), (40, 1))
+    bad = np.zeros((40, 40), bool)
+    bad[:, 10:30] = True
+    fixed = repair_pixels(frame, bad)
+    assert fixed[20, 14] == 9
+    assert fixed[20, 25] == 30

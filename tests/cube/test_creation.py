@@ -1,7 +1,6 @@
 """Making runs: all or nothing."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -121,7 +120,7 @@ def test_what_a_kill_left_beside_the_store_is_in_nobodys_way(make, tmp_path, mon
     run = make()
     with monkeypatch.context() as patch:
         patch.setattr(os, "replace", kill)  # while zarr.json was replaced
-        patch.setattr(Path, "unlink", lambda path, **options: None)
+        patch.setattr(os, "unlink", lambda path, **options: None)
         with pytest.raises(Killed):
             run.note("ingest", created=True)
     assert list(tmp_path.glob(".*"))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from uemdask.cube import describe_run, export_run, open_run
+from uemdask.cube import Run, describe_run, export_run, open_run
 from uemdask.errors import UemError
 
 
@@ -14,6 +14,7 @@ def test_an_export_has_the_results_bit_for_bit_and_no_frames(labelled, tmp_path)
     size = export_run(labelled.path, tmp_path / "home" / "a.zarr")
     with xr.open_zarr(labelled.path) as whole, xr.open_zarr(tmp_path / "home" / "a.zarr") as home:
         assert set(whole.variables) - set(home.variables) == {"intensity", "wave"}
+        assert home.attrs.pop("export_of") == "a"
         xr.testing.assert_identical(
             whole.drop_vars(["intensity", "wave"]).compute(), home.compute()
         )
@@ -26,6 +27,9 @@ def test_an_export_can_be_exported_and_described(labelled, tmp_path):
     export_run(labelled.path, tmp_path / "b.zarr")
     export_run(tmp_path / "b.zarr", tmp_path / "c.zarr")
     assert "not kept in this export" in describe_run(tmp_path / "c.zarr")
+    assert Run(tmp_path / "c.zarr").is_export
+    assert open_run(tmp_path / "c.zarr").attrs["export_of"] == "a"
+    assert not labelled.is_export
 
 
 def test_an_export_replaces_nothing(labelled, tmp_path):

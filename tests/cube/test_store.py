@@ -11,7 +11,7 @@ import zarr
 
 from uemdask.cube import VARIABLES, Run, faults_of, missing_stages, open_run
 from uemdask.cube.layout import Region
-from uemdask.cube.store import CONFIDENCE_STEP, RECORD
+from uemdask.cube.store import RECORD
 from uemdask.errors import FaultsError, UemError
 
 
@@ -129,13 +129,9 @@ def test_confidence_is_one_byte_in_the_store_and_a_share_to_readers(run):
     run.consolidate()
     wanted = np.clip(np.nan_to_num(given), 0, 1)
     assert run.read_stored("label_confidence").dtype == np.uint8
-    np.testing.assert_allclose(
-        run.read("label_confidence"), wanted, atol=CONFIDENCE_STEP / 2 + 1e-6
-    )
+    np.testing.assert_allclose(run.read("label_confidence"), wanted, atol=(1 / 255) / 2 + 1e-6)
     with xr.open_zarr(run.path) as dataset:
-        np.testing.assert_allclose(
-            dataset["label_confidence"], wanted, atol=CONFIDENCE_STEP / 2 + 1e-6
-        )
+        np.testing.assert_allclose(dataset["label_confidence"], wanted, atol=(1 / 255) / 2 + 1e-6)
 
 
 # ---- what stages do

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from uemdask.execution import plan_campaign
+from uemdask.execution import plan_campaign, read_profile
+from uemdask.execution.cluster.batch import batch_system
 from uemdask.simulate import scenario, simulate, write_acquisition
 
 #: Settings under which all stages take a few seconds.
@@ -77,3 +78,43 @@ def two(raw):
     frame = raw / "bad" / "frame_0020.tif"
     os.truncate(frame, frame.stat().st_size // 2)
     return raw
+
+
+@pytest.fixture(name="play")
+def _play(tmp_path, monkeypatch):
+    """Return a function that puts a program on the path that says something."""
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    monkeypatch.delenv("SLURM_CLUSTER_NAME", raising=False)
+
+    def play(name, says="", code=0, does=""):
+        (tmp_path / f"{name}.said").write_text(says)
+        program = tmp_path / name
+        program.write_text(
+            f'#!/bin/sh\necho "$*" >> {tmp_path}/{name}.called\n'
+            f"{does}\ncat {tmp_path}/{name}.said\nexit {code}\n"
+        )
+        program.chmod(0o755)
+        return tmp_path / f"{name}.called"
+
+    return play
+
+
+@pytest.fixture(name="profile_of")
+def _profile_of(tmp_path):
+    """Return a function that gives a profile of a kind."""
+
+    def profile_of(kind):
+        file = tmp_path / "profile.yaml"
+        pools = "[{name: cpu, cores: 1, memory: 1GiB}]"
+        file.write_text(
+            f"kind: {kind}\nfolder: {tmp_path}/jobs\ndashboard_port: 0\npools: {pools}\n"
+        )
+        return read_profile(file)
+
+    return profile_of
+
+
+@pytest.fixture(name="system_of")
+def _system_of(profile_of):
+    """Return a function that gives the batch system of a kind."""
+    return lambda kind: batch_system(profile_of(kind))

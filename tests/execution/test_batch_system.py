@@ -18,7 +18,7 @@ def _system(monkeypatch):
         async def call(*command):
             return 0, said, ""
 
-        monkeypatch.setattr(batch, "_call", call)
+        monkeypatch.setattr(batch, "call", call)
         return batch.batch_system(BatchProfile(kind=kind, pools=[POOL]))
 
     return make

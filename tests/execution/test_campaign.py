@@ -1,5 +1,6 @@
 """Campaign files: what people write, and what becomes of it."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +48,34 @@ def test_globs_give_one_run_each_in_order(read, folder):
     assert [run.parameters.ingest.raw for run in plan.runs] == [
         str(folder / "raw" / name) for name in "abc"
     ]
+
+
+def test_globs_pass_over_what_servers_and_systems_leave(read, folder):
+    for name in ("@eaDir", ".AppleDouble", "#recycle", "__MACOSX"):
+        (folder / "raw" / name / "a").mkdir(parents=True)
+    for name in ("._a", "Thumbs.db", "desktop.ini", ".DS_Store"):
+        (folder / "raw" / name).touch()
+    plan = read("runs:\n  - raw: raw/*\n")
+    assert [run.name for run in plan.runs] == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_in_a_campaign_mean_files_in_either_form(read, folder, form):
+    spelled = unicodedata.normalize("NFD" if form == "NFC" else "NFC", "Brücke")
+    (folder / "raw" / spelled).mkdir()
+    for name in (f"{spelled}.tif", f"{spelled}.csv"):
+        (folder / name).write_text("frame,x,y\n0,0,0\n")
+    name = unicodedata.normalize(form, "Brücke")
+    (run,) = read(
+        f"parameters:\n"
+        f"  feature: {{masks: {{m: {name}.tif}}}}\n"
+        f"  align: {{drift_table: {name}.csv}}\n"
+        f"runs:\n  - raw: raw/{name[:-1]}*\n    delays: {name}.csv\n"
+    ).runs
+    assert run.parameters.ingest.raw == str(folder / "raw" / spelled)
+    assert run.parameters.ingest.delays == str(folder / f"{spelled}.csv")
+    assert run.parameters.feature.masks == {"m": str(folder / f"{spelled}.tif")}
+    assert run.parameters.align.drift_table == str(folder / f"{spelled}.csv")
 
 
 def test_folders_of_one_name_are_told_apart_by_those_above(tmp_path):

@@ -211,8 +211,12 @@ def test_a_model_that_was_replaced_behind_a_run_is_refused(finished, plan, drive
     assert drive(plan(finished)).tasks == []
     model = next((finished / "results" / "models").glob("*.pt"))
     save_model(model, UNet(UNetConfig(filters=(4, 8))))
-    again = drive(plan(finished, parameters={"flow": {"derived": False}}), only=("flow",))
+    changed = plan(finished, parameters={"flow": {"derived": False}})
+    (expected,) = preview(changed, only=("flow",)).runs
+    again = drive(changed, only=("flow",))
     assert "no longer the model" in again.outcome.failed["raw"]
+    assert expected.fault == again.outcome.failed["raw"]
+    assert Run(finished / "results" / "raw.zarr").is_done("flow")
 
 
 def test_a_model_that_moved_with_its_run_is_found(finished, plan, drive):

@@ -201,3 +201,27 @@ def test_what_was_at_work_when_a_run_failed_is_not_done_again(finished, plan, in
     assert run(again).failed == {}
     assert again.tasks[0] == first
     assert set(again.tasks).isdisjoint(others)
+
+
+def test_what_a_later_stage_refuses_is_its_failure(raw, plan, drive):
+    ready = plan(raw, parameters={"spectrum": {"band": [400, 500]}})
+    done = drive(ready)
+    assert done.tasks == []
+    assert done.outcome.stages == {"raw": "spectrum"}
+    assert campaign_status(ready)[0].failed_stage == "spectrum"
+
+
+def test_features_alone_bring_their_modes(finished, plan, drive):
+    rois = [{"name": "left", "rectangle": {"x": [0, 60], "y": [0, 120]}}]
+    changed = plan(finished, parameters={"feature": {"rois": rois}})
+    (expected,) = preview(changed, only=("feature",)).runs
+    Run(finished / "results" / "raw.zarr").remember(["run", "ge.yaml"])
+    asked = changed.model_copy(update={"command": ("run", "raw.zarr")})
+    done = drive(asked, only=("feature",))
+    assert done.outcome.done == ["raw"], done.outcome.failed
+    assert list(expected.to_do) == ["feature", "mode"]
+    run = Run(finished / "results" / "raw.zarr")
+    assert run.is_done("mode")
+    assert run.record["command"] == ["run", "ge.yaml"]  # a single stage is not the whole
+    assert list(run.read("roi")) == ["left"]
+    assert len(run.read("mode")) == 1

@@ -5,8 +5,7 @@ import os
 
 import pytest
 
-from uemdask.execution import open_cluster, read_profile
-from uemdask.execution.cluster.batch import batch_system
+from uemdask.execution import open_cluster
 from uemdask.execution.cluster.session import session
 
 SQUEUE = """\
@@ -25,46 +24,6 @@ Job Id: 18.pbs1
 """
 CANCEL = {"slurm": "scancel", "pbs": "qdel"}
 LIST = {"slurm": "squeue", "pbs": "qstat"}
-
-
-@pytest.fixture(name="play")
-def _play(tmp_path, monkeypatch):
-    """Return a function that puts a program on the path: what it says, and its exit code."""
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    monkeypatch.delenv("SLURM_CLUSTER_NAME", raising=False)
-
-    def play(name, says="", code=0):
-        (tmp_path / f"{name}.said").write_text(says)
-        program = tmp_path / name
-        program.write_text(
-            f'#!/bin/sh\necho "$*" >> {tmp_path}/{name}.called\n'
-            f"cat {tmp_path}/{name}.said\nexit {code}\n"
-        )
-        program.chmod(0o755)
-        return tmp_path / f"{name}.called"
-
-    return play
-
-
-@pytest.fixture(name="profile_of")
-def _profile_of(tmp_path):
-    """Return a function that gives a profile of a kind."""
-
-    def profile_of(kind):
-        file = tmp_path / "profile.yaml"
-        pools = "[{name: cpu, cores: 1, memory: 1GiB}]"
-        file.write_text(
-            f"kind: {kind}\nfolder: {tmp_path}/jobs\ndashboard_port: 0\npools: {pools}\n"
-        )
-        return read_profile(file)
-
-    return profile_of
-
-
-@pytest.fixture(name="system_of")
-def _system_of(profile_of):
-    """Return a function that gives the batch system of a kind."""
-    return lambda kind: batch_system(profile_of(kind))
 
 
 @pytest.mark.parametrize(("kind", "says"), [("slurm", SQUEUE), ("pbs", QSTAT)])

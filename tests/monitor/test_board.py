@@ -3,9 +3,10 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
-from uemdask.cube import STAGES
+from uemdask.cube import STAGES, create_run
 from uemdask.execution import plan_campaign
 from uemdask.monitor.board import MOST_RUNS, Board
 from uemdask.monitor.curve import Curve
@@ -230,3 +231,36 @@ def test_a_loss_that_is_no_number_is_not_drawn():
     curve = Curve()
     curve.add(1, float("nan"))
     assert curve.points == []
+
+
+def test_a_restart_remembers_what_is_done(tmp_path):
+    plan = plan_campaign({"runs": [{"raw": "raw"}]}, name="ge", folder=_raw(tmp_path))
+    store = plan.runs[0].store
+    run = create_run(
+        store,
+        delays=np.arange(4.0),
+        shape=(16, 16),
+        dtype="uint16",
+        pixel_size=(1.0, 1.0),
+        source_file=["a"] * 4,
+    )
+    for stage in STAGES[:6]:
+        run.begin(stage, digest="x", parameters={})
+        run.finish(stage)
+    for only in ((), ("flow",)):
+        board = Board(plan, only)
+        (found,) = board.state().runs
+        assert [stage for stage, share in found.stages.items() if share == 1.0] == list(STAGES[:6])
+    board = Board(plan)
+    # What follows from a stage that is made anew is gone, what comes before it is not.
+    board.phase_begins("raw", "label", "pairs", 4, 2)
+    (found,) = board.state().runs
+    done = [stage for stage, share in found.stages.items() if share == 1.0]
+    assert done == list(STAGES[: STAGES.index("label")])
+    board.run_done("raw")
+    assert set(board.state().runs[0].stages.values()) == {1.0}
+
+
+def _raw(folder):
+    (folder / "raw").mkdir()
+    return folder

@@ -2,8 +2,10 @@
 
 import json
 import re
+import socket
 import time
 import urllib.error
+import urllib.request
 from html.parser import HTMLParser
 
 import pytest
@@ -248,3 +250,29 @@ def test_a_training_is_drawn(show, board, root, get):
     assert "12 images/s" in text
     assert "A GPU." in text
     assert "499 of 600 (pre-training)" in text
+
+
+def test_a_foreign_page_gets_nothing(board, show, root):
+    show(board(["a"]))
+    for path in ("/uemdask", "/uemdask/campaign.json", "/uemdask/page.js"):
+        for headers in (
+            {"Host": "site.example:8787"},
+            {"Origin": "http://site.example"},
+            {"Origin": "null"},
+        ):
+            with pytest.raises(urllib.error.HTTPError, match="403"):
+                urllib.request.urlopen(urllib.request.Request(root + path, headers=headers))
+        for host in ("localhost:9999", socket.gethostname(), "10.0.0.7:8787"):
+            asked = urllib.request.Request(root + path, headers={"Host": host})
+            with urllib.request.urlopen(asked) as answer:
+                assert answer.status == 200
+
+
+def test_control_characters_of_names_and_messages_are_spelled_out(board, show, root, get):
+    found = board(["a\x1b[2Jb"])
+    found.run_failed("a\x1b[2Jb", "ingest", "f\x9b31m\u202e.tif: is empty")
+    show(found)
+    _, _, text = get(f"{root}/uemdask?campaign=k")
+    assert "a\\u001b[2Jb" in text
+    assert "f\\u009b31m\\u202e.tif" in text
+    assert not set(text) & set("\x1b\x9b\u202e")

@@ -1,10 +1,13 @@
 """Model files hold plain tensors, come back exactly, and are replaced all at once."""
 
+import os
+import resource
+import zipfile
+
 import pytest
 import torch
 
 from uemdask.errors import UemError
-from uemdask.network import checkpoint
 from uemdask.network.checkpoint import (
     load_checkpoint,
     load_model,
@@ -65,7 +68,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path, monkeypat
     def full(*_args: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(checkpoint.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(UemError, match="No space left"):
         save_checkpoint(path, {"step": 2})
     assert load_checkpoint(path)["step"] == 1
@@ -106,3 +109,47 @@ def test_a_missing_damaged_or_foreign_file_is_named(tmp_path):
     save_checkpoint(tmp_path / "state.pt", {"step": 3})
     with pytest.raises(UemError, match="holds no network"):
         load_model(tmp_path / "state.pt")
+
+
+@pytest.mark.parametrize(
+    "filters", [[10**6, 10**6], [2048] * 8, [4] * 10**6, [10**30, 4], [-4, 4], "many", None],
+    ids=lambda filters: repr(filters)[:12],
+)  # fmt: skip
+def test_a_network_of_absurd_size_takes_no_memory(tmp_path, filters):
+    save_model(tmp_path / "a.pt", UNet(UNetConfig(filters=(4, 8))))
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    content["unet"]["filters"] = filters
+    torch.save(content, tmp_path / "a.pt")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(UemError, match="holds no network"):
+        load_model(tmp_path / "a.pt")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB
+
+
+def test_weights_that_are_few_values_repeated_are_refused(tmp_path):
+    save_model(tmp_path / "a.pt", UNet(UNetConfig(filters=(4, 8))))
+    content = torch.load(tmp_path / "a.pt", weights_only=True)
+    content["weights"] = {
+        name: torch.zeros(()).expand(tensor.shape) for name, tensor in content["weights"].items()
+    }
+    torch.save(content, tmp_path / "a.pt")
+    with pytest.raises(UemError, match="holds no network"):
+        load_model(tmp_path / "a.pt")
+
+
+def test_a_packed_file_is_not_unpacked(tmp_path):
+    save_model(tmp_path / "a.pt", UNet(UNetConfig(filters=(4, 8))))
+    with (
+        zipfile.ZipFile(tmp_path / "a.pt") as whole,
+        zipfile.ZipFile(tmp_path / "b.pt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    with pytest.raises(UemError, match="not a model"):
+        load_model(tmp_path / "b.pt")
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "a.pt")
+    with pytest.raises(UemError, match="not a model"):
+        load_model(tmp_path / "a.pt")

@@ -1,5 +1,8 @@
 """Raw folders and stacks: which frame was taken at which delay."""
 
+import os
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -276,3 +279,23 @@ def test_a_plan_of_one_scan_holds_for_each_folder_of_a_scan(tmp_path, frame):
         inspect_raw(tmp_path, delays="0:3:1", pixel_size="3")
     assert "4 delays for 11 frames" in str(caught.value)
     assert "(scan 0: 4, scan 1: 4, scan 2: 3); give one delay per frame" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["run.ulg", "metadata.yaml", "delays.tsv", "frame_2.tif"])
+def test_a_pipe_among_the_files_is_not_waited_for(folder, name):
+    if name == "delays.tsv":
+        (folder / "delays.csv").unlink()
+    (folder / name).unlink(missing_ok=True)
+    os.mkfifo(folder / name)
+    with pytest.raises(UemError, match=rf"{name}: is a pipe, not a file; move it away"):
+        inspect_raw(folder, every_file=True)
+
+
+def test_scans_in_folders_with_a_pipe_are_not_waited_for(tmp_path, folder):
+    """Files are compared before they are described."""
+    for scan in ("scan 1", "scan 2"):
+        shutil.copytree(folder, tmp_path / "all" / scan)
+        (tmp_path / "all" / scan / "frame_1.tif").unlink()
+        os.mkfifo(tmp_path / "all" / scan / "frame_1.tif")
+    with pytest.raises(UemError, match="is a pipe, not a file"):
+        inspect_raw(tmp_path / "all", every_file=True)

@@ -1,19 +1,24 @@
 """Bad input: a plain sentence, exit code 2, nothing half made; as docs/bad_input.md has it."""
 
 import csv
+import os
 import re
 import resource
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
 from dm_files import write_dm
 
-import uemdask_cli.ingest
+import uemdask.execution
 from uemdask.cube import Run
+from uemdask.cube.summary import describe_run
 from uemdask.execution import Capacity, Cluster
+from uemdask.stages.recorded import RecordedFrames
 from uemdask_cli.main import _run
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad_input.md"
@@ -60,7 +65,7 @@ def ingest(raw, in_process, monkeypatch, capsys, tmp_path):
     def open_cluster(profile):
         yield Cluster(client=in_process(), dashboard="", cpu=Capacity(slots=0.5))
 
-    monkeypatch.setattr(uemdask_cli.ingest, "open_cluster", open_cluster)
+    monkeypatch.setattr(uemdask.execution, "open_cluster", open_cluster)
 
     def ingest(*options, folder=raw, store="run.zarr"):
         code = _run(["ingest", str(folder), "-o", str(tmp_path / store), *options])
@@ -140,7 +145,35 @@ def too_few_delays(raw):
 
 
 def file_in_table_alone(raw):
-    write_table(raw, range(COUNT + 1))
+    files = [f"frame_{i}.tif" for i in range(COUNT)]
+    write_table(raw, range(COUNT + 1), [*files[:4], "frame_x.tif", *files[4:]])
+
+
+def two_readings(raw):
+    delays = ["1,000", "2,000", "500", "1,500", "250", "750", "0", "1,250"]
+    rows = [f"frame_{i}.tif;{delay}" for i, delay in enumerate(delays)]
+    (raw / "delays.csv").write_text("\n".join(["file;delay (fs)", *rows]))
+
+
+def decimals_cut(raw):
+    rows = [f"frame_{i}.tif,{i},5" for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(["file,delay_ps", *rows[:2]]))
+
+
+def decimals_cut_without_head(raw):
+    rows = [f"frame_{i}.tif,{i},5" for i in range(COUNT)]
+    (raw / "delays.csv").write_text("\n".join(rows))
+
+
+def numbers_in_another_order(raw):
+    (raw / "delays.csv").unlink()
+    for i in range(COUNT):
+        (raw / f"frame_{i}.tif").rename(raw / f"shot_{i}_{(3 * i) % COUNT - 4:+d}.tif")
+
+
+def no_delays_and_no_pixel_size(raw):
+    no_delays(raw)
+    no_pixel_size(raw)
 
 
 def is_a_folder(raw):
@@ -203,6 +236,81 @@ def not_a_run(raw):
     (raw.parent / "run.zarr" / "mine.txt").write_text("mine")
 
 
+def as_hdf5(raw, **datasets):
+    for file in raw.glob("frame_*.tif"):
+        file.unlink()
+    with h5py.File(raw / "series.h5", "w") as file:
+        for name, values in datasets.items():
+            file[name] = values
+    return h5py.File(raw / "series.h5", "a")
+
+
+def axis_of_time(raw):
+    with as_hdf5(raw, frames=np.stack([image(i) for i in range(COUNT)])) as file:
+        file.attrs["signal"], file.attrs["axes"] = "frames", ["frame", "y", "x"]
+        file["x"] = np.arange(SHAPE[1]) * 5.0
+        file["x"].attrs["units"] = "ps"
+
+
+def axes_not_told(raw):
+    with as_hdf5(raw, frames=np.stack([image(i) for i in range(COUNT)])) as file:
+        file.attrs["signal"], file.attrs["axes"] = "frames", ["delay", "z", "x"]
+
+
+def values_elsewhere(raw):
+    with as_hdf5(raw) as file:
+        file["frames"] = h5py.ExternalLink("/home/else/secret.h5", "/frames")
+
+
+def default_in_a_circle(raw):
+    with as_hdf5(raw, frames=np.stack([image(i) for i in range(COUNT)])) as file:
+        file.attrs["default"] = "."
+
+
+def white_as_zero(raw):
+    tifffile.imwrite(raw / "frame_3.tif", image(), photometric="miniswhite")
+
+
+def a_pipe(raw):
+    (raw / "frame_3.tif").unlink()
+    os.mkfifo(raw / "frame_3.tif")
+
+
+def a_pipe_as_table(raw):
+    (raw / "delays.csv").unlink()
+    os.mkfifo(raw / "delays.csv")
+
+
+def multiplying(raw):
+    lines = ["a: &a [" + ", ".join("x" * 9) + "]"]
+    lines += [f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]" for a, b in pairwise("abcdefgh")]
+    (raw / "metadata.yaml").write_text("\n".join(lines))
+
+
+def zero_mean(raw):
+    for i in range(COUNT):
+        data = image(i, np.float32)
+        write(raw / f"frame_{i}.tif", data=data - data.mean())
+
+
+def below_zero(raw):
+    for i in range(COUNT):
+        write(raw / f"frame_{i}.tif", data=image(i, np.float32) - 900)
+
+
+def absurd_size(raw):
+    tifffile.imwrite(raw / "frame_3.tif", image(), compression="zlib", metadata=None)
+    with tifffile.TiffFile(raw / "frame_3.tif", mode="r+b") as file:
+        for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            file.pages[0].tags[name].overwrite(60_000, dtype="I")
+
+
+def unequal_bursts(raw):
+    for i in range(COUNT):
+        burst = np.stack([image(i)] * (3 if i == 5 else 2))
+        write(raw / f"frame_{i}.tif", data=burst, metadata={"axes": "TYX", "unit": "nm"})
+
+
 CASES = {
     "a truncated TIFF": (truncated, ()),
     "a truncated DM4": (truncated_dm4, ()),
@@ -217,9 +325,19 @@ CASES = {
     "several truncated files": (truncated_twice, ()),
     "no pixel size": (no_pixel_size, ()),
     "a pixel size that is none": (lambda raw: None, ("--pixel-size", "0nm")),
+    "a pixel size with two readings": (lambda raw: None, ("--pixel-size", "2,5nm")),
     "no delays": (no_delays, ()),
+    "no delays and no pixel size": (no_delays_and_no_pixel_size, ()),
     "a delay that is NaN": (nan_delay, ()),
     "a delay that is not there": (missing_delay, ()),
+    "delays with two readings": (two_readings, ()),
+    "decimals cut in two": (decimals_cut, ()),
+    "decimals cut in two, without a head": (decimals_cut_without_head, ()),
+    "a time zero with two readings": (lambda raw: None, ("--time-zero", "1,250 fs")),
+    "numbers in names that do not rise with a plan": (
+        numbers_in_another_order,
+        ("--delays", "-4:3:1 ps"),
+    ),
     "fewer delays than frames, by name": (too_few_delays, ()),
     "fewer delays than frames, in order": (lambda raw: None, ("--delays", "0:6:1 ps")),
     "a table that names a file too many": (file_in_table_alone, ()),
@@ -230,6 +348,20 @@ CASES = {
     "a dark image that is not there": (lambda raw: None, ("--dark", "gone.tif")),
     "a pattern of dark images that names all": (lambda raw: None, ("--dark", "*.tif")),
     "no images that can be read": (foreign, ()),
+    "an axis of time where x should be": (axis_of_time, ("--pixel-size", "3nm")),
+    "axes that cannot be told": (axes_not_told, ("--pixel-size", "3nm")),
+    "frames that lie in another file": (values_elsewhere, ()),
+    "a default that leads in a circle": (default_in_a_circle, ()),
+    "white stored as 0": (white_as_zero, ()),
+    "a pipe among the frames": (a_pipe, ()),
+    "a pipe in the place of a table": (a_pipe_as_table, ()),
+    "metadata that multiply": (multiplying, ()),
+    "frames around zero": (zero_mean, ()),
+    "frames below zero": (below_zero, ()),
+    "dark images and an offset": (lambda raw: write(raw / "dark.tif"), ("--offset", "100")),
+    "an offset that is none": (lambda raw: None, ("--offset", "3nm")),
+    "a size that no camera has": (absurd_size, ()),
+    "bursts of unequal length": (unequal_bursts, ()),
     "a run that is there": (run_there, ()),
     "an output that is no run": (not_a_run, ()),
 }
@@ -319,13 +451,72 @@ def test_pixels_that_are_not_finite(raw, ingest, tmp_path):
         if i == 2:
             data[3, 4], data[5, 6] = np.nan, np.inf
         if i == 4:
-            data[:20] = np.nan
+            data[:20] = np.nan  # the margin of a frame that was moved elsewhere
+        if i == 5:
+            data[:32] = np.nan
         write(raw / f"frame_{i}.tif", data=data)
+    code, out, _ = ingest()
+    assert code == 0
+    run = Run(tmp_path / "run.zarr")
+    flags = run.read("frame_flag").tolist()
+    assert [i for i, flag in enumerate(flags) if flag] == [5]
+    assert flags[5] == "NaN or infinite: 80% of the pixels"
+    assert "2 frames lack pixels (NaN or infinite): 7.2 % of all, at most 50 % of a frame" in out
+    assert np.isnan(run.read("intensity")[2][3, 4])  # as recorded
+
+
+def test_the_counts_of_some_frames_are_told(raw, ingest, tmp_path):
+    means = ", ".join(f"{image(i).mean():.4g}" for i in (0, COUNT // 2, COUNT - 1))
+    line = f"counts: mean {means} of the first, middle and last frame"
+    assert line in ingest("--dry-run")[1].splitlines()
+    assert line in ingest()[1].splitlines()
+    assert line.replace("counts: ", "counts    ") in describe_run(tmp_path / "run.zarr")
+
+
+def test_equal_frames_in_a_row_are_told(raw, ingest, tmp_path):
+    for i in (3, 4):
+        write(raw / f"frame_{i}.tif", 2)
+    code, out, _ = ingest()
+    assert code == 0
+    assert (
+        "note: 2 frames are equal to the frame before them to the last count (5, 10 ps): a copy, "
+        "or an image that the camera gave twice"
+    ) in out
+    write(raw / "frame_4.tif", 0)
+    write(raw / "frame_7.tif", 0)
+    _, out, _ = ingest("--dry-run", "--overwrite")
+    assert "note: first, middle and last frame are equal to the last count; check the files" in out
+
+
+@pytest.mark.parametrize("where", ["option", "metadata"])
+def test_an_offset_is_taken_off_on_reading(raw, ingest, tmp_path, where):
+    below_zero(raw)
+    options = ("--offset", "-900") if where == "option" else ()
+    if where == "metadata":
+        (raw / "metadata.yaml").write_text("offset: -900")
+    assert ingest(*options)[0] == 0
+    run = Run(tmp_path / "run.zarr")
+    # As recorded; who reads frames takes off what would be there without the beam.
+    np.testing.assert_array_equal(run.read("intensity")[3], image(3, np.float32) - 900)
+    assert run.group.attrs["offset"] == "-900 counts"
+    assert np.unique(run.dark).tolist() == [-900]
+    frame = RecordedFrames(run, np.zeros(SHAPE, bool))(3)
+    np.testing.assert_array_equal(frame, image(3, np.float32))
+
+
+def test_a_burst_is_averaged(raw, ingest, tmp_path):
+    for i in range(COUNT):
+        burst = np.stack([image(10 * i + k) for k in range(3)])
+        write(raw / f"frame_{i}.tif", data=burst, metadata={"axes": "TYX", "unit": "nm"})
+    code, out, _ = ingest("--dry-run")
+    assert code == 0
+    assert "8 frames of 40 x 48 px from 24 images" in out
+    assert "note: each file holds 3 images of one delay, which are averaged" in out
     assert ingest()[0] == 0
     run = Run(tmp_path / "run.zarr")
-    assert run.read("frame_flag").tolist()[2] == ""  # few are mended on reading
-    assert run.read("frame_flag").tolist()[4] == "NaN or infinite: 50% of the pixels"
-    assert np.isnan(run.read("intensity")[2][3, 4])  # as recorded
+    assert run.read("scan_count").tolist() == [3] * COUNT
+    mean = np.mean([image(20 + k) for k in range(3)])
+    assert run.read("intensity")[2].mean() == pytest.approx(mean, rel=0.01)
 
 
 def test_a_delay_twice_is_two_repeats(raw, ingest, tmp_path):
@@ -385,6 +576,20 @@ def test_a_scan_that_is_too_short_does_not_stop_the_others(raw, ingest, tmp_path
     assert code == 1
     assert in_words(err, tmp_path).startswith("raw: scan 2: 2 delays are too few for a series")
     assert [path.name for path in tmp_path.glob("*.zarr")] == ["run_scan1.zarr"]
+
+
+def test_info_says_later_where_each_guess_is_from(raw, ingest, tmp_path):
+    code, out, _ = ingest("--dry-run")
+    assert code == 0
+    told = [line for line in out.splitlines() if line.startswith("origin ")]
+    assert told[:3] == [
+        "origin    delays: from delays.csv, column 'delay_ps', 8 of 8",
+        "origin    pixel: ImageJ tags",
+        "origin    time zero: not given, 0 ps",
+    ]
+    assert ingest()[0] == 0
+    lines = describe_run(tmp_path / "run.zarr").splitlines()
+    assert [line for line in lines if line.startswith("origin ")] == told
 
 
 def test_scans_apart_are_a_run_each(raw, ingest, tmp_path):

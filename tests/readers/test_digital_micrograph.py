@@ -161,8 +161,8 @@ def test_a_stack_is_taken_before_a_single_image(tmp_path, frame, stack):
         (
             np.zeros((3, 2, 4, 5), np.float32),
             {},
-            "holds images along more than one axis, shape (3, 2, 4, 5); save one series, an image "
-            "for each delay",
+            "holds images along more than one axis, frame 3, frame 2, y 4 (nm), x 5 (nm); save one "
+            "series, an image for each delay",
         ),
     ],
 )

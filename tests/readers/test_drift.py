@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -130,3 +132,35 @@ def test_rows_of_files_of_other_runs_may_stand_there(tmp_path):
         drift_of(tmp_path, text.replace("a_002", "b_002"))
     assert "row 2: no frame of the run is file other_1.tif" in str(error.value)
     assert "1 frames have no row (from 0: 1)" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sep=;\nframe;x;y;;\n0;0;0;;\n1;1,5;–2;;\n2;3;1;;\n;;;;\n",
+        'frame,x,y\n0,0,0\n1,"1,5",−2\n2,3E0,"1,0"\n',
+        "Delay (fs);x;y\n−5'000;0;0\n0;1,5;-2\n5'000;3;1\n",
+        "frame,x_nm,y_nm\n0,0,0\n1,6,−4\n2,1.2e1,2\n",
+    ],
+)
+def test_numbers_are_read_as_in_all_tables(tmp_path, text):
+    np.testing.assert_allclose(drift_of(tmp_path, text), WANTED)
+
+
+def test_shifts_with_two_readings_are_refused(tmp_path):
+    with pytest.raises(FaultsError, match=r"row 3: x '1,250' may be 1250 or 1\.25"):
+        drift_of(tmp_path, "frame;x;y\n0;0;0\n1;1,250;0\n2;2,500;0\n")
+    with pytest.raises(FaultsError, match="row 3: holds 4 cells, the head 3; separate"):
+        drift_of(tmp_path, "frame,x,y\n0,0,0\n1,1,5,0\n2,3,1\n")
+    # ImageJ writes whole numbers without decimals and others with three.
+    assert drift_of(tmp_path, "slice,x,y\n1,0,0\n2,1.250,0\n3,2.500,0\n")[1, 0] == 1.25
+
+
+def test_names_are_compared_in_one_form(tmp_path):
+    files = [unicodedata.normalize("NFD", f"Brücke_{i}.tif") for i in range(3)]
+    rows = [f"Brücke_{i}.tif,{x},{y}" for i, (x, y) in enumerate(WANTED)]
+    text = "\n".join(["file,x,y", *rows])
+    np.testing.assert_allclose(drift_of(tmp_path, text, files=files), WANTED)
+    text = unicodedata.normalize("NFD", text)
+    files = [unicodedata.normalize("NFC", f"{file} + s2/{file}") for file in files]
+    np.testing.assert_allclose(drift_of(tmp_path, text, files=files), WANTED)

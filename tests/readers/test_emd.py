@@ -90,6 +90,32 @@ def test_hyperspy_writes_x_first(path, stack):
     assert info.vendor["user"]["@name"] == "Jörg"
 
 
+@pytest.mark.parametrize("order", ["yxt", "xyt", "txy"])
+def test_the_axes_of_ncem_lie_as_they_are_named(path, stack, order):
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data/series")
+        group.attrs["emd_group_type"] = 1
+        group["data"] = stack.transpose(["tyx".index(letter) for letter in order])
+        axes = {"t": ("delay", "[p_s]", 5.0), "y": ("y", "[n_m]", 2.5), "x": ("x", "[n_m]", 3.0)}
+        for axis, letter in enumerate(order):
+            name, unit, step = axes[letter]
+            group[f"dim{axis + 1}"] = step * np.arange(group["data"].shape[axis])
+            group[f"dim{axis + 1}"].attrs.update({"name": name, "units": unit})
+    assert check_stack(path, stack).pixel_size == pytest.approx((2.5, 3.0))
+
+
+def test_units_of_velox_hold_for_their_own_axis(path, stack):
+    write_velox(path, stack)
+    with h5py.File(path, "a") as file:
+        (group,) = file["Data/Image"].values()
+        text = bytes(group["Metadata"][:, 0]).rstrip(b"\0").decode()
+        text = text.replace('"PixelUnitY": "m"', '"PixelUnitY": "um"')
+        text = text.replace('"height": "2.5e-9"', '"height": "2.5e-3"')
+        letters = np.frombuffer(text.encode().ljust(600, b"\0"), "u1")
+        group["Metadata"][...] = letters[:, np.newaxis]
+    assert check_stack(path, stack).pixel_size == pytest.approx((2.5, 3.0))
+
+
 def test_version_one_counts_axes_from_0(path, stack):
     with h5py.File(path, "w") as file:
         file.attrs["version_major"], file.attrs["version_minor"] = 1, 0

@@ -233,7 +233,9 @@ def test_damaged_bytes_give_a_result_or_an_error_for_people(tmp_path_factory, fr
 
 def test_a_foreign_ending_lists_what_can_be_read(tmp_path):
     (tmp_path / "a.jpg").write_text("x")
-    with pytest.raises(UemError, match=r"'\.jpg' cannot be read; convert to one of \.btf, \.dm3"):
+    with pytest.raises(
+        UemError, match=r"'\.jpg' cannot be read; convert to one of \.btf, \.cdf, \.dm3"
+    ):
         describe_image(tmp_path / "a.jpg")
     assert not is_image(tmp_path / "a.jpg")
 

@@ -1,5 +1,6 @@
 """MRC, written by mrcfile and read against it and RosettaSciIO."""
 
+import re
 import struct
 
 import mrcfile
@@ -96,7 +97,6 @@ def _change(path, place, data):
 @pytest.mark.parametrize(
     ("place", "data", "words"),
     [
-        (208, b"\0\0\0\0", r"cannot be opened as MRC \(Map ID string not found.*; copy it again$"),
         (12, struct.pack("<i", 3), r"holds pixels of MRC mode 3; save it as integers or reals$"),
         (12, struct.pack("<i", 4), r"is truncated, 7168 of 25600 bytes are there; copy it again$"),
         (12, struct.pack("<i", 77), r"cannot be opened as MRC \(.*; copy it again$"),
@@ -132,3 +132,90 @@ def test_a_file_of_one_array_has_no_named_ones(tmp_path, stack):
         describe_image(tmp_path / "a.mrc", "b")
     with pytest.raises(UemError, match=r"holds one array; leave out the dataset 'b'$"):
         read_image(tmp_path / "a.mrc", 0, (24, 32), "uint16", "b")
+
+
+# ---- headers of older programs
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("name", "stamp", "words"),
+    [
+        (b"MAP ", b"\x44\0\0\0", r"has no known machine stamp \(0x44 0x00 0x00 0x00\); it"),
+        (b"MAP ", b"\x44\x20\x20\x20", r"has no known machine stamp"),
+        (b"\0\0\0\0", b"\0\0\0\0", r"has no known machine stamp \(.*\) and has no 'MAP'; it"),
+        (b"\0\0\0\0", b"\x44\x44\0\0", r"has no 'MAP'"),
+        (b"MAP\0", None, ""),
+    ],
+)
+@pytest.mark.parametrize("dtype", ["i1", "i2", "f4"])
+def test_headers_of_older_programs_are_read_with_a_note(tmp_path, order, name, stamp, words, dtype):
+    stack = (np.arange(3 * 20 * 24) % 100).reshape(3, 20, 24).astype(dtype)
+    _write_old(tmp_path / "a.mrc", stack, order, name, stamp, (0, 99))
+    info = check_stack(tmp_path / "a.mrc", stack)
+    assert info.pixel_size == pytest.approx((3.0, 3.0))
+    if words or (stamp, order) == (b"\x44\x44\0\0", ">"):
+        (note,) = info.notes
+        assert re.search(rf"the header of a\.mrc .*{words}", note)
+        assert note.endswith(f"read as {'little' if order == '<' else 'big'}-endian MRC")
+    else:
+        assert info.notes == ()
+
+
+def _write_old(path, stack, order, name, stamp, limits):
+    mode = {"i1": 0, "u1": 0, "i2": 1, "u2": 1, "f4": 2}[stack.dtype.str[1:]]
+    frames, rows, columns = stack.shape
+    header = bytearray(1024)
+    struct.pack_into(f"{order}4i", header, 0, columns, rows, frames, mode)
+    struct.pack_into(f"{order}3i", header, 28, columns, rows, frames)
+    struct.pack_into(f"{order}3f", header, 40, columns * 30.0, rows * 30.0, frames * 30.0)
+    struct.pack_into(f"{order}3i", header, 64, 1, 2, 3)
+    struct.pack_into(f"{order}3f", header, 76, *limits, sum(limits) / 2)
+    header[208:212] = name
+    right = b"\x44\x44\0\0" if order == "<" else b"\x11\x11\0\0"
+    header[212:216] = right if stamp is None else stamp
+    turned = stack[:, ::-1].astype(stack.dtype.newbyteorder(order))
+    path.write_bytes(bytes(header) + turned.tobytes())
+
+
+def test_what_is_no_mrc_is_not_taken_for_an_old_one(tmp_path):
+    (tmp_path / "a.mrc").write_bytes(np.random.default_rng(0).bytes(5000))
+    with pytest.raises(UemError, match=r"a\.mrc: is no MRC file: its header has no known machine"):
+        describe_image(tmp_path / "a.mrc")
+
+
+@pytest.mark.parametrize(
+    ("dtype", "limits", "note"),
+    [
+        ("u1", (60, 180), "values of 60 to 180, so that they are taken as unsigned"),
+        ("u1", (130, 250), "values of 130 to 250, so that they are taken as unsigned"),
+        ("i1", (-60, 100), ""),
+        ("i1", (3, 100), ""),
+        ("i1", (0, 0), "states no range, so that its bytes are taken as -128 to 127"),
+        ("i1", (-60, 300), "values of -60 to 300, which its pixels cannot hold; they are taken as"),
+        ("u2", (200, 40_000), "values of 200 to 40000, so that they are taken as unsigned"),
+        ("i2", (-200, 30_000), ""),
+        ("i2", (0, 0), ""),
+    ],
+)
+def test_the_header_s_range_tells_whether_pixels_have_a_sign(tmp_path, dtype, limits, note):
+    low, high = np.clip(limits, np.iinfo(dtype).min, np.iinfo(dtype).max)
+    stack = np.linspace(low, max(high, low + 9), 3 * 20 * 24).reshape(3, 20, 24).astype(dtype)
+    _write_old(tmp_path / "a.mrc", stack, "<", b"MAP ", None, limits)
+    notes = check_stack(tmp_path / "a.mrc", stack).notes
+    assert bool(notes) == bool(note)
+    assert all(note in text for text in notes)
+
+
+def test_axes_that_lie_another_way_are_refused(tmp_path, stack):
+    write_mrc(tmp_path / "a.mrc", stack)
+    _change(tmp_path / "a.mrc", 64, struct.pack("<3i", 2, 1, 3))
+    with pytest.raises(UemError, match="columns, rows and sections lie along y, x, z; save it"):
+        describe_image(tmp_path / "a.mrc")
+
+
+def test_a_header_that_claims_a_long_extension_takes_no_memory(tmp_path, stack):
+    write_mrc(tmp_path / "a.mrc", stack)
+    _change(tmp_path / "a.mrc", 92, struct.pack("<i", 2**31 - 1))
+    with pytest.raises(UemError, match="is truncated, 7168 of 2147490815 bytes are there"):
+        describe_image(tmp_path / "a.mrc")

@@ -69,8 +69,8 @@ def test_a_hyperstack_along_two_axes_is_refused(tmp_path, frame, axes, kind):
     with pytest.raises(UemError) as error:
         describe_image(tmp_path / "a.tif")
     assert str(error.value) == (
-        f"{tmp_path / 'a.tif'}: holds images along more than one axis, shape (3, 2, 24, 32) "
-        f"({axes}); save one series, an image for each delay"
+        f"{tmp_path / 'a.tif'}: holds images along more than one axis, {axes[0]} 3, {axes[1]} 2, "
+        f"Y 24, X 32; save one series, an image for each delay"
     )
 
 
@@ -304,3 +304,75 @@ def test_a_real_recording(real_data):
     with tifffile.TiffFile(path) as file:
         theirs = file.asarray()
     check_stack(path, theirs)
+
+
+# ---- values and axes that are not what they seem
+
+
+def test_imagej_names_the_unit_of_y(tmp_path, frame):
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        frame(0),
+        imagej=True,
+        resolution=(1 / 3, 400),
+        metadata={"unit": "nm", "yunit": "\\u00B5m"},
+    )
+    assert describe_image(tmp_path / "a.tif").pixel_size == pytest.approx((2.5, 3.0))
+
+
+@pytest.mark.parametrize("units", [{"unit": "ps", "yunit": "nm"}, {"unit": "nm", "yunit": "sec"}])
+def test_a_space_time_plot_is_no_image(tmp_path, frame, units):
+    tifffile.imwrite(tmp_path / "a.tif", frame(0), imagej=True, resolution=(1, 1), metadata=units)
+    with pytest.raises(UemError, match=r"a\.tif: its axis [XY] is in (ps|sec), a time and no len"):
+        describe_image(tmp_path / "a.tif")
+
+
+def test_signed_values_of_imagej(tmp_path, stack):
+    """ImageJ keeps them as unsigned ones and a straight line."""
+    tifffile.imwrite(
+        tmp_path / "a.tif",
+        stack,
+        imagej=True,
+        metadata={"axes": "TYX", "cf": 0, "c0": -32768, "c1": 1},
+    )
+    check_stack(tmp_path / "a.tif", stack.astype(np.float32) - 32768)
+
+
+def test_a_curve_of_imagej_is_refused(tmp_path, frame):
+    curve = {"cf": 8, "c0": 1.0, "c1": 2.0, "c2": 3.0}
+    tifffile.imwrite(tmp_path / "a.tif", frame(0), imagej=True, metadata=curve)
+    with pytest.raises(UemError, match=r"calibrated by a curve of ImageJ's \(cf=8\); save it"):
+        describe_image(tmp_path / "a.tif")
+
+
+def test_white_as_0_is_refused(tmp_path, frame):
+    tifffile.imwrite(tmp_path / "a.tif", frame(0), photometric="miniswhite")
+    with pytest.raises(
+        UemError, match=r"a\.tif: stores white as 0, so that .*; save it with black"
+    ):
+        describe_image(tmp_path / "a.tif")
+
+
+def test_a_volume_in_one_page(tmp_path):
+    stack = np.arange(12 * 32 * 48, dtype=np.uint16).reshape(12, 32, 48)
+    tifffile.imwrite(
+        tmp_path / "a.tif", stack, volumetric=True, tile=(16, 16, 16), photometric="minisblack"
+    )
+    check_stack(tmp_path / "a.tif", stack)
+
+
+def test_pages_that_are_no_images_are_refused(tmp_path, stack):
+    turned = stack.transpose(1, 2, 0).copy()
+    tifffile.imwrite(tmp_path / "a.tif", turned, photometric="minisblack", metadata={"axes": "YXT"})
+    with pytest.raises(UemError, match=r"lie as YXT \(24, 32, 4\), so that a page is no image"):
+        describe_image(tmp_path / "a.tif")
+
+
+def test_a_header_that_claims_a_huge_image_takes_no_memory(tmp_path, frame):
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, frame(0), compression="zlib", metadata=None)
+    with tifffile.TiffFile(path, mode="r+b") as file:
+        for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            file.pages[0].tags[name].overwrite(60_000, dtype="I")
+    with pytest.raises(UemError, match="states 1 frames of 60000 x 60000 px, more than any camera"):
+        describe_image(path)

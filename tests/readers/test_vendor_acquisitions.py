@@ -101,7 +101,7 @@ def test_real_files_of_gatan(real_data, ingest, tmp_path):
         for scan in (0, 1):
             name = f"bismuth_{scan}_{delay + 6}_{delay}ps.dm4"
             (raw / name).symlink_to(file)
-    run = ingest(raw, pixel_size="3nm")
+    run = ingest(raw, pixel_size="3nm", offset="-128")  # all its values are below zero
     assert run.read("scan_count").tolist() == [2, 2, 2]
     np.testing.assert_array_equal(run.read("intensity")[0], run.read("intensity")[2])
     assert run.group.attrs["vendor"]

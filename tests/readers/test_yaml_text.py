@@ -1,11 +1,16 @@
 """YAML as people write it."""
 
+import os
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from uemdask.errors import UemError
 from uemdask.readers.yaml_text import parse_yaml, read_yaml
+
+_LETTERS = "abcdefgh"
 
 
 @pytest.mark.parametrize(
@@ -64,3 +69,41 @@ def test_any_text_is_read_or_refused_for_people(text):
     except UemError as error:
         message = str(error)
         assert message
+
+
+# ---- texts that stand for more than they are
+
+
+def _chain(first, line):
+    return "\n".join([first, *(line(a, b) for a, b in pairwise(_LETTERS))])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _chain("a: &a [x, x, x]", lambda a, b: f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]"),
+        _chain("a: &a {x: 1}", lambda a, b: f"{b}: &{b} {{<<: [{', '.join([f'*{a}'] * 9)}]}}"),
+        "a: &a " + "x" * 10**5 + "\nb: [" + "*a, " * 100 + "]",
+    ],
+    ids=["aliases", "merge keys", "a long text"],
+)
+def test_aliases_that_multiply_are_refused_before_they_do(text):
+    with pytest.raises(UemError, match=r"is not YAML \(its aliases stand for more than 4 MiB\)"):
+        parse_yaml(text)
+
+
+@pytest.mark.parametrize("text", ["a: &a [*a]", "&a {x: *a}", "a: &a {<<: *a}"])
+def test_an_alias_of_what_it_is_part_of_is_refused(text):
+    with pytest.raises(UemError, match="an alias stands for what it is part of"):
+        parse_yaml(text)
+
+
+def test_aliases_and_merge_keys_are_fine_otherwise():
+    text = "defaults: &d {pixel_size: 3nm}\nruns: [{<<: *d, raw: a}, {<<: *d, raw: b}]"
+    assert parse_yaml(text)["runs"][1] == {"pixel_size": "3nm", "raw": "b"}
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "metadata.yaml")
+    with pytest.raises(UemError, match=r"metadata\.yaml: is a pipe, not a file; move it away"):
+        read_yaml(tmp_path / "metadata.yaml")

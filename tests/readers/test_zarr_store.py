@@ -1,6 +1,7 @@
 """Zarr stores of other programs, in both versions of the format."""
 
 import json
+import os
 import pickle
 
 import numpy as np
@@ -135,3 +136,85 @@ def test_pickles_are_not_opened(path, stack, place):
         describe_image(path)
     with pytest.raises(UemError, match=r"a\.zarr: .*pickle"):
         read_image(path, 0, (24, 32), "uint16")
+
+
+# ---- named axes, packed values
+
+
+@pytest.mark.parametrize("version", [2, 3])
+@pytest.mark.parametrize("order", ["yxt", "xyt", "ytx"])
+def test_axes_lie_as_they_are_named(path, stack, version, order):
+    names = {"t": "time", "y": "y", "x": "x"}
+    coords = {
+        "time": ("time", np.arange(4) * 5.0, {"units": "ps", "calendar": "none"}),
+        "y": ("y", np.arange(24) * 2.5, {"units": "nm"}),
+        "x": ("x", np.arange(32) * 3.0, {"units": "nm"}),
+    }
+    lying = stack.transpose(["tyx".index(letter) for letter in order])
+    data = xr.Dataset({"counts": ([names[letter] for letter in order], lying)}, coords)
+    data.to_zarr(path, zarr_format=version, consolidated=False)
+    assert check_stack(path, stack).pixel_size == pytest.approx((2.5, 3.0))
+
+
+@pytest.mark.parametrize("axes", ["yxt", "xyt", "tyx"])
+@pytest.mark.parametrize("plain", [True, False])
+def test_the_axes_of_ome_zarr(path, stack, axes, plain):
+    group = zarr.create_group(str(path), zarr_format=2)
+    group.create_array("0", data=stack.transpose(["tyx".index(letter) for letter in axes]))
+    units = {"t": "picosecond", "y": "nanometer", "x": "nanometer"}
+    named = list(axes) if plain else [{"name": a, "unit": units[a]} for a in axes]
+    scale = [{"t": 5.0, "y": 2.5, "x": 3.0}[letter] for letter in axes]
+    levels = [{"path": "0", "coordinateTransformations": [{"type": "scale", "scale": scale}]}]
+    group.attrs["multiscales"] = [{"axes": named, "datasets": levels}]
+    info = check_stack(path, stack)
+    assert info.pixel_size == (None if plain else (2.5, 3.0))
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_values_packed_by_xarray_are_counts(path, stack, version):
+    values = stack.astype(np.float32)
+    values[1, 2, 3] = np.nan
+    data = xr.Dataset({"counts": (("time", "y", "x"), values)})
+    packing = {"dtype": "int16", "scale_factor": 0.25, "add_offset": 900.0, "_FillValue": -32768}
+    data.to_zarr(path, zarr_format=version, consolidated=False, encoding={"counts": packing})
+    check_stack(path, values)
+
+
+def test_zeros_of_a_store_without_packing_are_counts(path, stack):
+    stack[1, 2, 3] = 0
+    array = zarr.create_array(str(path), data=stack, zarr_format=2, fill_value=0)
+    array.attrs["_ARRAY_DIMENSIONS"] = ["time", "y", "x"]
+    check_stack(path, stack)
+
+
+# ---- what lies elsewhere
+
+
+@pytest.mark.parametrize("name", [".zarray", "0.0.0"])
+def test_a_pipe_in_a_store_is_refused(path, stack, name):
+    zarr.create_array(str(path), data=stack, chunks=stack.shape, zarr_format=2)
+    (path / name).unlink()
+    os.mkfifo(path / name)
+    with pytest.raises(UemError, match="is a pipe, not a file; move it away"):
+        read_image(path, 0, (24, 32), "uint16")
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "c/0/0/0"])
+def test_a_link_out_of_a_store_is_refused(tmp_path, path, stack, name):
+    zarr.create_array(str(path), data=stack, chunks=stack.shape, compressors=None)
+    (path / name).rename(tmp_path / "secret")
+    (path / name).symlink_to(tmp_path / "secret")
+    with pytest.raises(UemError, match="leads out of the store; copy the file itself there"):
+        read_image(path, 0, (24, 32), "uint16")
+
+
+def test_a_chunk_that_would_fill_the_memory_is_refused(path, stack):
+    zarr.create_array(str(path), shape=(10**4, 2**12, 2**12), chunks=(10**4, 2**12, 64), dtype="u2")
+    with pytest.raises(UemError, match="has chunks of 5 GiB, more than can be held"):
+        describe_image(path)
+
+
+def test_a_size_that_no_camera_has_is_refused(path):
+    zarr.create_array(str(path), shape=(4, 2**20, 2**20), chunks=(1, 64, 64), dtype="u2")
+    with pytest.raises(UemError, match="states 4 frames of 1048576 x 1048576 px, more than any"):
+        describe_image(path)

@@ -110,6 +110,19 @@ def write_zarr(path: Path, stack: np.ndarray) -> None:
     zarr.create_array(str(path), data=stack, chunks=(1, *stack.shape[1:]))
 
 
+def write_netcdf(path: Path, stack: np.ndarray) -> None:
+    """Write NetCDF 4: an HDF5 file whose dimensions are scales with names and units."""
+    with h5py.File(path, "w") as file:
+        data = file.create_dataset("counts", data=stack)
+        for axis, (name, unit, step) in enumerate(
+            (("time", "ps", 5.0), ("y", "nm", 2.5), ("x", "nm", 3.0))
+        ):
+            scale = file.create_dataset(name, data=np.arange(stack.shape[axis]) * step)
+            scale.attrs["units"] = unit
+            scale.make_scale(name)
+            data.dims[axis].attach_scale(scale)
+
+
 def write_npy(path: Path, stack: np.ndarray) -> None:
     np.save(path, stack)
 
@@ -125,6 +138,7 @@ WRITERS: dict[str, Callable[[Path, np.ndarray], object]] = {
     "ncem.emd": write_ncem,
     "a.h5": write_hdf5,
     "chunked.nxs": write_chunked,
+    "a.nc": write_netcdf,
     "a.npy": write_npy,
     "a.zarr": write_zarr,
 }

@@ -40,6 +40,8 @@ class Settings:
     found: bool = True
     valid: bool = True
     mode: str = "travelling"
+    spread: float = 0.8  # of the directions, degree
+    standing: bool = False  # as the travel index of the spectrum says
 
 
 def direction(angle: float) -> np.ndarray:
@@ -129,13 +131,18 @@ def _spectrum(run: Run, wave: np.ndarray, s: Settings) -> None:
     for name, value in values.items():
         run.put(name, even * np.float32(value), sizes)
     run.put("mask", relevant(s.size), sizes)
-    run.put("wave", wave.astype(np.float16), sizes)
+    run.put("wave", wave, sizes)
     band = {"low": 20.0, "high": 30.0, "centre": FREQUENCY, "significance": 40.0, "found": s.found}
     if not s.found:
         band["significance"] = 2.0
     run.note(
         "spectrum",
-        results={"band": band, "wave_noise": 0.001, "relevant_share": 0.875},
+        results={
+            "band": band,
+            "wave_noise": 0.001,
+            "relevant_share": 0.875,
+            "travel_index": 0.05 if s.standing else 0.97,
+        },
     )
 
 
@@ -198,6 +205,24 @@ def _feature(run: Run, s: Settings) -> None:
     run.put("roi_outline", [outline] * len(s.rois), sizes)
     run.put("roi_feature", value, sizes)
     run.put("roi_feature_sd", np.full(value.shape, 0.04), sizes)
+    delays = np.stack([run.read("time_from"), run.read("time_to")])[:, late]
+    first, last = (delays.min(), delays.max()) if late.any() else (np.nan, np.nan)
+    known = 1.0 if late.any() else np.nan
+    numbers = {
+        "roi_speed": s.speed,
+        "roi_speed_sd": 0.01,
+        "roi_direction": s.angle,
+        "roi_direction_sd": 0.1,
+        "roi_direction_spread": s.spread,
+        "roi_frequency": FREQUENCY,
+        "roi_wavelength": 1e3 * s.speed / FREQUENCY,
+        "roi_delay_first": first,
+        "roi_delay_last": last,
+    }
+    for name, number in numbers.items():
+        run.put(name, np.full(len(s.rois), number * known), sizes)
+    run.put("roi_speed_missing", ["" if late.any() else "none is valid"] * len(s.rois), sizes)
+    run.put("roi_pair_speed", [np.where(late, s.speed, np.nan)] * len(s.rois), sizes)
 
 
 def _mode(run: Run, s: Settings) -> None:
@@ -207,6 +232,7 @@ def _mode(run: Run, s: Settings) -> None:
     run.put("mode_class", list(MODES), sizes)
     run.put("mode", [s.mode] * len(s.rois), sizes)
     run.put("mode_probability", probability, sizes)
+    run.put("roi_travelling_share", np.full(len(s.rois), float(s.valid)), sizes)
 
 
 @pytest.fixture(scope="session")

@@ -61,3 +61,31 @@ def test_pages_never_overwrite_each_other(make_run: MakeRun, tmp_path: Path) -> 
         "same.html",
     ]
     assert "uemdask campaign" in out.read_text(encoding="utf-8")
+
+
+def test_many_faults_do_not_break_the_table(tmp_path: Path) -> None:
+    faults = "\n".join(f"  - frame_{i:04d}.tif: is empty <0 bytes>" for i in range(20))
+    failures = {"bad": f"raw: 20 faults\n{faults}"}
+    out = write_campaign_report([], tmp_path / "campaign.html", failures)
+    html = out.read_text(encoding="utf-8")
+    assert html.count("<tr") == 2
+    assert "failed: raw: 20 faults</span>" in html
+    assert "<summary>20 lines</summary>" in html
+    assert html.count("<li>frame_00") == 20
+    assert "is empty &lt;0 bytes&gt;" in html
+
+
+def test_every_region_has_its_numbers(make_run: MakeRun, tmp_path: Path) -> None:
+    run = make_run(rois=("left half", "corner <b>", "mask"))
+    out = write_campaign_report([run], tmp_path / "campaign.html")
+    html = out.read_text(encoding="utf-8")
+    found = re.findall(r'<td class="region">(.*?)</td>', html)
+    assert found == ["left half", "corner &lt;b&gt;", "mask"]
+    assert html.count("travelling (0.94)") == 3
+
+
+def test_control_characters_do_not_reach_the_page(tmp_path: Path) -> None:
+    out = write_campaign_report([], tmp_path / "c.html", {"a\x1b[2Jb": "raw\u202e\x07: no"})
+    html = out.read_text(encoding="utf-8")
+    assert "a\\u001b[2Jb" in html
+    assert not set(html) & set("\x1b\x07\u202e")

@@ -16,7 +16,8 @@ from uemdask.errors import UemError
 from uemdask.execution.ledger import Ledger
 from uemdask.report import write_report
 from uemdask.report.page import findings_of, with_error
-from uemdask.report.sections import read_history
+from uemdask.report.sections import read_history, sections_of
+from uemdask.report.style import figure_style
 
 MakeRun = Callable[..., Path]
 VOID = {"meta", "br", "img", "link", "hr", "input"}
@@ -73,13 +74,14 @@ def whole(make_run: MakeRun, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 def test_the_headline_has_the_numbers_of_the_wave(whole: tuple[Page, str]) -> None:
     page, _ = whole
     for text in (
-        "3.000 ± 0.040 nm/ps",
-        "30.000 ± 0.040 °",
+        "3.000 ± 0.010 nm/ps region mask, mean over 0 to 100 ps (20 of 23 pairs)",
+        "30.00 ± 0.10 ° anticlockwise from +x of the image; spread within the region ± 0.8°",
         "25.00 GHz",
         "band 20.0 to 30.0 GHz",
-        "120.0 ± 1.6 nm",
+        "120 nm mean over the same delays",
         "travelling probability 0.94",
         "100 % of the main region",
+        "network over the same pairs 3 nm/ps (+0.0%); slope of the fronts at",
         "Frames 24 -15 to 100 ps, 3 before time zero",
         "Pairs 23",
         "Ge wedge",
@@ -223,12 +225,69 @@ def test_a_failure_that_was_mended_is_not_shown(make_run: MakeRun, tmp_path: Pat
 
 def test_no_travelling_wave(make_run: MakeRun, tmp_path: Path) -> None:
     page, _ = page_of(make_run("calm", valid=False, mode="none", found=False), tmp_path)
-    assert "No travelling wave found: no pixel has a valid speed." in page.text
-    assert "No frequency stands out of the spectrum" in page.text
-    assert "Speed none" in page.text
+    assert "No speed found: no frequency stands out of the spectrum." in page.text
+    assert "Speed none region mask: no frequency stands out of the spectrum" in page.text
     assert "NaN" not in page.text
-    (warning,) = findings_of(Run(make_run("stand", mode="standing"))).warnings
-    assert "No travelling wave found: the main region counts as 'standing'" in warning
+
+
+def test_a_wave_that_stands_is_the_cause_of_no_speed(make_run: MakeRun) -> None:
+    found = findings_of(Run(make_run("stand", mode="standing", valid=False, standing=True)))
+    assert found.warnings == [
+        "No speed found: the wave does not travel (standing; travel index 0.05)."
+    ]
+    verdicts = {check.question: check.verdict for check in found.checks}
+    assert verdicts["Is there a speed?"] == "bad"
+    assert verdicts["Does the wave travel?"] == "bad"
+
+
+def test_a_mode_that_hides_what_travels_is_told_with_it(make_run: MakeRun) -> None:
+    found = findings_of(Run(make_run("part", mode="standing")))
+    (check,) = (check for check in found.checks if check.question == "Does the wave travel?")
+    assert check.answer.startswith("standing, but 100 % of its pixels travel")
+    assert check.verdict == "look"
+    assert any("counts as standing, but 100 % of its pixels travel" in w for w in found.warnings)
+
+
+def test_a_mode_that_travels_without_a_valid_pixel_is_no_good(make_run: MakeRun) -> None:
+    found = findings_of(Run(make_run("none valid", valid=False)))
+    verdicts = {check.question: check.verdict for check in found.checks}
+    assert verdicts["Does the wave travel?"] == verdicts["Is there a speed?"] == "bad"
+
+
+def test_a_ring_has_no_single_direction(make_run: MakeRun, tmp_path: Path) -> None:
+    page, _ = page_of(make_run("rings", spread=67.0), tmp_path)
+    assert (
+        "Direction many ways fronts bend or run in rings: directions spread by ± 67°" in page.text
+    )
+    assert "30.00 ± 0.10" not in page.text
+
+
+def test_a_headline_that_is_not_made_yet_is_asked_for(make_run: MakeRun, tmp_path: Path) -> None:
+    store = tmp_path / "old.zarr"
+    shutil.copytree(make_run(), store)
+    for name in Run(store).group.array_keys():
+        if name.startswith("roi_") and name[4:] not in ("feature", "feature_sd", "outline"):
+            shutil.rmtree(store / name)
+    Run(store).consolidate()
+    page, _ = page_of(store, tmp_path)
+    assert "Speed not made yet make it with uemdask run --only feature" in page.text
+
+
+def test_what_cannot_be_told_is_hatched(make_run: MakeRun) -> None:
+    found = findings_of(Run(make_run("early", first=-60.0, frames=32)))
+    assert found.untold is not None
+    delays = found.delays[found.untold]
+    assert delays.size
+    assert (delays < 0).all()
+    with figure_style():
+        captions = [f.caption for s in sections_of(found) for f in s.figures]
+    assert sum("Hatched: before time zero" in caption for caption in captions) == 2
+
+
+def test_numbers_and_their_units_stay_in_one_line(whole: tuple[Page, str]) -> None:
+    _, html = whole
+    body = re.sub(r"<(svg|style).*?</\1>|<details>.*?</details>", "", html, flags=re.DOTALL)
+    assert not re.findall(r"\d (?:nm|ps|GHz|px|±|°)(?!\w)|± \d", body)
 
 
 def test_a_wrong_network_is_found_out(make_run: MakeRun) -> None:
@@ -246,7 +305,7 @@ def test_the_plot_and_the_phase_gradient_agree_with_the_truth(make_run: MakeRun)
     assert found.slope.speed == pytest.approx(3.0, rel=0.05)
     assert found.strip_speed == pytest.approx(3.0, rel=0.001)
     assert [check.verdict for check in found.checks] == ["good"] * len(found.checks)
-    assert len(found.checks) == 11
+    assert len(found.checks) == 13
 
 
 def test_training_history_and_guard(

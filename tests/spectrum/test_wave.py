@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from uemdask.errors import UemError
-from uemdask.spectrum import analytic_wave, band_pass_operator, band_passed
+from uemdask.spectrum import Band, analytic_wave, band_pass_operator, band_passed, wave_step
 
 GE = np.r_[-30:500:5, 500:1000:10].astype(float)
 EVEN = np.arange(120) * 5.0
@@ -78,3 +80,28 @@ def test_bad_input_is_named() -> None:
         band_pass_operator(EVEN, 34.0, window=0.0)
     with pytest.raises(UemError, match="120 delays"):
         band_passed(np.zeros((10, 4, 4), np.float32), band_pass_operator(EVEN, 34.0))
+
+
+# ---- the step in which it is stored
+
+_BAND = Band(low=30.0, high=38.0, centre=34.0, significance=9.0, found=True)
+_FREQUENCY = np.arange(0.0, 100.0, 0.5)
+
+
+def _step(amplitude: float, noise: float) -> float:
+    power = np.where(_FREQUENCY == 34.0, amplitude**2 / 2, 0.0)
+    power[_FREQUENCY == 2.0] = 100.0  # a bend contour, which the band-pass stops
+    return wave_step(_FREQUENCY, power, _BAND, noise=noise)
+
+
+@given(st.floats(0, 1.0), st.floats(0, 0.1))
+def test_the_stored_wave_has_room_and_resolves_its_noise(amplitude: float, noise: float) -> None:
+    step = _step(amplitude, noise)
+    assert np.log2(step).is_integer()
+    assert step * (2**15 - 1) >= min(32 * amplitude, 16)
+    # A wave without noise is known to a thousandth.
+    assert step <= max(noise / 16, amplitude / 500, 1e-6)
+
+
+def test_a_few_references_close_to_zero_do_not_coarsen_the_step() -> None:
+    assert _step(1e4, 1e4) == 2.0**-10

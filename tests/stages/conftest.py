@@ -35,7 +35,7 @@ def waving(tmp_path_factory):
             run.note(name, results=RESULTS)
             y, x = np.mgrid[: shape[0], : shape[1]]
             phase = 2e-3 * np.pi * 34.0 * delays[:, None, None] - 2 * np.pi * (x + 0.5 * y) / 40
-            wave = (0.1 * np.cos(phase)).astype(np.float16)
+            wave = 0.1 * np.cos(phase)
             for tile in tiles(run.sizes):
                 run.write("wave", wave[:, *tile.slices(("y", "x"), run.sizes)], tile)
                 mask = (x < 140)[tile.slices(("y", "x"), run.sizes)]

@@ -14,8 +14,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.pixels import repair_pixels
-from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_window
+from uemdask.align.lit import hidden_now
+from uemdask.align.pixels import Repair, find_hits, repair_pixels
+from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
 
 REPAIR_MARGIN = 2
@@ -56,6 +57,8 @@ def aligned_frames(
     *,
     halo: int,
     inside: Inside | None = None,
+    shaded: npt.NDArray[np.bool_] | None = None,
+    dark_below: float = np.inf,
 ) -> npt.NDArray[np.float32]:
     """Bring frames onto the reference: ``frame(r + drift) / gain``.
 
@@ -74,11 +77,16 @@ def aligned_frames(
     inside : tuple of int, optional
         Part of the tile that lies in the frame, ``(y_begin, y_end, x_begin, x_end)``, ends
         excluded, where the tile reaches beyond the frame's border. What lies outside is not read.
+    shaded : ndarray of bool, shape (h + 2 halo, w + 2 halo), optional
+        Areas of the detector that no beam reaches.
+    dark_below : float
+        Counts below which they are dark in a frame at the brightness of the reference.
 
     Returns
     -------
     ndarray of float32, shape (t, h, w)
-        Counts; exactly 0 where the frame did not cover the pixel.
+        Counts; bad pixels and X-ray hits repaired. NaN where the frame did not show the pixel:
+        beyond its edge, where it is not finite, and where the detector is shaded.
 
     Raises
     ------
@@ -92,9 +100,14 @@ def aligned_frames(
     [3.0, 3.0, 3.0, 3.0]
     """
     shape = (frames.shape[0], *(max(0, edge - 2 * halo) for edge in frames.shape[1:]))
-    out = np.zeros(shape, np.float32)
-    for i, factor, moved, covered in _moved(frames, drift, gain, bad, halo, inside):
-        np.multiply(moved[covered], np.float32(1.0 / factor), out=out[i][covered])
+    out = np.full(shape, np.nan, np.float32)
+    for i, factor, moved, covered, hidden, _ in _moved(
+        frames, drift, gain, bad, halo, inside, shaded, dark_below
+    ):
+        part = out[i][covered]
+        np.multiply(moved[covered], np.float32(1.0 / factor), out=part)
+        if hidden is not None:
+            part[hidden[covered]] = np.nan
     return out
 
 
@@ -107,20 +120,26 @@ def aligned_ratio(
     *,
     halo: int,
     inside: Inside | None = None,
+    shaded: npt.NDArray[np.bool_] | None = None,
+    dark_below: float = np.inf,
+    unlit: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Change of the sample relative to the reference: ``frame(r + drift) / gain / reference - 1``.
 
     Parameters
     ----------
-    frames, drift, gain, bad, halo, inside
+    frames, drift, gain, bad, halo, inside, shaded, dark_below
         As for :func:`aligned_frames`.
     reference : ndarray, shape (h, w)
         The reference without halo; counts.
+    unlit : ndarray of bool, shape (h, w), optional
+        Pixels of the reference that say nothing.
 
     Returns
     -------
     ndarray of float32, shape (t, h, w)
-        Exactly 0 where the frame did not cover the pixel and where the reference is not positive.
+        NaN where there is nothing to form a ratio of: where the frame did not show the pixel, at
+        bad pixels and X-ray hits, where the pixel is unlit or the reference not positive.
 
     Raises
     ------
@@ -141,16 +160,67 @@ def aligned_ratio(
             f"(frames {frames.shape} less a halo of {halo} px on every side)"
         )
     use = reference > 0
-    inverse = np.zeros(shape[1:], np.float32)
+    if unlit is not None:
+        use = use & ~unlit
+    inverse = np.full(shape[1:], np.nan, np.float32)
     np.divide(1.0, reference, out=inverse, where=use, casting="unsafe")
-    one = use.astype(np.float32)
-    out = np.zeros(shape, np.float32)
-    for i, factor, moved, covered in _moved(frames, drift, gain, bad, halo, inside):
+    out = np.full(shape, np.nan, np.float32)
+    for i, factor, moved, covered, hidden, broken in _moved(
+        frames, drift, gain, bad, halo, inside, shaded, dark_below
+    ):
         part = out[i][covered]
         np.multiply(moved[covered], inverse[covered], out=part)
         part *= np.float32(1.0 / factor)
-        part -= one[covered]
+        part -= np.float32(1.0)
+        for lost in (hidden, broken):
+            if lost is not None:
+                part[lost[covered]] = np.nan
     return out
+
+
+def even_out(
+    values: npt.NDArray[np.float32],
+    slope: npt.ArrayLike,
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+    *,
+    ratio: bool,
+) -> None:
+    """Take out of a tile what a beam that wanders does to its brightness, in place.
+
+    Parameters
+    ----------
+    values : ndarray, shape (t, h, w)
+        From :func:`aligned_frames` or :func:`aligned_ratio`.
+    slope : array_like, shape (t, 2)
+        Of the logarithm of the brightness along (x, y), 1/px, about the middle of the frame; see
+        :func:`uemdask.align.brightness_slope`.
+    corner, shape : tuple of int
+        (y, x) of the tile's first pixel in the frame, and the size of the frame.
+    ratio : bool
+        Whether the values are ratios minus 1.
+    """
+    y = corner[0] + np.arange(values.shape[1]) - (shape[0] - 1) / 2
+    x = corner[1] + np.arange(values.shape[2]) - (shape[1] - 1) / 2
+    for frame, (along_x, along_y) in zip(values, np.asarray(slope, np.float64), strict=True):
+        if along_x == along_y == 0:
+            continue
+        factor = np.exp(-along_y * y)[:, None] * np.exp(-along_x * x)[None]
+        if ratio:
+            frame += 1
+        frame *= factor.astype(np.float32)
+        if ratio:
+            frame -= 1
+
+
+Moved = tuple[
+    int,
+    float,
+    np.ndarray,
+    tuple[slice, slice],
+    npt.NDArray[np.bool_] | None,
+    npt.NDArray[np.bool_] | None,
+]
 
 
 def _moved(
@@ -160,8 +230,13 @@ def _moved(
     bad: npt.NDArray[np.bool_] | None,
     halo: int,
     inside: Inside | None,
-) -> Iterator[tuple[int, float, np.ndarray, tuple[slice, slice]]]:
-    """Yield number, gain, moved frame and covered rectangle, frame by frame."""
+    shaded: npt.NDArray[np.bool_] | None,
+    dark_below: float,
+) -> Iterator[Moved]:
+    """Yield number, gain, moved frame, covered rectangle, hidden and broken pixels of each frame.
+
+    Hidden is what the frame does not show, broken what was repaired; None where there is none.
+    """
     if frames.ndim != 3:
         raise UemError(f"frames: expected three dimensions (t, y, x), found shape {frames.shape}")
     count, *edges = frames.shape
@@ -183,24 +258,40 @@ def _moved(
     height, width = (edge - 2 * halo for edge in edges)
     if min(height, width) < 1:
         raise UemError(f"frames: nothing is left of shape {frames.shape} without a halo of {halo}")
-    if bad is not None and bad.shape != tuple(edges):
-        raise UemError(f"bad: shape {bad.shape} does not match the tile with halo {tuple(edges)}")
+    for name, known in (("bad", bad), ("shaded", shaded)):
+        if known is not None and known.shape != tuple(edges):
+            raise UemError(
+                f"{name}: shape {known.shape} does not match the tile with halo {tuple(edges)}"
+            )
     y0, y1, x0, x1 = inside or (0, edges[0], 0, edges[1])
     if not (0 <= y0 < y1 <= edges[0] and 0 <= x0 < x1 <= edges[1]):
         raise UemError(f"inside: {inside} is not a part of a tile of {tuple(edges)} px with halo")
     corner = (halo - y0, halo - x0)
-    broken = None if bad is None else bad[y0:y1, x0:x1]
+    window = (slice(y0, y1), slice(x0, x1))
+    broken = np.zeros((y1 - y0, x1 - x0), bool) if bad is None else bad[window]
+    dark = np.zeros_like(broken) if shaded is None else shaded[window]
+    repair = Repair(broken) if not broken.all() else None
     for i in range(count):
-        real = frames[i, y0:y1, x0:x1]
-        lost = broken
-        if real.dtype.kind == "f" and not np.isfinite(real).all():
-            lost = ~np.isfinite(real) if broken is None else broken | ~np.isfinite(real)
-        if lost is not None and lost.any():
-            if lost.all():
-                continue
-            real = repair_pixels(real.astype(np.float32), lost)
+        real = frames[i, y0:y1, x0:x1].astype(np.float32)
+        # What neighbours a hidden pixel must not ring; so the nearest one that is seen goes on.
+        hidden = hidden_now(real, dark, dark_below * float(factors[i]))
+        if frames.dtype.kind == "f":
+            hidden = hidden | ~np.isfinite(real)
+        if (broken | hidden).all():
+            continue
+        if hidden.any():
+            repair_pixels(real, broken | hidden)
+        elif repair is not None:
+            repair(real)
+        hits = find_hits(real)
+        if hits.any():
+            repair_pixels(real, hits)
         moved = sample_window(real, shifts[i], corner, (height, width))
         # The window's own position is part of the shift: which of its pixels have a source.
         rows = covered_range(height, shifts[i, 1] + corner[0], 0, y1 - y0 - 1)
         columns = covered_range(width, shifts[i, 0] + corner[1], 0, x1 - x0 - 1)
-        yield i, float(factors[i]), moved, (rows, columns)
+        where = shifts[i], corner, (height, width)
+        hidden_here = sample_nearest(hidden, *where) if hidden.any() else None
+        repaired = broken | hits
+        repaired_here = sample_nearest(repaired, *where) if repaired.any() else None
+        yield i, float(factors[i]), moved, (rows, columns), hidden_here, repaired_here

@@ -69,6 +69,7 @@ def follow(
 
     Examples
     --------
+    >>> import cv2
     >>> random = np.random.default_rng(0)
     >>> scene = cv2.GaussianBlur(random.random((80, 90), np.float32), (0, 0), 2) * 1000
     >>> piece = follow(lambda i: scene[8:72, 9 - 3 * i : 73 - 3 * i], [0, 1, 2])

@@ -102,7 +102,11 @@ class Refined:
 
 
 def refine_drift(
-    contrast: np.ndarray, start: npt.NDArray[np.float64], *, search: bool = True
+    contrast: np.ndarray,
+    start: npt.NDArray[np.float64],
+    *,
+    search: bool = True,
+    shaded: npt.NDArray[np.bool_] | None = None,
 ) -> Refined:
     """Refine the drift of a series.
 
@@ -114,6 +118,8 @@ def refine_drift(
         (x, y) px.
     search : bool
         First look for the texture over some 20 px, where the start may have followed contours.
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas of the frames that show nothing.
 
     Returns
     -------
@@ -129,13 +135,13 @@ def refine_drift(
     [-1.5, -0.5, 0.5, 1.5]
     """
     start = np.asarray(start, np.float64)
-    found = _refine(contrast, start, search=search)
+    found = _refine(contrast, start, shaded, search=search)
     if search and np.isfinite(found.error).any():
         # Without what may be the contours' own motion, and without the start.
         slow = scipy.ndimage.gaussian_filter1d(start, _SLOW, axis=0, mode="nearest")
         for other in (start - slow, np.zeros_like(start)):
             if np.median(found.votes) < _SURE:
-                also = _refine(contrast, other, search=True)
+                also = _refine(contrast, other, shaded, search=True)
                 found = max(found, also, key=lambda fit: float(np.median(fit.votes)))
     kept = found.votes >= max(LEAST_VOTES, _SHARE_OF_USUAL * float(np.median(found.votes)))
     if kept.all() or kept.sum() < max(2, len(kept) / 2):
@@ -143,24 +149,30 @@ def refine_drift(
     # Frames that do not belong would count as change of the sample in all the others.
     error, votes, drift = np.full_like(found.error, np.inf), found.votes, found.drift
     votes = np.where(kept, votes, 0.0)
-    again = _refine(contrast[kept], found.drift[kept], search=False)
+    again = _refine(contrast[kept], found.drift[kept], shaded, search=False)
     drift[kept], error[kept], votes[kept] = again.drift, again.error, again.votes
     return Refined(drift, error, votes)
 
 
-def _refine(contrast: np.ndarray, start: npt.NDArray[np.float64], *, search: bool) -> Refined:
+def _refine(
+    contrast: np.ndarray,
+    start: npt.NDArray[np.float64],
+    shaded: npt.NDArray[np.bool_] | None,
+    *,
+    search: bool,
+) -> Refined:
     count = len(contrast)
     nothing = Refined(start, np.full((count, 2), np.inf), np.zeros(count))
     if count < 2:
         return nothing
     drift = start
     if search:
-        drift = search_path(contrast, drift)
+        drift = search_path(contrast, drift, shaded)
         # Blocks are sharper now.
-        drift = search_path(contrast, drift) if not np.array_equal(drift, start) else drift
+        drift = search_path(contrast, drift, shaded) if not np.array_equal(drift, start) else drift
     votes = np.zeros(count)
     for _ in range(_RELOCATIONS):
-        settled = _settle(contrast, drift)
+        settled = _settle(contrast, drift, shaded)
         if settled is None:
             return nothing
         drift, patches, fit = settled
@@ -172,13 +184,13 @@ def _refine(contrast: np.ndarray, start: npt.NDArray[np.float64], *, search: boo
 
 
 def _settle(
-    contrast: np.ndarray, drift: npt.NDArray[np.float64]
+    contrast: np.ndarray, drift: npt.NDArray[np.float64], shaded: npt.NDArray[np.bool_] | None
 ) -> tuple[npt.NDArray[np.float64], PatchSpectra, _Fit] | None:
     """Fit and align in turn until the drift changes no more."""
     stage = 0
     settled = None
     for _ in range(_ROUNDS):
-        patches = _patches(contrast, drift)
+        patches = _patches(contrast, drift, shaded)
         fit = None if patches is None else _fit(contrast, drift, patches, stage)
         if patches is None or fit is None:
             return None
@@ -192,14 +204,19 @@ def _settle(
     return settled
 
 
-def _patches(contrast: np.ndarray, drift: npt.NDArray[np.float64]) -> PatchSpectra | None:
+def _patches(
+    contrast: np.ndarray, drift: npt.NDArray[np.float64], shaded: npt.NDArray[np.bool_] | None
+) -> PatchSpectra | None:
     """Patches of what all frames cover, as many as memory allows."""
     rectangle = common_rectangle(contrast.shape[1:], drift)
-    patches = PatchSpectra(rectangle)
+    patches = PatchSpectra(rectangle, shaded=shaded)
     if not patches.size:
         return None
     most = int(np.sqrt(_CELLS / (len(contrast) * patches.double.size)))
-    return PatchSpectra(rectangle, most=max(2, most)) if most < 7 else patches
+    if most >= 7:
+        return patches
+    fewer = PatchSpectra(rectangle, most=max(2, most), shaded=shaded)
+    return fewer if fewer.size else None
 
 
 @dataclass(frozen=True, slots=True)

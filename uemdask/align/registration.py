@@ -102,6 +102,7 @@ class Registrar:
 
     Examples
     --------
+    >>> import cv2
     >>> random = np.random.default_rng(0)
     >>> scene = cv2.GaussianBlur(random.random((80, 80), np.float32), (0, 0), 2) * 1000
     >>> drift = Registrar(scene[8:72, 8:72]).drift(scene[5:69, 10:74])

@@ -39,7 +39,11 @@ _LONGEST = 40.0
 """Period, px, above which contours are held to dominate."""
 
 
-def search_path(contrast: np.ndarray, start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def search_path(
+    contrast: np.ndarray,
+    start: npt.NDArray[np.float64],
+    shaded: npt.NDArray[np.bool_] | None = None,
+) -> npt.NDArray[np.float64]:
     """Mend a drift that followed the contours, to about a pixel.
 
     Parameters
@@ -48,6 +52,8 @@ def search_path(contrast: np.ndarray, start: npt.NDArray[np.float64]) -> npt.NDA
         Frames as recorded, by :func:`uemdask.align.texture.local_contrast`.
     start : ndarray, shape (t, 2)
         (x, y) px, right from frame to frame.
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas of the frames that show nothing.
 
     Returns
     -------
@@ -59,7 +65,7 @@ def search_path(contrast: np.ndarray, start: npt.NDArray[np.float64]) -> npt.NDA
     if count < 2 * length:
         return start
     blocks = np.array_split(np.arange(count), count // length)
-    patches = PatchSpectra(common_rectangle(contrast.shape[1:], start))
+    patches = PatchSpectra(common_rectangle(contrast.shape[1:], start), shaded=shaded)
     if not patches.size:
         return start
     whitened = np.stack(

@@ -144,6 +144,30 @@ def sample_window(
     return np.ascontiguousarray(fine[before : before + shape[0], before : before + shape[1]])
 
 
+def sample_nearest(
+    flags: npt.NDArray[np.bool_],
+    drift: npt.ArrayLike,
+    corner: tuple[int, int],
+    shape: tuple[int, int],
+) -> npt.NDArray[np.bool_]:
+    """Sample a map of flags at the pixel nearest to the moved position, see `sample_window`.
+
+    Parameters
+    ----------
+    flags : ndarray of bool, shape (Y, X)
+        Edge pixels are repeated outside.
+    drift, corner, shape
+        As for `sample_window`.
+
+    Returns
+    -------
+    ndarray of bool, shape (y, x)
+    """
+    dx, dy = drift_pair(drift)
+    top, left = corner[0] + round(dy), corner[1] + round(dx)
+    return np.asarray(_cut(flags, top, left, *shape) > 0)
+
+
 def sample_shifted(
     image: np.ndarray,
     drift: npt.ArrayLike,

@@ -77,6 +77,9 @@ class PatchSpectra:
         Part of the frame, in the reference frame.
     most : int
         Most patches on a side.
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas that show nothing, in the frame: patches that lie in them to more than a half are left
+        out.
 
     Attributes
     ----------
@@ -90,7 +93,13 @@ class PatchSpectra:
         Column and row of spatial frequencies, cycles/px.
     """
 
-    def __init__(self, rectangle: Rectangle, *, most: int = 7) -> None:
+    def __init__(
+        self,
+        rectangle: Rectangle,
+        *,
+        most: int = 7,
+        shaded: npt.NDArray[np.bool_] | None = None,
+    ) -> None:
         self._y, bottom, self._x, right = rectangle
         self._height, self._width = bottom - self._y, right - self._x
         edge = min(PATCH, min(self._height, self._width) // 2)
@@ -105,6 +114,14 @@ class PatchSpectra:
             for side in (self._height, self._width)
         ]
         self._tops, self._lefts = (g.ravel() for g in np.meshgrid(*starts, indexing="ij"))
+        if shaded is not None and shaded.any():
+            inside = shaded[self._y : bottom, self._x : right]
+            parts = sliding_window_view(inside, (size, size))[self._tops, self._lefts]
+            told = parts.mean(axis=(1, 2)) < 0.5
+            if not told.any():
+                self.size = 0
+                return
+            self._tops, self._lefts = self._tops[told], self._lefts[told]
         self._window = hann((size, size))
         reach = int(_HIGHEST * size)
         self._rows = np.arange(-reach, reach + 1)

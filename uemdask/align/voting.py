@@ -131,6 +131,7 @@ def outliers(repeats: np.ndarray, noise: Noise) -> npt.NDArray[np.bool_]:
 
     Examples
     --------
+    >>> from uemdask.align.voting import measure_noise
     >>> repeats = np.random.default_rng(0).poisson(100, (3, 64, 64)).astype(float)
     >>> repeats[1, 5, 7] = 1000
     >>> np.argwhere(outliers(repeats, measure_noise(repeats))).tolist()

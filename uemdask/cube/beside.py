@@ -1,27 +1,36 @@
-"""Hidden folders and files beside a store: what is made for its place, and what it replaces."""
+"""Hidden folders beside a store: what is made for its place, and what it replaces."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Literal
 
-#: A store that is being created; a run that will replace one; the run that is being replaced; a
-#: ``zarr.json`` that is being written.
-Kind = Literal["part", "new", "old", "json"]
+#: A store that is being created; a run that will replace one; the run that is being replaced.
+Kind = Literal["part", "new", "old"]
 
-_BESIDE = re.compile(r"\.(.+)\.(?:part|new|old|json)")
+_BESIDE = re.compile(r"\.(.+)\.(?:part|new|old)")
 
 
 def beside(store: Path, kind: Kind) -> Path:
-    """Return the hidden folder or file of a kind beside a store.
+    """Return the hidden folder of a kind beside a store.
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> beside(Path("results/a.zarr"), "new").name
     '.a.zarr.new'
     """
     return store.with_name(f".{store.name}.{kind}")
+
+
+def clear(folder: Path) -> None:
+    """Remove a hidden folder; of a link that somebody put there only the link."""
+    if folder.is_symlink():
+        folder.unlink()
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def place_of(store: Path) -> Path:
@@ -29,6 +38,7 @@ def place_of(store: Path) -> Path:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> place_of(Path("results/.a.zarr.new")).name
     'a.zarr'
     """

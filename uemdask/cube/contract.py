@@ -34,6 +34,10 @@ class Variable:
         How it is written: at once; in slabs of frames or pairs; in tiles of y, x for all frames.
     coordinate : bool
         Whether xarray should treat it as a coordinate.
+    step : float, optional
+        Of a variable that is packed: its ``scale_factor``, where its stage chooses no other.
+    missing : int, optional
+        Of a variable that is packed: the integer that stands for NaN.
     """
 
     name: str
@@ -44,6 +48,8 @@ class Variable:
     stage: str
     pattern: Pattern = "whole"
     coordinate: bool = False
+    step: float | None = None
+    missing: int | None = None
 
 
 def _table(*rows: Variable) -> dict[str, Variable]:
@@ -73,12 +79,16 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "scan_count", ("time",), "int32", "1", "repeated scans averaged", "ingest", coordinate=True
     ),
-    Variable("dark", _YX, "float32", "counts", "mean of the dark images", "ingest"),
+    Variable("dark", _YX, "float32", "counts", "counts without the beam", "ingest"),
     # align
     Variable(
         "component", ("component",), "str", "1", "vector component", "align", coordinate=True
     ),
     Variable("gain", ("time",), "float64", "1", "brightness factor of the frame", "align"),
+    Variable(
+        "gain_slope", ("time", "component"), "float64", "1/px",
+        "slope of the logarithm of the brightness, of a beam that wanders", "align",
+    ),
     Variable(
         "drift",
         ("time", "component"),
@@ -92,6 +102,8 @@ VARIABLES: dict[str, Variable] = _table(
     ),
     Variable("reference", _YX, "float32", "counts", "mean of the frames before time zero", "align"),
     Variable("bad_pixel", _YX, "bool", "1", "hot or dead detector pixel", "align"),
+    Variable("shaded", _YX, "bool", "1", "detector pixel that no beam reaches", "align"),
+    Variable("unlit", _YX, "bool", "1", "pixels whose counts say nothing", "align"),
     # spectrum
     Variable(
         "frequency", ("frequency",), "float64", "GHz", "temporal frequency", "spectrum",
@@ -123,8 +135,9 @@ VARIABLES: dict[str, Variable] = _table(
     Variable("wavelength", _YX, "float32", "nm", "local wavelength", "spectrum", "tile"),
     Variable("mask", _YX, "bool", "1", "relevant pixels", "spectrum", "tile"),
     Variable(
-        "wave", _TYX, "float16", "1",
+        "wave", _TYX, "int16", "1",
         "aligned ratio to the reference minus 1, band-passed and smoothed", "spectrum", "tile",
+        step=2.0**-13, missing=-(2**15),
     ),
     # pairs
     Variable(
@@ -141,13 +154,18 @@ VARIABLES: dict[str, Variable] = _table(
         "time_to", ("pair",), "float64", "ps", "delay of the second frame", "pairs",
         coordinate=True,
     ),
+    Variable(
+        "pair_time", ("pair",), "float64", "ps", "delay in the middle of the pair", "pairs",
+        coordinate=True,
+    ),
     # label
     Variable(
         "label", _PCYX, "float32", "px", "pseudo-label displacement: first(r) = second(r + label)",
         "label", "slab",
     ),
     Variable(
-        "label_confidence", _PYX, "uint8", "1", "confidence of the label", "label", "slab"
+        "label_confidence", _PYX, "uint8", "1", "confidence of the label", "label", "slab",
+        step=1.0 / 255.0,
     ),
     Variable(
         "base_label", _TCYX, "float32", "px",
@@ -175,9 +193,8 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "feature_unit", ("feature",), "str", "1", "unit of the feature", "feature", coordinate=True
     ),
-    Variable(
-        "roi_outline", ("roi",), "str", "1", "outline as GeoJSON in nm", "feature", coordinate=True
-    ),
+    # No coordinate, so that tables of features do not repeat it in every row.
+    Variable("roi_outline", ("roi",), "str", "1", "outline as GeoJSON in nm", "feature"),
     Variable(
         "roi_feature", ("roi", "feature", "pair"), "float64", "see feature_unit",
         "feature vectors", "feature",
@@ -185,6 +202,47 @@ VARIABLES: dict[str, Variable] = _table(
     Variable(
         "roi_feature_sd", ("roi", "feature", "pair"), "float64", "see feature_unit",
         "standard deviation of the feature", "feature",
+    ),
+    Variable(
+        "roi_speed", ("roi",), "float64", "nm/ps", "mean speed of the fronts over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_speed_sd", ("roi",), "float64", "nm/ps", "standard error of roi_speed", "feature"
+    ),
+    Variable(
+        "roi_direction", ("roi",), "float64", "degree",
+        "mean direction of the fronts, anticlockwise from +x as displayed", "feature",
+    ),
+    Variable(
+        "roi_direction_sd", ("roi",), "float64", "degree", "standard error of roi_direction",
+        "feature",
+    ),
+    Variable(
+        "roi_direction_spread", ("roi",), "float64", "degree",
+        "circular standard deviation of the directions in the region", "feature",
+    ),
+    Variable(
+        "roi_frequency", ("roi",), "float64", "GHz", "mean frequency over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_wavelength", ("roi",), "float64", "nm", "mean wavelength over trusted delays",
+        "feature",
+    ),
+    Variable(
+        "roi_delay_first", ("roi",), "float64", "ps", "first delay that roi_speed covers",
+        "feature",
+    ),
+    Variable(
+        "roi_delay_last", ("roi",), "float64", "ps", "last delay that roi_speed covers", "feature"
+    ),
+    Variable(
+        "roi_speed_missing", ("roi",), "str", "1", "why there is no roi_speed", "feature"
+    ),
+    Variable(
+        "roi_pair_speed", ("roi", "pair"), "float64", "nm/ps",
+        "speed of the fronts in each trusted pair", "feature",
     ),
     # mode
     Variable(
@@ -201,6 +259,14 @@ VARIABLES: dict[str, Variable] = _table(
         "roi_brightness_share", ("roi",), "float64", "1",
         "share of the variance of the mean brightness that is in the band", "mode",
     ),
+    Variable(
+        "roi_uniform_share", ("roi",), "float64", "1",
+        "share of the power in the band that the whole region has in common", "mode",
+    ),
+    Variable(
+        "roi_travelling_share", ("roi",), "float64", "1",
+        "share of the pixels with a valid speed, over a period", "mode",
+    ),
     Variable("mode", ("roi",), "str", "1", "most likely mode of motion", "mode"),
     Variable(
         "mode_probability", ("roi", "mode_class"), "float64", "1", "probability of each mode",
@@ -215,7 +281,7 @@ def variables_of(stage: str) -> list[str]:
     Examples
     --------
     >>> variables_of("pairs")
-    ['frame_from', 'frame_to', 'time_from', 'time_to']
+    ['frame_from', 'frame_to', 'time_from', 'time_to', 'pair_time']
     """
     own = [v for v in VARIABLES.values() if v.stage == stage]
     return [v.name for v in sorted(own, key=lambda v: not v.coordinate)]
@@ -254,12 +320,16 @@ def faults_of(run: xr.Dataset) -> list[str]:
         units = found.attrs.get("units")
         if units != wanted.units:
             faults.append(f"{name}: units {units!r}; the contract says {wanted.units!r}")
-        # label_confidence is packed: 0..1 in xarray, one byte in the store.
-        exact = wanted.dtype not in ("str", "frame") and name != "label_confidence"
-        if exact and found.dtype != np.dtype(wanted.dtype):
+        if not _is_of_type(found, wanted):
             faults.append(f"{name}: dtype {found.dtype}; the contract says {wanted.dtype}")
     faults += _coordinate_faults(run)
     return faults
+
+
+def _is_of_type(found: xr.Variable, wanted: Variable) -> bool:
+    if wanted.step is not None:  # packed: floating in xarray, but never half precision
+        return found.dtype in (np.float32, np.float64)
+    return wanted.dtype in ("str", "frame") or found.dtype == np.dtype(wanted.dtype)
 
 
 def _coordinate_faults(run: xr.Dataset) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uemdask.cube.beside import beside, place_of
+from uemdask.cube.beside import place_of
+from uemdask.durable import replaced
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import read_regular
 
 
 def array_documents(store: Path) -> dict[str, dict[str, Any]]:
@@ -22,15 +23,47 @@ def array_documents(store: Path) -> dict[str, dict[str, Any]]:
     UemError
         If one is damaged.
     """
-    return {file.parent.name: _read(file) for file in sorted(store.glob("*/zarr.json"))}
+    return {file.parent.name: _read_array(file) for file in sorted(store.glob("*/zarr.json"))}
+
+
+def array_document(store: Path, array: str) -> dict[str, Any]:
+    """Return the metadata of one array.
+
+    Raises
+    ------
+    UemError, OSError
+        If they are damaged, or not there.
+    """
+    return _read_array(store / array / "zarr.json")
+
+
+def listed_documents(store: Path) -> dict[str, dict[str, Any]]:
+    """Return the metadata of every array as the store itself lists them."""
+    listed = _read(store / "zarr.json").get("consolidated_metadata")
+    found = listed.get("metadata") if isinstance(listed, dict) else None
+    if not isinstance(found, dict) or not all(map(_is_array, found.values())):
+        raise UemError(f"{store}: its list of variables in zarr.json is damaged; {_REMEDY}")
+    return found
+
+
+def restore_document(store: Path, array: str, document: Mapping[str, Any]) -> None:
+    """Write the metadata of an array as the store lists them."""
+    (store / array).mkdir(exist_ok=True)
+    with telling_of_room(place_of(store)), replaced(store / array / "zarr.json") as stream:
+        stream.write(json.dumps(document).encode())
 
 
 def change_document(
-    store: Path, array: str = "", *, attributes: Mapping[str, Any], **parts: Any
+    store: Path,
+    array: str = "",
+    *,
+    attributes: Mapping[str, Any],
+    settled: bool = True,
+    **parts: Any,
 ) -> dict[str, Any]:
     """Change attributes and other parts of the metadata of a store, or of one of its arrays.
 
-    Whoever reads the file finds the old one or the new one.
+    Whoever reads the file finds the old one or the new one, see `uemdask.durable.replaced`.
 
     Returns
     -------
@@ -45,24 +78,51 @@ def change_document(
     file = store / array / "zarr.json"
     document = _read(file) | parts
     document["attributes"] |= attributes
-    # Outside the store, as Zarr warns of files that it does not know.
-    part = beside(store, "json")
-    try:
-        with telling_of_room(place_of(store)):
-            part.write_text(json.dumps(document), encoding="utf-8")
-            os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    # Drafts outside the store, as Zarr warns of files that it does not know.
+    with (
+        telling_of_room(place_of(store)),
+        replaced(file, drafts=store.parent, settled=settled) as stream,
+    ):
+        stream.write(json.dumps(document).encode())
     return document
 
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        document: dict[str, Any] = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise UemError(
-            f"{file}: is damaged ({error}); bring it back from a copy, or remove the run and "
-            f"ingest the raw data again"
-        ) from error
+        document: Any = json.loads(read_regular(file))
+        if not isinstance(document, dict) or not isinstance(document.get("attributes", {}), dict):
+            raise ValueError("it is no metadata")
+    except UemError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise UemError(f"{file}: is damaged ({error}); {_REMEDY}") from error
+    document.setdefault("attributes", {})
     return document
+
+
+def _read_array(file: Path) -> dict[str, Any]:
+    document = _read(file)
+    if not _is_array(document):
+        raise UemError(f"{file}: is damaged (it is no metadata of a variable); {_REMEDY}")
+    return document
+
+
+def _is_array(document: Any) -> bool:
+    """Return whether these may be the metadata of a variable, as far as uemdask reads them."""
+    if not isinstance(document, dict) or not isinstance(document.get("attributes", {}), dict):
+        return False
+    grid = document.get("chunk_grid")
+    configuration = grid.get("configuration") if isinstance(grid, dict) else None
+    unit = configuration.get("chunk_shape") if isinstance(configuration, dict) else None
+    shape, names = document.get("shape"), document.get("dimension_names")
+    if not (isinstance(shape, list) and isinstance(names, list) and isinstance(unit, list)):
+        return False
+    return (
+        len(shape) == len(names) == len(unit)
+        and all(type(size) is int and 0 <= size < 2**53 for size in shape)
+        and all(type(size) is int and 0 < size < 2**53 for size in unit)
+        and all(isinstance(name, str) for name in names)
+    )
+
+
+_REMEDY = "bring it back from a copy, or remove the run and ingest the raw data again"

@@ -14,10 +14,7 @@ References
 from __future__ import annotations
 
 import itertools
-import os
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import google_crc32c
@@ -25,6 +22,8 @@ import numpy as np
 import zarr
 from numcodecs import Blosc
 from zarr.codecs import BloscCodec
+
+from uemdask.cube.disk import Disk
 
 
 def can_write(array: zarr.Array[Any]) -> bool:
@@ -39,8 +38,6 @@ def can_write(array: zarr.Array[Any]) -> bool:
 
 def write_units(array: zarr.Array[Any], index: tuple[slice, ...], data: np.ndarray) -> None:
     """Write a region that covers whole chunks (shards, where there are any).
-
-    Each file is written beside its place and renamed, so that a reader sees all of it or nothing.
 
     Parameters
     ----------
@@ -59,13 +56,16 @@ def write_units(array: zarr.Array[Any], index: tuple[slice, ...], data: np.ndarr
     unit = array.shards or array.chunks
     dtype = np.dtype(array.dtype).newbyteorder("<")
     codec = _codec(array.compressors[0])
-    folder = Path(array.store.root, *filter(None, array.path.split("/")))
+    store = array.store
+    disk = store if isinstance(store, Disk) else Disk(store.root)
     for place, inside in _parts(data.shape, unit):
         coordinates = [
             at + part.start // step for at, part, step in zip(place, index, unit, strict=True)
         ]
+        key = array.metadata.encode_chunk_key(tuple(coordinates))
+        # All parts before the first byte is written: what fails to encode leaves no draft.
         parts = list(_encoded(data[inside], array, dtype, codec))
-        _write(folder / array.metadata.encode_chunk_key(tuple(coordinates)), parts)
+        disk.put(f"{array.path}/{key}".lstrip("/"), parts)
 
 
 def _codec(compressor: Any) -> Blosc:
@@ -124,15 +124,3 @@ def _chunk(values: np.ndarray, array: zarr.Array[Any], dtype: np.dtype[Any]) -> 
     whole = np.full(array.chunks, array.fill_value, dtype)
     whole[tuple(slice(0, size) for size in values.shape)] = values
     return whole
-
-
-def _write(file: Path, parts: list[bytes]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{uuid.uuid4().hex}")
-    try:
-        with part.open("wb") as stream:
-            stream.writelines(parts)
-        os.replace(part, file)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise

@@ -6,7 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
+from uemdask.cube.beside import clear
 from uemdask.cube.store import Run
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError
 
 _LEFT_OUT = ("intensity", "dark", "wave")
@@ -15,7 +17,8 @@ _LEFT_OUT = ("intensity", "dark", "wave")
 def export_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int:
     """Copy a run without `intensity`, `dark` and `wave`, and return the bytes of the copy.
 
-    Chunks are copied as they are, so the results are the same bit for bit.
+    Chunks are copied as they are, so the results are the same bit for bit. The attribute
+    ``export_of`` of the copy names the run.
 
     Raises
     ------
@@ -32,11 +35,13 @@ def export_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int
         return _LEFT_OUT if folder == run.path else ()
 
     part = target.with_name(target.name + ".part")
-    shutil.rmtree(part, ignore_errors=True)
+    clear(part)
     try:
         shutil.copytree(run.path, part, ignore=lambda folder, names: left_out(Path(folder)))
+        Run(part).describe(export_of=run.group.attrs.get("export_of", run.name))
         Run(part).consolidate()
         os.replace(part, target)
+        settle_folder(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return sum(file.stat().st_size for file in target.rglob("*") if file.is_file())

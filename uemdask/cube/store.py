@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import reprlib
 import shutil
 import uuid
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,10 +21,14 @@ from zarr.errors import ContainsArrayError
 from uemdask.cube import layout
 from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
+from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
+from uemdask.cube.packing import Packing, Unpacked
+from uemdask.cube.record import Facts, check_record
 from uemdask.errors import UemError, telling_of_room
+from uemdask.files import check_regular
 from uemdask.version import __version__
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
@@ -33,9 +38,6 @@ RECORD = "uemdask"
 _FAST = BloscCodec(cname="lz4", clevel=1, shuffle=BloscShuffle.bitshuffle)
 _SMALL = BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.bitshuffle)
 _FAST_VARIABLES = ("intensity", "wave")
-
-#: Confidence in 0..1 is stored in one byte.
-CONFIDENCE_STEP = 1.0 / 255.0
 
 
 class Run:
@@ -54,16 +56,19 @@ class Run:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
+        check_regular(self.path / "zarr.json")
+        self._disk = Disk(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:
             raise UemError(
                 f"{self.path}: a Zarr group without the attribute {RECORD!r}, so not a run; "
                 f"make one with 'uemdask ingest'"
             )
+        check_record(self.path, self.group.attrs, self.group.attrs[RECORD])
 
     def _open(self) -> zarr.Group:
         try:
-            return zarr.open_group(str(self.path), mode="r+", use_consolidated=False)
+            return zarr.open_group(self._disk, mode="r+", use_consolidated=False)
         except FileNotFoundError:
             if self.path.is_dir() and any(self.path.iterdir()):
                 raise UemError(
@@ -83,10 +88,13 @@ class Run:
             ) from error
         except (FileExistsError, NotADirectoryError, ContainsArrayError):
             raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UemError(
-                f"{self.path}: zarr.json is damaged ({error}); ingest the raw data again"
+                f"{self.path}: zarr.json is damaged ({reprlib.repr(str(error))}); bring it back "
+                f"from a copy, or ingest the raw data again"
             ) from error
+        except OSError as error:  # a path that is too long, or holds no file system
+            raise UemError(f"{self.path}: cannot be read ({error.strerror})") from error
 
     # ---- what is there
 
@@ -105,7 +113,7 @@ class Run:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
         for array in array_documents(self.path).values():
-            sizes.update(zip(array.get("dimension_names") or (), array["shape"], strict=True))
+            sizes.update(zip(array["dimension_names"], array["shape"], strict=True))
         return sizes
 
     @property
@@ -113,6 +121,11 @@ class Run:
         """Pixel size (y, x) in nm."""
         y, x = self.group.attrs["pixel_size"]
         return float(y), float(x)
+
+    @property
+    def is_export(self) -> bool:
+        """Whether it has been exported without its frames, so that no stage can read them."""
+        return "export_of" in self.group.attrs or "intensity" not in self
 
     @cached_property
     def dark(self) -> np.ndarray | None:
@@ -124,7 +137,10 @@ class Run:
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
-        return dict(self.record["stages"].get(stage, {}))
+        facts = dict(self.record["stages"].get(stage, {}))
+        if "results" in facts:
+            facts["results"] = Facts(facts["results"], self.path, stage)
+        return Facts(facts, self.path, stage)
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""
@@ -133,24 +149,48 @@ class Run:
     # ---- reading
 
     def read(self, name: str, region: Region | None = None) -> np.ndarray:
-        """Return a variable, or a region of it; confidence as 0..1."""
-        data = self.read_stored(name, region)
-        if name == "label_confidence":
-            data = data.astype(np.float32) * np.float32(CONFIDENCE_STEP)
-        return data
+        """Return a variable, or a region of it; what is packed as its values."""
+        return self._read(name, self.array(name), region)
 
     def read_stored(self, name: str, region: Region | None = None) -> np.ndarray:
-        """Return a variable, or a region of it, as stored; confidence as 0..255."""
+        """Return a variable, or a region of it, as stored: confidence as 0..255."""
+        return self._read(name, self._stored(name), region)
+
+    def array(self, name: str) -> Unpacked:
+        """Return a variable to be read by index; what is packed as its values."""
+        return Unpacked(self._stored(name))
+
+    def packing(self, name: str) -> Packing:
+        """Return how a variable is packed that the contract says is packed."""
+        packing = Packing.of(self._stored(name))
+        if packing is None:
+            raise UemError(
+                f"{self.path}: {name!r} is not packed, as an earlier version made it; make it "
+                f"again with --only {VARIABLES[name].stage}"
+            )
+        return packing
+
+    def _stored(self, name: str) -> zarr.Array[Any]:
         if name not in self:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
             )
-        array = self.group[name]
-        sizes = dict(zip(self._dims(name), array.shape, strict=True))
-        return np.asarray(array[(region or Region()).slices(VARIABLES[name].dims, sizes)])
+        return self.group[name]
 
-    def _dims(self, name: str) -> tuple[str, ...]:
-        return tuple(self.group[name].metadata.dimension_names)
+    def _read(
+        self, name: str, array: Unpacked | zarr.Array[Any], region: Region | None
+    ) -> np.ndarray:
+        try:
+            return np.asarray(array[self._index(name, array.shape, region)])
+        except Exception as error:  # a codec's own, whatever it is
+            raise UemError(
+                f"{self.path}: {name!r} cannot be read ({reprlib.repr(str(error))}); 'uemdask "
+                f"verify --deep' names what is damaged"
+            ) from error
+
+    def _index(self, name: str, shape: tuple[int, ...], region: Region | None) -> tuple[slice, ...]:
+        sizes = dict(zip(VARIABLES[name].dims, shape, strict=True))
+        return (region or Region()).slices(VARIABLES[name].dims, sizes)
 
     # ---- writing
 
@@ -158,12 +198,14 @@ class Run:
         """Create a variable of the contract; its chunks follow from the sizes alone."""
         variable = VARIABLES[name]
         kind = dtype or variable.dtype
-        fill: Any = {"float16": np.nan, "float32": np.nan, "float64": np.nan, "str": ""}.get(kind)
+        fill: Any = {"float32": np.nan, "float64": np.nan, "str": ""}.get(kind, variable.missing)
         if fill is None:
             fill = False if kind == "bool" else 0
         attributes: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
-        if name == "label_confidence":
-            attributes["scale_factor"] = CONFIDENCE_STEP
+        if variable.step is not None:
+            attributes["scale_factor"] = variable.step
+        if variable.missing is not None:
+            attributes["_FillValue"] = variable.missing
         text = kind == "str"
         with telling_of_room(place_of(self.path)):
             self.group.create_array(
@@ -180,21 +222,24 @@ class Run:
             )
 
     def write(self, name: str, data: Any, region: Region | None = None) -> None:
-        """Write a variable, or whole chunks of it.
+        """Write values of a variable, or of whole chunks of it, and pack what is packed.
 
         Raises
         ------
         UemError
             If `region` does not cover whole chunks (shards), see `layout.check_whole_units`.
         """
+        if VARIABLES[name].step is not None:
+            data = self.packing(name).pack(data)
+        self.write_stored(name, data, region)
+
+    def write_stored(self, name: str, data: Any, region: Region | None = None) -> None:
+        """Write as `write` does, what is packed as the integers that are stored."""
         array = self.group[name]
-        sizes = dict(zip(self._dims(name), array.shape, strict=True))
-        index = (region or Region()).slices(VARIABLES[name].dims, sizes)
+        index = self._index(name, array.shape, region)
         unit = array.shards or array.chunks
         if array.size:
             layout.check_whole_units(name, index, array.shape, unit)
-        if name == "label_confidence":
-            data = np.rint(np.clip(np.nan_to_num(data), 0, 1) / CONFIDENCE_STEP).astype(np.uint8)
         if VARIABLES[name].dtype == "str":
             data = np.asarray(data, dtype=object)
         shape = tuple(part.stop - part.start for part in index)
@@ -211,12 +256,23 @@ class Run:
         self.create(name, sizes)
         self.write(name, data)
 
+    def take_account(self) -> Files:
+        """Return size and sum of the chunk files written since the last time, all on the disk."""
+        with telling_of_room(place_of(self.path)):
+            return self._disk.take_account()
+
     # ---- stages
 
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
         self._remove(stage, {stage: entry | {"begun": uuid.uuid4().hex}})
+
+    def remember(self, command: Sequence[str]) -> None:
+        """Note the command that makes this run, the words after ``uemdask``."""
+        record = self.record
+        if command and record.get("command") != list(command):
+            self._write(attributes={RECORD: record | {"command": list(command)}})
 
     def identity(self, stage: str) -> str:
         """Return what tells this making of a stage from every other, of this store or another.
@@ -252,6 +308,11 @@ class Run:
             self.create(name, self.sizes)
         self.consolidate()
 
+    def reopen(self, stage: str) -> None:
+        """Note that `stage` is to be finished again, because some of its files are damaged."""
+        entry = {key: value for key, value in self.stage(stage).items() if key != "finished"}
+        self._note(stage, entry)
+
     def note(self, stage: str, **facts: Any) -> None:
         """Add facts to the record of a stage; ``results`` are merged."""
         entry = self.stage(stage)
@@ -279,7 +340,8 @@ class Run:
             made_by["model_digest"] = entry["results"]["model_digest"]
         for name in variables_of(stage):
             if name in self:
-                change_document(self.path, name, attributes=made_by)
+                change_document(self.path, name, attributes=made_by, settled=False)
+                self._disk.note(self.path / name / "zarr.json")
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
         record["stages"][stage] = entry
@@ -289,6 +351,11 @@ class Run:
         record = self.record
         record["stages"][stage] = entry
         self._write(attributes={RECORD: record})
+
+    def set_step(self, name: str, step: float) -> None:
+        """Choose the step of a packed variable, before any of it is written."""
+        change_document(self.path, name, attributes={"scale_factor": step})
+        self.consolidate()
 
     def describe(self, **attributes: Any) -> None:
         """Set attributes of the run, such as `notes`."""
@@ -318,7 +385,9 @@ class Run:
         )
 
     def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
-        """Change parts of the store's ``zarr.json``."""
+        """Change parts of the store's ``zarr.json``, once all that it speaks of is on the disk."""
+        with telling_of_room(place_of(self.path)):
+            self._disk.settle()
         whole = change_document(self.path, attributes=attributes, **parts)
         self.group.metadata.attributes.update(whole["attributes"])
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from uemdask.cube.answer import answers_of
 from uemdask.cube.contract import STAGES
+from uemdask.cube.next_step import next_command
 from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
 
@@ -40,13 +41,22 @@ def describe_run(path: str | os.PathLike[str]) -> str:
         f"steps of {', '.join(f'{s:g}' for s in steps[:4])}{' ...' if len(steps) > 4 else ''} ps",
         f"pixel     {pixel[0]:g} x {pixel[1]:g} nm (y, x)",
     ]
+    means = run.stage("ingest").get("results", {}).get("mean_counts")
+    if means:
+        lines.append(f"counts    {counts_sentence(means)}")
     for frame in np.flatnonzero(~ok)[:10]:
         flag = run.read("frame_flag")[frame]
         lines.append(f"flagged   frame {frame} at {delays[frame]:g} ps: {flag}")
+    lines += origin_lines(run.stage("ingest").get("origins", {}))
     lines += _metadata(dict(run.group.attrs))
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
     lines += _alignment(run)
+    lines += [
+        f"warning   {text}"
+        for stage in STAGES
+        for text in run.stage(stage).get("results", {}).get("warnings", [])
+    ]
     for name in run.stage("feature").get("results", {}).get("empty_rois", []):
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
     lines.append("")
@@ -59,9 +69,14 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     missing = missing_stages(run)
     lines.append("")
     lines.append(f"missing: {', '.join(missing)}" if missing else "all stages are done")
-    if missing:
-        lines.append(f"next: uemdask run {shlex.quote(str(run.path))}")
+    lines += [f"answer: {answer}" for answer in answers_of(run)]
+    lines.append(f"next: {next_command(run)}")
     return "\n".join(lines)
+
+
+def origin_lines(origins: Mapping[str, str]) -> list[str]:
+    """Return a line for each thing that was found or guessed at ingest, with where it is from."""
+    return [f"origin    {what}: {origin}" for what, origin in origins.items()]
 
 
 def _metadata(attributes: Mapping[str, Any]) -> list[str]:
@@ -102,7 +117,6 @@ def _alignment(run: Run) -> list[str]:
         table = run.stage("align")["parameters"].get("drift_table")
         whose = f", from the table {table}" if table else ""
         lines.append(f"drift     over {reach:.1f} px{sure}{whose}")
-    lines += [f"warning   {text}" for text in results.get("warnings", [])]
     if results.get("breathing_ghz"):
         lines.append(
             f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "
@@ -110,6 +124,18 @@ def _alignment(run: Run) -> list[str]:
         )
     text = onset_sentence(results)
     return [*lines, f"change    {text}"] if text else lines
+
+
+def counts_sentence(means: Sequence[float | None]) -> str:
+    """Say how bright first, middle and last frame are, so that a wrong stack is seen at a glance.
+
+    Examples
+    --------
+    >>> counts_sentence([99.9, 155.0, None])
+    'mean 99.9, 155, none of the first, middle and last frame'
+    """
+    told = ", ".join("none" if mean is None else f"{mean:.4g}" for mean in means)
+    return f"mean {told} of the first, middle and last frame"
 
 
 def onset_sentence(results: Mapping[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +61,9 @@ class RunScores:
         }
 
 
-def evaluate_run(store: Path, truth: Path) -> RunScores:
+def evaluate_run(
+    store: Path, truth: Path, *, tell: Callable[[str], None] = lambda step: None
+) -> RunScores:
     """Score a run against the truth of the same acquisition.
 
     Flow is compared in the reference frame, over the truth mask and the pairs where the wave is
@@ -74,6 +76,8 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
         The run.
     truth : Path
         A truth file, see `uemdask.simulate.Truth`.
+    tell : callable
+        Is told what is computed next; a step takes seconds to a minute.
 
     Raises
     ------
@@ -108,17 +112,18 @@ def evaluate_run(store: Path, truth: Path) -> RunScores:
         mode = known.mode
         travelling = mode == "travelling" and bool(known.present[chosen].any())
         if travelling:
-            flow = _flow_scores(run, known, chosen)
+            flow = _flow_scores(run, known, chosen, tell)
         if travelling and "flow" in run and "wave" in run:
+            tell("the network there and back")
             facts["warp error of the network, of the wave"] = _warp_error(run, known, chosen)
             turned = _forward_backward(run, known, chosen)
             if turned is not None:
                 facts["forward-backward error of the network, px"] = turned
         if "valid" in run:
-            valid = run.group["valid"]
+            valid = run.array("valid")
             present = known.present[chosen] if travelling else np.ones(len(chosen), bool)
             region = known.mask if travelling else np.ones_like(known.mask)
-            share = [np.asarray(valid[i])[region].mean() for i in np.flatnonzero(present)]
+            share = [valid[i][region].mean() for i in np.flatnonzero(present)]
             facts["valid share"] = float(np.mean(share)) if share else 0.0
             facts |= strength_facts(run, known, chosen)
     found = str(run.read("mode")[0]) if "mode" in run else "not classified"
@@ -135,20 +140,22 @@ def _same_pairs(run: Run) -> np.ndarray:
     return first
 
 
-def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowScores]:
+def _flow_scores(
+    run: Run, known: Truth, chosen: np.ndarray, tell: Callable[[str], None]
+) -> dict[str, FlowScores]:
     # A truth moves along the normal in nm, an estimator along that in pixel space.
     truth = along_pixel_normal(known.flow[chosen], run.pixel_size)
     present = known.present[chosen]
     pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)
     estimates: dict[str, Any] = {"zero flow": zero_flows(len(pairs), known.mask.shape)}
     if "intensity" in run:  # an export has no frames
-        estimates["raw Farneback"] = farneback_flows(run.group["intensity"], pairs.tolist())
+        estimates["raw Farneback"] = farneback_flows(run.array("intensity"), pairs.tolist())
     if "wave" in run:
         found = run.stage("spectrum")["results"]
         methods: dict[str, Method] = {"wave Farneback": "farneback", "wave DIS": "dis"}
         for name, method in methods.items():
             estimates[name] = wave_flows(
-                run.group["wave"],
+                run.array("wave"),
                 pairs.tolist(),
                 scale=found["grey_scale"],
                 wavelength=found["wavelength_px"],
@@ -157,10 +164,12 @@ def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowSc
     if "label" in run:
         estimates["labels"] = _each(run, "label")
     there = wave_there(known, chosen)
-    scores = {
-        name: score_flow(estimate, truth, there, present) for name, estimate in estimates.items()
-    }
+    scores = {}
+    for name, estimate in estimates.items():
+        tell(name)
+        scores[name] = score_flow(estimate, truth, there, present)
     if "flow" in run:
+        tell("network")
         scores["network"] = score_flow(
             _each(run, "flow"), truth, there, present, flow_sd=_each(run, "flow_sd")
         )
@@ -170,13 +179,13 @@ def _flow_scores(run: Run, known: Truth, chosen: np.ndarray) -> dict[str, FlowSc
 def _warp_error(run: Run, known: Truth, chosen: np.ndarray) -> float:
     """Return the mean warp error over a sample of the pairs in which the wave is present."""
     pairs = _sample(known.present[chosen], _WARPED_PAIRS)
-    wave, flow = run.group["wave"], run.group["flow"]
+    wave, flow = run.array("wave"), run.array("flow")
     ends = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)
     errors = [
         warp_error(
-            np.asarray(wave[int(ends[pair, 0])], np.float32),
-            np.asarray(wave[int(ends[pair, 1])], np.float32),
-            np.asarray(flow[int(pair)]),
+            wave[int(ends[pair, 0])],
+            wave[int(ends[pair, 1])],
+            flow[int(pair)],
             known.mask,
         )
         for pair in pairs
@@ -193,7 +202,8 @@ def _forward_backward(run: Run, known: Truth, chosen: np.ndarray) -> float | Non
     model, _ = load_model(path)
     pairs = _sample(known.present[chosen], _TURNED_PAIRS)
     ends = [np.asarray(run.read(name))[pairs] for name in ("frame_from", "frame_to")]
-    first, second = (np.stack([run.group["wave"][int(i)] for i in frames]) for frames in ends)
+    wave = run.array("wave")
+    first, second = (np.stack([wave[int(i)] for i in frames]) for frames in ends)
     scale = run.stage("spectrum")["results"]["wave_scale"]
     there, _ = predict(model, first, second, scale=scale)
     back, _ = predict(model, second, first, scale=scale)
@@ -207,6 +217,6 @@ def _sample(present: np.ndarray, count: int) -> np.ndarray:
 
 
 def _each(run: Run, name: str) -> Iterator[np.ndarray]:
-    array = run.group[name]
-    for index in range(array.shape[0]):
-        yield np.asarray(array[index])
+    array = run.array(name)
+    for index in range(len(array)):
+        yield array[index]

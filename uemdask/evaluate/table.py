@@ -38,6 +38,7 @@ def scores_as_text(
 
     Examples
     --------
+    >>> from uemdask.evaluate import FlowScores
     >>> print(scores_as_text({"zero flow": FlowScores(9, 2.0, 1.0, 90.0, 100.0, 1.0, 0.0)}))
     estimator  EPE px  rel. EPE  angle deg  ROI speed err %  >10 % err
     ---------  ------  --------  ---------  ---------------  ---------
@@ -86,6 +87,7 @@ def scores_as_dict(
 
     Examples
     --------
+    >>> from uemdask.evaluate import FlowScores
     >>> table = scores_as_dict({"zero flow": FlowScores(9, 2.0, 1.0, 90.0, 100.0, 1.0, 0.0)})
     >>> table["zero flow"]["epe_relative"]
     1.0

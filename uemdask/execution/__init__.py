@@ -19,6 +19,7 @@ from uemdask.execution.preview import Preview, preview
 from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.settings import merge_settings
 from uemdask.execution.status import RunStatus, campaign_status, run_status
+from uemdask.execution.verifying import Repair, RunVerification, Verification, verify, verify_run
 
 __all__ = [
     "BatchProfile",
@@ -34,8 +35,11 @@ __all__ = [
     "Plan",
     "PlannedRun",
     "Preview",
+    "Repair",
     "RunStatus",
+    "RunVerification",
     "Silence",
+    "Verification",
     "allocation_script",
     "campaign_status",
     "check_cluster",
@@ -48,4 +52,6 @@ __all__ = [
     "read_campaign",
     "read_profile",
     "run_status",
+    "verify",
+    "verify_run",
 ]

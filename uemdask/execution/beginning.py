@@ -8,6 +8,7 @@ from pathlib import Path
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.damage import damages_of, refuse_damaged_frames
 from uemdask.stages.ingest import IngestParameters, create_from_raw
 from uemdask.stages.replacing import recover
 
@@ -20,12 +21,33 @@ def first_run(planned: PlannedRun, only: Sequence[str], *, overwrite: bool) -> R
     UemError, FaultsError
         If raw data or store are at fault.
     """
-    recover(planned.store)
-    if reads_raw(planned, only):
-        return create_from_raw(planned.store, planned.parameters.ingest, overwrite=overwrite)
-    if not _is_ingested(planned):
+    store, ingest = planned.store, planned.parameters.ingest
+    recover(store)
+    raw = reads_raw(planned, only)
+    anew = False
+    if _is_ingested(planned):
+        anew = raw and overwrite and bool(damages_of(Run(store), "ingest", store))
+        if not anew:
+            refuse_damaged_frames(Run(store), store)
+    elif not raw:
         raise UemError(not_ingested(planned, only))
-    return Run(planned.store)
+    if raw:
+        return create_from_raw(store, ingest, overwrite=overwrite, anew=anew)
+    return Run(store)
+
+
+def stages_asked(only: Sequence[str]) -> tuple[str, ...]:
+    """Return the stages to do where single ones are asked for; ``mode`` goes with ``feature``.
+
+    It is of the same regions, and making features anew removes it.
+
+    Examples
+    --------
+    >>> stages_asked(["feature"])
+    ('feature', 'mode')
+    """
+    extra = ("mode",) if "feature" in only and "mode" not in only else ()
+    return (*only, *extra)
 
 
 def reads_raw(planned: PlannedRun, only: Sequence[str]) -> bool:

@@ -22,6 +22,7 @@ class RawEntry(_Strict):
     delays: str | None = None
     pixel_size: str | None = None
     time_zero: str | None = None
+    offset: str | None = None
     scan: int | None = Field(default=None, ge=1)
     dark: str | None = None
     pump_off: str | None = None
@@ -112,13 +113,27 @@ class PlannedRun(_Strict):
 
 
 class Plan(_Strict):
-    """A campaign with its globs resolved and its defaults filled in."""
+    """A campaign with its globs resolved and its defaults filled in.
+
+    Attributes
+    ----------
+    retrain : bool
+        Train anew also for runs that have a network; else they keep it, and their numbers.
+    command : tuple of str
+        The words after ``uemdask`` that ask for this again; empty where no command does.
+    """
 
     name: str
     output: Path
     runs: list[PlannedRun]
     model: str
     one_model: Literal["all", "each"]
+    retrain: bool = False
+    command: tuple[str, ...] = ()
+
+    def model_path(self, run: str) -> Path:
+        """Return where the network of a run goes that is trained."""
+        return self.output / "models" / f"{self.name if self.one_model == 'all' else run}.pt"
 
     @property
     def start(self) -> Start | None:

@@ -14,11 +14,12 @@ from uemdask.execution.campaign import Campaign, RawEntry, RunEntry
 from uemdask.metadata import check_metadata
 from uemdask.readers import read_drift_table
 from uemdask.readers.delays import parse_plan
+from uemdask.readers.folders import on_disk
 from uemdask.readers.yaml_faults import Fault
 from uemdask.regions import read_rois
 from uemdask.regions.roi import RELEVANT_MASK
 from uemdask.stages.train import TrainParameters
-from uemdask.units import parse_delay, parse_length
+from uemdask.units import parse_counts, parse_delay, parse_pixel_size
 
 #: What is wrong may hide more: a file is looked at again without it, so many times at most.
 _ROUNDS = 5
@@ -70,10 +71,11 @@ def _taken_out(found: Any, place: Place) -> bool:
 def faults_of_entry(entry: RawEntry, place: Place, folder: Path) -> Iterator[Fault]:
     """Yield what is wrong with an entry, as far as its raw data need not be known."""
     if entry.pixel_size is not None:
-        for part in entry.pixel_size.split(","):
-            yield from _refused(parse_length, part, (*place, "pixel_size"), what="pixel size")
+        yield from _refused(parse_pixel_size, entry.pixel_size, (*place, "pixel_size"))
     if entry.time_zero is not None:
         yield from _refused(parse_delay, entry.time_zero, (*place, "time_zero"), what="time zero")
+    if entry.offset is not None:
+        yield from _refused(parse_counts, entry.offset, (*place, "offset"), what="offset")
     if entry.delays is not None and not names_file(folder, entry.delays):
         if ":" in entry.delays:
             yield from _refused(parse_plan, entry.delays, (*place, "delays"))
@@ -105,8 +107,8 @@ def _refused(parse: Any, text: str, place: Place, **options: str) -> Iterator[Fa
 def names_file(folder: Path, text: str) -> bool:
     """Return whether a text is the name of a file in the campaign's folder."""
     try:
-        return (folder / text).is_file()
-    except OSError:  # a long plan of delays is no file name
+        return on_disk(folder / text).is_file()
+    except (OSError, ValueError):  # a long plan of delays is no file name
         return False
 
 
@@ -132,7 +134,7 @@ def _faults_of_files(
             yield inner, f"{file!r} is no file in {folder}; check the path"
     table = parameters.get("align", {}).get("drift_table")
     if table is not None:
-        for fault in _faults_of_table(folder / table):
+        for fault in _faults_of_table(on_disk(folder / table)):
             yield (*place, "align", "drift_table"), fault
 
 

@@ -9,8 +9,10 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
+from uemdask.execution.account import Account
 from uemdask.execution.beginning import first_run, refuse_gap, refuse_removal
 from uemdask.execution.campaign import PlannedRun
+from uemdask.execution.damage import damages_of, refuse_damaged, remake_later, reopen
 from uemdask.execution.foreseen import Foreseen
 from uemdask.execution.ledger import Ledger
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
@@ -81,6 +83,8 @@ class Course(Iterator[Work]):
         Stages to do; all where empty.
     overwrite : bool
         Replace a store made from other raw data.
+    command : sequence of str
+        What asks for this again, which the run remembers.
 
     Attributes
     ----------
@@ -89,10 +93,16 @@ class Course(Iterator[Work]):
     """
 
     def __init__(
-        self, planned: PlannedRun, *, only: Sequence[str] = (), overwrite: bool = False
+        self,
+        planned: PlannedRun,
+        *,
+        only: Sequence[str] = (),
+        overwrite: bool = False,
+        command: Sequence[str] = (),
     ) -> None:
         self.stage, self.phase = STAGES[0], ""
         self._planned, self._only, self._overwrite = planned, only, overwrite
+        self._command = command
         self._began_clear = self._has_worked = False
         self._steps = self._go()
 
@@ -120,11 +130,13 @@ class Course(Iterator[Work]):
         wanted = [name for name in STAGES if not only or name in only]
         ahead = not run.is_done("ingest")
         if ahead:
+            self._remember(run)
             Foreseen.of_run(run).refuse(wanted, planned.parameters)
         upstream = run.stage("ingest")["digest"]
         for name in STAGES:
             if name not in wanted:
                 upstream = run.stage(name).get("digest", upstream)
+                refuse_damaged(run, name, planned.store, only)
                 continue
             self.stage = name
             if name == "train":
@@ -152,9 +164,13 @@ class Course(Iterator[Work]):
         parameters = getattr(self._planned.parameters, stage.name)
         record = run.stage(stage.name)
         if record.get("digest") == digest and record.get("finished"):
-            return False
+            damages = damages_of(run, stage.name, self._planned.store)
+            if not damages:
+                return False
+            reopen(run, stage.name, damages, self._planned.store)
+            record = run.stage(stage.name)
         if record.get("digest") != digest or not record.get("created"):
-            if is_export(run) and STAGES.index(stage.name) < STAGES.index("feature"):
+            if run.is_export and STAGES.index(stage.name) < STAGES.index("feature"):
                 raise UemError(
                     f"{run.path}: an export without frames, so stage '{stage.name}' cannot be made "
                     f"anew; use the run that it was exported from"
@@ -164,22 +180,39 @@ class Course(Iterator[Work]):
             if later:
                 Foreseen.of_run(run).refuse(later, self._planned.parameters)
             run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
+            self._remember(run)
             stage.create(run, parameters)
             run.note(stage.name, created=True)
             run.consolidate()
+        yield from self._phases(run, stage, digest, parameters)
+        return True
+
+    def _phases(
+        self, run: Run, stage: Stage, digest: str, parameters: Any
+    ) -> Generator[Work, None, None]:
+        """Do what is left of a stage, and finish it."""
         ledger = Ledger(self._planned.store, run.identity(stage.name))
+        account = Account.of(run, stage.name, self._planned.store)
+        # A receipt whose files are gone, or were cut short, counts for nothing.
+        spoilt = account.spoilt({broken.key for broken in account.broken()})
         for phase in stage.phases:
             self.phase = phase.name
+            regions = phase.regions(run, parameters)
+            assert regions is not None  # the earlier phases have finished
             work = PhaseWork(
                 stage=stage,
                 phase=phase,
                 digest=digest,
                 parameters=parameters.model_dump(mode="json"),
-                regions=[region.key for region in phase.regions(run, parameters)],
+                regions=[region.key for region in regions],
                 ledger=ledger,
                 made=run.identity(stage.name),
                 store=run.path,
-                receipts=ledger.receipts(stage.name, phase.name, digest),
+                receipts={
+                    region: task.receipt
+                    for (of, region), task in account.tasks.items()
+                    if of == phase.name and (of, region) not in spoilt
+                },
             )
             self._has_worked = True
             yield work
@@ -189,13 +222,24 @@ class Course(Iterator[Work]):
             work.warnings += results.get("warnings", [])
             run.note(stage.name, results=results)
         self.phase = ""
+        done = Account.of(run, stage.name, self._planned.store)
+        others = done.others(run.take_account())
+        ledger.wrote(stage=stage.name, digest=digest, files=others)
+        # A region made again is as it was before, or what was made of it is made again too.
+        before = {key: file for task in account.void.values() for key, file in task.files.items()}
+        if any(done.files.get(key) != file for key, file in before.items()):
+            remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
-        return True
+
+    def _remember(self, run: Run) -> None:
+        """Note what asks for this; single stages on the way do not stand for the whole."""
+        if not self._only or not run.record.get("command"):
+            run.remember(self._command)
 
     def _train(self, run: Run) -> Generator[Work, None, str]:
         """Want a network, and return the digest that what follows depends on."""
         record = run.stage("train")
-        if record.get("finished") and is_export(run):
+        if record.get("finished") and run.is_export:
             # There is nothing to train on any more; the features can be made anew.
             return str(record["digest"])
         wanted = TrainingWanted(run)
@@ -207,6 +251,7 @@ class Course(Iterator[Work]):
         if record.get("digest") != digest or not record.get("finished"):
             refuse_removal(run.path, "train", self._only)
             run.begin("train", digest=digest, parameters=parameters)
+            self._remember(run)
             run.note("train", results=results)
             run.finish("train")
         elif record["parameters"] != parameters or record["results"] != results:
@@ -215,14 +260,9 @@ class Course(Iterator[Work]):
         return digest
 
 
-def is_export(run: Run) -> bool:
-    """Return whether the run has been exported without its frames."""
-    return "intensity" not in run
-
-
 def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
     """Return whether `wave` was deleted to save space and is wanted now."""
-    if "wave" in run or is_export(run) or run.stage("spectrum").get("digest") != digest:
+    if "wave" in run or run.is_export or run.stage("spectrum").get("digest") != digest:
         return False
     # Where `renew` was killed the stage is not done; where a reader is not, it will want it.
     wanted = ("spectrum", "label", "train", "flow")

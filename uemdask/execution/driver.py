@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan
+from uemdask.execution.beginning import stages_asked
+from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Cluster
 from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
 from uemdask.execution.failure import give_up, settle
@@ -37,10 +39,19 @@ _REST = 0.05
 
 @dataclass
 class Outcome:
-    """How a campaign ended: names of the runs done, and messages of those that failed."""
+    """How a campaign ended.
+
+    Attributes
+    ----------
+    done : list of str
+        Names of the runs that are done.
+    failed, stages : dict of str to str
+        Message and stage of each failure, by run.
+    """
 
     done: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
+    stages: dict[str, str] = field(default_factory=dict)
 
 
 class Driver:
@@ -58,6 +69,9 @@ class Driver:
         Replace stores made from other raw data.
     listener : Listener
         Hears what happens.
+    course : callable, optional
+        Gives each planned run its course, as `uemdask.execution.Repair`, in place of one through
+        all stages.
     back_off : float
         How long a task rests that failed for no fault of the user's, s; twice as long each time.
     """
@@ -70,19 +84,18 @@ class Driver:
         only: Sequence[str] = (),
         overwrite: bool = False,
         listener: Listener | None = None,
+        course: Callable[[PlannedRun], Course] | None = None,
         back_off: float = 2.0,
     ) -> None:
         self._plan = plan
         self._cluster = cluster
-        self._only = only
+        self._only = only = stages_asked(only)
         self._listener: Listener = listener or Silence()
         self._back_off = back_off
         self._outcome = Outcome()
         self._flights: Flights[RunAtWork] = Flights(cluster)
-        self._runs = [
-            RunAtWork(planned, Course(planned, only=only, overwrite=overwrite))
-            for planned in plan.runs
-        ]
+        course = course or partial(Course, only=only, overwrite=overwrite, command=plan.command)
+        self._runs = [RunAtWork(planned, course(planned)) for planned in plan.runs]
         self._turns = Turns(self._runs)
 
     def run(self) -> Outcome:
@@ -117,7 +130,9 @@ class Driver:
         for active in self._runs:
             try:
                 held.enter_context(sole_driver(active.planned.store))
-            except OSError as error:
+            except (OSError, ValueError) as error:
+                if isinstance(error, UemError):  # another driver
+                    raise
                 self._fail(active, error)
 
     # ---- one run
@@ -163,6 +178,7 @@ class Driver:
     def _fail(self, active: RunAtWork, error: BaseException, region: str = "") -> None:
         failure = give_up(active, error, region)
         self._outcome.failed[active.planned.name] = failure.message
+        self._outcome.stages[active.planned.name] = failure.stage
         self._listener.run_failed(active.planned.name, failure.stage, failure.message)
 
     # ---- tasks
@@ -246,15 +262,14 @@ class Driver:
 
     def _start_training(self, networks: Networks) -> None:
         """Train for the runs that have come this far, or take the network that is there."""
-        for members in networks.due():
-            if networks.given:
-                self._take(members, networks.given)
-                continue
-            training = networks.training(members)
-            if results := training.earlier_results():
-                self._take(members, results)
+        for members, found in networks.due():
+            if isinstance(found, UemError):
+                for active in members:
+                    self._fail(active, found)
+            elif isinstance(found, Training):
+                self._train(found, alone=networks.has_all_cores(members))
             else:
-                self._train(training, alone=networks.has_all_cores(members))
+                self._take(members, found)
 
     def _train(self, training: Training, *, alone: bool) -> None:
         self._listener.phase_begins(training.model.stem, "train", "model", 1, 0)

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import is_export, lacks_wave
+from uemdask.execution.course import lacks_wave
+from uemdask.execution.damage import damages_of, refuse_damaged, refuse_damaged_frames
 from uemdask.execution.foreseen import Foreseen
-from uemdask.execution.training import is_trained, training_digest
+from uemdask.execution.status import in_words
+from uemdask.execution.training import (
+    check_existing,
+    is_trained,
+    keeps_network,
+    training_digest,
+)
 from uemdask.stages import STAGE_BY_NAME, digest_of
+from uemdask.stages.flow import check_model
 from uemdask.stages.ingest import digest_of_raw, raw_of
 from uemdask.stages.replacing import is_whole
 from uemdask.stages.train import use_model
 
 _TRAIN = STAGES.index("train")
+#: Where a run's network comes from: given in the plan, kept from before, taken from the finished
+#: runs, or trained.
+NetworkSource = Literal["given", "kept", "existing", "trained"]
 #: Values longer than this are not printed, characters.
 _LONGEST = 40
+#: Why a stage is made, of which some tasks are done already.
+BEGUN = "begun"
 #: Why `spectrum` is made again, with the same inputs.
 _DELETED = "its wave was deleted"
+#: Begins why a stage is mended: later ones are kept.
+DAMAGED = "damaged: "
 
 
 @dataclass
@@ -45,6 +59,8 @@ class Expectation:
         Why, by stage.
     fault : str
         Why nothing can be done.
+    network : str, optional
+        Where its network comes from; None where training is left out, or the run is an export.
     """
 
     planned: PlannedRun
@@ -53,6 +69,7 @@ class Expectation:
     raw: str = ""
     to_do: dict[str, str] = field(default_factory=dict)
     fault: str = ""
+    network: NetworkSource | None = None
     digests: dict[str, str] = field(default_factory=dict)
 
     def parameters(self, stage: str) -> dict[str, Any]:
@@ -68,7 +85,7 @@ class Expectation:
         """Return why a stage is to be made; empty where it is done with these inputs."""
         record = self.run.stage(stage) if self.run is not None else {}
         if record.get("digest", "") == self.digests[stage]:
-            return "" if record.get("finished") else "begun"
+            return "" if record.get("finished") else BEGUN
         if not record.get("finished"):
             return "not done"
         return _changed(record["parameters"], self.parameters(stage)) or "made from other data"
@@ -84,17 +101,22 @@ def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> 
     """
     found = [_follow(planned, only, overwrite) for planned in plan.runs]
     sound = [each for each in found if not each.fault]
-    networks = _Networks(plan, sound) if not only or "train" in only else None
+    networks = _Networks(plan, sound, only) if not only or "train" in only else None
     for each in sound:
-        each.to_do = _left(each, networks, only)
         try:
-            anew = [stage for stage, why in each.to_do.items() if why != _DELETED]
+            each.to_do = _left(each, networks, only)
+            if networks is not None and not _exported(each):
+                each.network = networks.source(each)
+                networks.refuse(each)
+            if each.run is not None and "flow" in each.to_do and "train" not in each.to_do:
+                check_model(each.run)
+            anew = [stage for stage, why in each.to_do.items() if not _is_kept(why)]
             if anew:
                 refuse_removal(each.planned.store, anew[0], only)
             if each.foreseen is not None:
                 each.foreseen.refuse(each.to_do, each.planned.parameters)
-        except UemError as error:
-            each.fault = str(error)
+        except Exception as error:
+            each.fault = in_words(error, each.planned.store)
     return found
 
 
@@ -103,8 +125,8 @@ def _follow(planned: PlannedRun, only: Sequence[str], overwrite: bool) -> Expect
     found = Expectation(planned)
     try:
         _look(found, only, overwrite)
-    except UemError as error:
-        found.fault = str(error)
+    except Exception as error:  # one bad run never stops the others
+        found.fault = in_words(error, planned.store)
         return found
     upstream = found.digests["ingest"]
     for name in STAGES[1:_TRAIN]:
@@ -126,12 +148,17 @@ def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
             raise
         is_whole(store)  # raises where something else is in the way
     done = found.run is not None and found.run.is_done("ingest")
-    if reads_raw(found.planned, only):
+    raw_is_read = reads_raw(found.planned, only)
+    if found.run is not None and not (overwrite and raw_is_read):
+        refuse_damaged_frames(found.run, store)
+    if raw_is_read:
         raw = raw_of(ingest)
         found.raw = f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px"
         # The digest reads all files; without a store nothing is compared with it.
         digest = digest_of_raw(raw) if found.run is not None else "new"
         found.digests["ingest"] = digest
+        if found.run is not None and done and damages_of(found.run, "ingest", store):
+            found.digests["ingest"] = "anew"
         if found.run is None or found.why("ingest"):
             found.foreseen = Foreseen.of_raw(store, raw)
             if done and not overwrite:
@@ -149,8 +176,29 @@ def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
     found.foreseen = Foreseen.of_run(found.run)
 
 
+def _is_kept(why: str) -> bool:
+    """Return whether what later stages made stays."""
+    return why == _DELETED or why.startswith(DAMAGED)
+
+
 def _left(found: Expectation, networks: _Networks | None, only: Sequence[str]) -> dict[str, str]:
-    """Return the stages that would be made and why, from the first that is out of date on."""
+    """Return the stages that would be made and why: those that are damaged or out of date."""
+    left = _out_of_date(found, networks, only)
+    run, store = found.run, found.planned.store
+    if run is not None:
+        for stage in STAGES[1:]:
+            if stage not in left and run.is_done(stage):
+                refuse_damaged(run, stage, store, only)
+                if damages := damages_of(run, stage, store):
+                    more = f" and {len(damages) - 1} more" if len(damages) > 1 else ""
+                    left[stage] = f"{DAMAGED}{damages[0]}{more}"
+    return {stage: left[stage] for stage in STAGES if stage in left}
+
+
+def _out_of_date(
+    found: Expectation, networks: _Networks | None, only: Sequence[str]
+) -> dict[str, str]:
+    """Return the stages that would be made, from the first that is out of date on."""
     chosen = [stage for stage in STAGES if not only or stage in only]
     for stage in chosen:
         if stage in STAGES[:_TRAIN] and (why := found.why(stage)):
@@ -161,7 +209,7 @@ def _left(found: Expectation, networks: _Networks | None, only: Sequence[str]) -
     left = {}
     if lacks_wave(run, found.digests["spectrum"], only) and "spectrum" in chosen:
         left["spectrum"] = _DELETED
-    if networks is not None and not is_export(run) and (why := networks.why(run, found)):
+    if networks is not None and not run.is_export and (why := networks.why(run, found)):
         return left | _from("train", why, chosen)
     upstream = run.stage("train").get("digest", "")
     for name in STAGES[_TRAIN + 1 :]:
@@ -180,37 +228,65 @@ def _from(first: str, why: str, chosen: Sequence[str]) -> dict[str, str]:
 
 
 class _Networks:
-    """The networks that the runs are to have."""
+    """The networks that the runs are to have, as `Networks` will give them out."""
 
-    def __init__(self, plan: Plan, runs: Sequence[Expectation]) -> None:
-        self._plan = plan
-        self._runs = runs
+    def __init__(self, plan: Plan, runs: Sequence[Expectation], only: Sequence[str]) -> None:
+        self._plan, self._runs = plan, [run for run in runs if not _exported(run)]
         self._given = "" if plan.start else use_model(Path(plan.model))["model_digest"]
+        keepers = [run for run in self._runs if self._keeps(run, only)]
+        self._keepers = {run.planned.name for run in keepers}
+        self._kept = {
+            run.run.stage("train")["results"]["model_digest"]
+            for run in keepers
+            if run.run is not None
+        }
 
-    @cached_property
-    def _shared(self) -> str:
-        return self._training(self._runs)
+    def _keeps(self, found: Expectation, only: Sequence[str]) -> bool:
+        if found.run is None or any(
+            found.why(stage) for stage in STAGES[:_TRAIN] if not only or stage in only
+        ):
+            return False
+        return keeps_network(found.run.stage("train"), self._plan, found.planned)
 
-    def _training(self, members: Sequence[Expectation]) -> str:
-        assert self._plan.start is not None
-        parameters = members[0].planned.parameters.train
-        labels = [member.digests["label"] for member in members]
-        return training_digest(parameters, self._plan.start, labels)
+    def source(self, found: Expectation) -> NetworkSource:
+        """Return where the network of a run comes from."""
+        if self._given:
+            return "given"
+        if found.planned.name in self._keepers:
+            return "kept"
+        together = self._plan.one_model == "all"
+        return "existing" if together and self._kept else "trained"
+
+    def refuse(self, found: Expectation) -> None:
+        """Refuse a run that is to have the network of finished ones, where that is gone."""
+        if self.source(found) == "existing":
+            check_existing(self._plan, found.planned.name, self._kept)
 
     def why(self, run: Run, found: Expectation) -> str:
         """Return why a network is to be trained or taken; empty where the run has the right one."""
-        record = run.stage("train")
+        record, source = run.stage("train"), self.source(found)
+        if source == "kept":
+            return ""
         if not record.get("finished"):
             return "not done"
-        if self._given:
+        if source == "given":
             return "" if record["digest"] == digest_of("train", self._given) else "another model"
-        together = self._plan.one_model == "all"
-        name = self._plan.name if together else found.planned.name
-        digest = self._shared if together else self._training([found])
-        if is_trained(record, digest, self._plan.output / "models" / f"{name}.pt"):
+        if source == "trained" and self._is_trained(record, found):
             return ""
         changed = _changed(record["parameters"], found.parameters("train"))
-        return changed or "other labels or another start, or its model is gone"
+        return changed or ("retraining is asked for" if self._plan.retrain else "another start")
+
+    def _is_trained(self, record: dict[str, Any], found: Expectation) -> bool:
+        members = self._runs if self._plan.one_model == "all" else [found]
+        assert self._plan.start is not None
+        parameters = found.planned.parameters.train
+        labels = [member.digests["label"] for member in members]
+        digest = training_digest(parameters, self._plan.start, labels)
+        return is_trained(record, digest, self._plan.model_path(found.planned.name))
+
+
+def _exported(found: Expectation) -> bool:
+    return found.run is not None and found.run.is_export
 
 
 def _changed(old: dict[str, Any], new: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uemdask.errors import UemError
+from uemdask.execution.foreseen import RefusedError
 from uemdask.execution.ledger import Ledger
 from uemdask.stages.replacing import discard_half
 
@@ -39,12 +40,15 @@ class Failure:
 def give_up(active: RunAtWork, error: BaseException, region: str = "") -> Failure:
     """Give a run up where it stands: no further task, and no half store."""
     course = active.course
+    # What a later stage will refuse is told before the first task; it is the later one's failure.
+    ahead = isinstance(error, RefusedError)
+    stage = error.stage if isinstance(error, RefusedError) else course.stage
     active.end()
     active.failure = Failure(
-        stage=course.stage,
-        phase=course.phase,
+        stage=stage,
+        phase="" if ahead else course.phase,
         region=region,
-        message=_in_words(error, course.stage, region),
+        message=_in_words(error, stage, region),
         trace="".join(traceback.format_exception(error)),
         spoils=course.is_spoilt_by(error),
     )

@@ -19,6 +19,25 @@ from uemdask.readers import RawAcquisition
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 
 
+class RefusedError(UemError):
+    """Stages refuse a run before the first task.
+
+    Parameters
+    ----------
+    stage : str
+        The first of them.
+    path : Path
+        Store of the run.
+    errors : list of UemError
+        Why, one a stage.
+    """
+
+    def __init__(self, stage: str, path: Path, errors: list[UemError]) -> None:
+        self.stage = stage
+        all_of_them = FaultsError(str(path), [str(error) for error in errors])
+        super().__init__(str(errors[0] if len(errors) == 1 else all_of_them))
+
+
 class Foreseen:
     """Stands in for a `Run` with all its stages done.
 
@@ -63,7 +82,7 @@ class Foreseen:
         }
         for dim, step in zip(("y", "x"), raw.pixel_size, strict=True):
             known[dim] = (np.arange(sizes[dim]) + 0.5) * step
-        return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark))
+        return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark or raw.offset))
 
     @classmethod
     def of_run(cls, run: Run) -> Foreseen:
@@ -82,33 +101,36 @@ class Foreseen:
         return self._known[name]
 
     def stage(self, stage: str) -> dict[str, Any]:
-        """Return what may be expected of the record of a stage."""
-        # Whether the wave has to be made directional in a second pass is known only then.
-        return {"results": {"directional": "none"}}
-
-    def tasks(self, stage: str, parameters: StageParameters) -> dict[str, list[str]]:
-        """Return the tasks of a stage: keys of their regions, by phase."""
-        settings = getattr(parameters, stage)
-        return {
-            phase.name: [region.key for region in phase.regions(cast(Run, self), settings)]
-            for phase in STAGE_BY_NAME[stage].phases
-        }
+        """Return what is known of the record of a stage that has not begun."""
+        return {"results": {}}
 
     def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
         """Refuse what the stages will refuse, all at once.
 
         Raises
         ------
-        UemError, FaultsError
-            With all that is wrong.
+        RefusedError
+            With all that is wrong, and the first stage that refuses.
         """
-        errors: list[UemError] = []
+        errors: dict[str, UemError] = {}
         for stage in stages:
             try:
                 STAGE_BY_NAME[stage].check(cast(Run, self), getattr(parameters, stage))
             except UemError as error:
-                errors.append(error)
-        if len(errors) == 1:
-            raise errors[0]
+                errors[stage] = error
         if errors:
-            raise FaultsError(str(self.path), [str(error) for error in errors])
+            raise RefusedError(next(iter(errors)), self.path, list(errors.values()))
+
+
+def tasks_of(
+    run: Run | Foreseen, stage: str, parameters: StageParameters
+) -> dict[str, list[str] | None]:
+    """Return the tasks of a stage: keys of their regions by phase, None where unknown yet."""
+    settings = getattr(parameters, stage)
+    found = {
+        phase.name: phase.regions(cast(Run, run), settings) for phase in STAGE_BY_NAME[stage].phases
+    }
+    return {
+        phase: None if regions is None else [region.key for region in regions]
+        for phase, regions in found.items()
+    }

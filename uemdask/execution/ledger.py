@@ -1,6 +1,7 @@
 """The ledger of a run: one line for every finished or failed task, beside the store.
 
-It is append-only, so that a driver that is killed loses at most the line it was writing.
+It is append-only, so that a driver that is killed loses at most the line it was writing. A task's
+line is written when its files are on the disk.
 """
 
 from __future__ import annotations
@@ -16,8 +17,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from uemdask.cube.disk import Files
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError
+from uemdask.execution.entries import DriverWrote, Entry, Failed, TaskDone, Voided, entry_of, sealed
 
+#: Tasks by phase and region.
+Tasks = dict[tuple[str, str], TaskDone]
 #: The last line of a ledger is looked for in so many bytes first.
 _TAIL = 64 * 1024
 
@@ -40,16 +46,57 @@ class Ledger:
 
     def receipts(self, stage: str, phase: str, digest: str) -> dict[str, dict[str, Any]]:
         """Return the receipts of finished tasks by region key."""
-        wanted = {"stage": stage, "phase": phase, "digest": digest, "made": self.identity}
         return {
-            line["region"]: line["receipt"]
-            for line in read_lines(self.path)
-            if "receipt" in line and wanted.items() <= line.items()
+            region: task.receipt
+            for (of, region), task in self.tasks(stage, digest).items()
+            if of == phase
         }
 
+    def tasks(self, stage: str, digest: str) -> Tasks:
+        """Return the finished tasks of a stage by phase and region, in the order of their end."""
+        return self.history(stage, digest)[0]
+
+    def history(self, stage: str, digest: str) -> tuple[Tasks, Tasks]:
+        """Return the finished tasks of a stage, and those that count no more and are still to do.
+
+        Both by phase and region, in the order of their end.
+        """
+        done: Tasks = {}
+        void: Tasks = {}
+        for entry in self._entries(stage):
+            if isinstance(entry, TaskDone) and entry.digest == digest:
+                name = entry.phase, entry.region
+                done.pop(name, None)  # done again, it is the last one to have written its files
+                void.pop(name, None)
+                done[name] = entry
+            elif isinstance(entry, Voided) and (entry.phase, entry.region) in done:
+                void[entry.phase, entry.region] = done.pop((entry.phase, entry.region))
+        return done, void
+
+    def written(self, stage: str, digest: str) -> Files:
+        """Return what the driver itself wrote in a stage."""
+        files: Files = {}
+        for entry in self._entries(stage):
+            if isinstance(entry, DriverWrote) and entry.digest == digest:
+                files |= entry.files
+        return files
+
+    def _entries(self, stage: str) -> Iterator[Entry]:
+        for entry in read_entries(self.path):
+            if entry.made == self.identity and getattr(entry, "stage", "") == stage:
+                yield entry
+
     def done(self, *, stage: str, phase: str, digest: str, region: str, **entry: Any) -> None:
-        """Append a finished task: its receipt, seconds and worker."""
+        """Append a finished task: its receipt, files, seconds and worker."""
         self._append({"stage": stage, "phase": phase, "digest": digest, "region": region} | entry)
+
+    def wrote(self, *, stage: str, digest: str, files: Files) -> None:
+        """Append what the driver itself wrote in a stage."""
+        self._append({"stage": stage, "digest": digest, "files": files})
+
+    def void(self, *, stage: str, phase: str, region: str) -> None:
+        """Append that a task is to be done again, because its files are damaged."""
+        self._append({"stage": stage, "phase": phase, "region": region, "void": True})
 
     def failed(self, *, stage: str, phase: str, region: str, message: str, trace: str) -> None:
         """Append a failure: the message for people, and the traceback."""
@@ -66,7 +113,7 @@ class Ledger:
     def mended(self) -> None:
         """Append that all is done, where the last line is a failure and would be the last word."""
         with suppress(OSError):
-            if "failed" in _last_line(self.path):
+            if isinstance(last_entry(self.path), Failed):
                 self._append({"mended": True})
 
     def _append(self, line: dict[str, Any]) -> None:
@@ -75,16 +122,19 @@ class Ledger:
             "made": self.identity,
             **line,
         }
-        text = json.dumps(line, separators=(",", ":")) + "\n"
+        text = sealed(line)
         # Without its line a task is done again; other runs must not stop for it.
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # or its name is none
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            torn = self.path.exists() and not _ends_with_newline(self.path)
+            new = not self.path.exists() or not self.path.stat().st_size
+            torn = not new and not _ends_with_newline(self.path)
             with self.path.open("a", encoding="utf-8") as file:
                 # A line torn by a kill must not swallow the next one.
                 file.write("\n" + text if torn else text)
                 file.flush()
                 os.fsync(file.fileno())
+            if new:
+                settle_folder(self.path.parent)
 
 
 def ledger_path(store: Path) -> Path:
@@ -128,43 +178,47 @@ def sole_driver(store: Path) -> Iterator[None]:
 
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a ledger; a line torn by a kill is passed over."""
+    """Yield the lines of a file of JSON lines as they are; a torn one is passed over."""
+    for text in _texts(path):
+        try:
+            line = json.loads(text)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(line, dict):
+            yield line
+
+
+def read_entries(path: Path) -> Iterator[Entry]:
+    """Yield what stands in a ledger, as far as it is as a driver wrote it."""
+    for text in _texts(path):
+        if (entry := entry_of(text)) is not None:
+            yield entry
+
+
+def _texts(path: Path) -> Iterator[str]:
     if not path.exists():
         return
-    # What a crash leaves in a torn line need not be text.
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for text in file:
-            try:
-                line = json.loads(text)
-            except json.JSONDecodeError:
-                continue
-            if isinstance(line, dict):
-                yield line
+    # What a crash leaves in a torn line need not be text. Lines end in \n alone.
+    with path.open(encoding="utf-8", errors="replace", newline="\n") as file:
+        yield from file
 
 
-def _last_line(path: Path) -> dict[str, Any]:
-    """Return the last line of a ledger, which may be long; empty where there is none."""
+def last_entry(path: Path) -> Entry | None:
+    """Return the last entry of a ledger, which may be long; None where there is none."""
     if not path.exists() or not path.stat().st_size:
-        return {}
+        return None
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(max(0, size - _TAIL))
-        lines = file.read().splitlines()
+        lines = file.read().decode("utf-8", "replace").split("\n")
     for text in reversed(lines[1:] if size > _TAIL else lines):
-        try:
-            found = json.loads(text)
-        except ValueError:  # torn by a kill
-            continue
-        if isinstance(found, dict):
-            return found
+        if (entry := entry_of(text)) is not None:
+            return entry
     # Longer than that: the whole is read.
-    return next(iter(deque(read_lines(path), maxlen=1)), {})
+    return next(iter(deque(read_entries(path), maxlen=1)), None)
 
 
 def _ends_with_newline(path: Path) -> bool:
     with path.open("rb") as file:
-        file.seek(0, os.SEEK_END)
-        if file.tell() == 0:
-            return True
         file.seek(-1, os.SEEK_END)
         return file.read(1) == b"\n"

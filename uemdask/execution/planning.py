@@ -23,6 +23,7 @@ from uemdask.execution.campaign_faults import (
 from uemdask.execution.run_names import distinct_names, run_name
 from uemdask.execution.settings import merged
 from uemdask.readers import read_drift_table
+from uemdask.readers.folders import matching, on_disk
 from uemdask.readers.yaml_faults import Fault, Lines, told
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.stages import StageParameters
@@ -177,7 +178,7 @@ def _names(found: Sequence[tuple[RunEntry, Path]], output: Path) -> list[str]:
 
 def _was_ingested(store: Path, raw: Path) -> bool:
     try:
-        known = Run(store).stage("ingest").get("parameters", {}) if store.exists() else {}
+        known = Run(store).stage("ingest").get("parameters", {}) if _is_there(store) else {}
     except UemError:
         return False
     return known.get("raw") == str(raw.absolute())
@@ -216,7 +217,14 @@ def plan_runs(
 
 
 def _is_store(path: Path) -> bool:
-    return path.suffix == ".zarr" or (path / "zarr.json").exists()
+    return path.suffix == ".zarr" or _is_there(path / "zarr.json")
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name that is too long
+        return False
 
 
 def plan_ingest(stores: Mapping[Path, IngestParameters]) -> Plan:
@@ -253,24 +261,23 @@ def _paths(entry: RunEntry, place: Place, folder: Path) -> tuple[list[Path], lis
 
 
 def _resolve(folder: Path, text: str) -> list[Path]:
-    place = folder / text
+    place = on_disk(folder / text)
     # Brackets in a name are no pattern then. A run that was being replaced is brought back later.
-    if place.exists() or (place.name and beside(place, "old").exists()):
+    if _is_there(place) or (place.name and _is_there(beside(place, "old"))):
         return [place]
-    pattern = text if Path(text).is_absolute() else str(Path(glob.escape(str(folder))) / text)
-    return sorted(Path(found) for found in glob.glob(pattern))
+    return matching(folder, text)
 
 
 def _from_folder(folder: Path, text: str) -> str:
     """Return the absolute path of a file that `text` names; any other text as it is."""
-    return str((folder / text).absolute()) if names_file(folder, text) else text
+    return str(on_disk(folder / text).absolute()) if names_file(folder, text) else text
 
 
 def _special(folder: Path, text: str | None) -> str | None:
     """Return the absolute path of images beside the campaign; else what is in the raw folder."""
-    if text is None or not (folder / text).exists():
+    if text is None or not (place := on_disk(folder / text)).exists():
         return text
-    return str((folder / text).absolute())
+    return str(place.absolute())
 
 
 def _with_whole_paths(parameters: dict[str, Any], folder: Path) -> dict[str, Any]:
@@ -283,7 +290,7 @@ def _with_whole_paths(parameters: dict[str, Any], folder: Path) -> dict[str, Any
     if table is not None and names_file(folder, table):
         parameters["align"]["drift_table"] = _from_folder(folder, table)
         # A table that was edited gives another drift.
-        digest = hashlib.sha256((folder / table).read_bytes()).hexdigest()[:16]
+        digest = hashlib.sha256(on_disk(folder / table).read_bytes()).hexdigest()[:16]
         parameters["align"]["drift_digest"] = digest
     return parameters
 
@@ -303,6 +310,7 @@ def _parameters(
             "delays": delays and _from_folder(folder, delays),
             "pixel_size": entry.pixel_size or defaults.pixel_size,
             "time_zero": entry.time_zero or defaults.time_zero,
+            "offset": entry.offset or defaults.offset,
             "scan": entry.scan or defaults.scan,
             "dark": _special(folder, entry.dark) or _special(folder, defaults.dark),
             "pump_off": _special(folder, entry.pump_off) or _special(folder, defaults.pump_off),

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
+from uemdask.execution.account import Account
+from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
-from uemdask.execution.expectation import Expectation, expect
-from uemdask.execution.ledger import Ledger
+from uemdask.execution.expectation import BEGUN, DAMAGED, Expectation, NetworkSource, expect
+from uemdask.execution.foreseen import tasks_of
 from uemdask.execution.requirements import (
     Wanted,
     disks,
@@ -41,11 +43,16 @@ class RunPreview(BaseModel):
     to_do : dict of str to str
         Why a stage is to be made, by stage.
     tasks : int
-        Tasks of these stages.
+        Tasks of these stages, as far as they can be known.
+    unknown : list of str
+        Stages and phases whose tasks only an earlier phase can tell.
     fault : str
         Why nothing can be done; empty where there is no fault.
     failed_before : str
         Message of an earlier failure.
+    network : {"given", "kept", "existing", "trained"}, optional
+        Where its network comes from: the plan, itself, the finished runs of the campaign, or a
+        training; None where training is left out.
     """
 
     run: str
@@ -54,8 +61,10 @@ class RunPreview(BaseModel):
     done: list[str]
     to_do: dict[str, str]
     tasks: int = 0
+    unknown: list[str] = Field(default_factory=list)
     fault: str = ""
     failed_before: str = ""
+    network: NetworkSource | None = None
 
 
 class StagePreview(BaseModel):
@@ -66,7 +75,9 @@ class StagePreview(BaseModel):
     stage : str
         Its name.
     runs, tasks : int
-        Runs and tasks.
+        Runs, and tasks as far as they can be known.
+    unknown : list of str
+        Phases whose tasks only an earlier one can tell.
     read, written : int
         About how many bytes the tasks read from files and write to them.
     memory : int
@@ -81,6 +92,7 @@ class StagePreview(BaseModel):
     stage: str
     runs: int
     tasks: int
+    unknown: list[str] = Field(default_factory=list)
     read: int
     written: int
     memory: int = 0
@@ -110,7 +122,7 @@ class Preview(BaseModel):
     runs, stages, pools, disks : list
         See there; of the stages those with something to do.
     tasks, read, written : int
-        Over all stages.
+        Over all stages, as far as they can be known.
     faults : list of str
         What stops the whole campaign.
     warnings : list of str
@@ -166,15 +178,15 @@ def preview(
     UemError
         If the model that the plan names is not there or is none.
     """
-    cluster = profile or LocalProfile()
+    cluster, only = profile or LocalProfile(), stages_asked(only)
     found = expect(plan, only=only, overwrite=overwrite)
     tasks = [_tasks(each) for each in found]
     wanted = [
-        Wanted(each.planned, each.foreseen.sizes, list(each.to_do))
+        Wanted(each.planned, each.foreseen.sizes, _with_tasks(each))
         for each in found
         if each.foreseen is not None and each.to_do and not each.fault
     ]
-    stages = _stages(plan, found, tasks, wanted, cluster)
+    stages = _stages(plan, tasks, wanted, cluster)
     faults, warnings = shortages(wanted, lambda gpu: capacity_of(cluster, gpu))
     return Preview(
         campaign=plan.name,
@@ -197,8 +209,13 @@ def preview(
     )
 
 
-#: Tasks that are left, by stage and phase.
-_Counts = dict[str, dict[str, int]]
+#: Tasks that are left, by stage and phase; None where only an earlier phase can tell.
+_Counts = dict[str, dict[str, int | None]]
+
+
+def _with_tasks(found: Expectation) -> list[str]:
+    """Return the stages to do that have something to compute: not a training whose end is there."""
+    return [stage for stage in found.to_do if stage != "train" or found.network == "trained"]
 
 
 def _tasks(found: Expectation) -> _Counts:
@@ -206,17 +223,29 @@ def _tasks(found: Expectation) -> _Counts:
     if found.foreseen is None or found.fault:
         return {}
     counts: _Counts = {}
-    for stage in found.to_do:
-        regions = found.foreseen.tasks(stage, found.planned.parameters)
-        counts[stage] = {phase: len(keys) for phase, keys in regions.items()}
-        run = found.run
-        if run is None or found.to_do[stage] != "begun":
-            continue
-        ledger, digest = Ledger(found.planned.store, run.identity(stage)), found.digests[stage]
-        for phase, keys in regions.items():
-            done = ledger.receipts(stage, phase, digest)
-            counts[stage][phase] = sum(key not in done for key in keys)
+    for stage in _with_tasks(found):
+        why = found.to_do[stage]
+        begun = found.run if why == BEGUN or why.startswith(DAMAGED) else None
+        regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
+        done: dict[str, set[str]] = {}
+        if begun is not None:
+            account = Account.of(begun, stage, found.planned.store)
+            spoilt = account.spoilt({broken.key for broken in account.broken()})
+            for phase, region in account.tasks.keys() - spoilt.keys():
+                done.setdefault(phase, set()).add(region)
+        counts[stage] = {
+            phase: None if keys is None else len(set(keys) - done.get(phase, set()))
+            for phase, keys in regions.items()
+        }
     return counts
+
+
+def _known(phases: Mapping[str, int | None]) -> int:
+    return sum(count or 0 for count in phases.values())
+
+
+def _unknown(phases: Mapping[str, int | None]) -> list[str]:
+    return [phase for phase, count in phases.items() if count is None]
 
 
 def _run(found: Expectation, counts: _Counts) -> RunPreview:
@@ -227,15 +256,16 @@ def _run(found: Expectation, counts: _Counts) -> RunPreview:
         raw=found.raw,
         done=[stage for stage in done if stage not in found.to_do],
         to_do=found.to_do,
-        tasks=sum(sum(phases.values()) for phases in counts.values()),
+        tasks=sum(map(_known, counts.values())),
+        unknown=[f"{stage} {phase}" for stage in counts for phase in _unknown(counts[stage])],
         fault=found.fault,
         failed_before=run_status(found.planned).failed,
+        network=found.network,
     )
 
 
 def _stages(
     plan: Plan,
-    found: Sequence[Expectation],
     tasks: Sequence[_Counts],
     wanted: Sequence[Wanted],
     cluster: ClusterProfile,
@@ -246,14 +276,16 @@ def _stages(
         members = [run for run in wanted if name in run.stages]
         if not members:
             continue
-        count = sum(sum(counts.get(name, {}).values()) for counts in tasks)
-        if name == "train" and plan.start is not None:
+        mine = [counts[name] for counts in tasks if name in counts]
+        count = sum(map(_known, mine))
+        if name == "train":
             count = 1 if plan.one_model == "all" else len(members)
         moved = [traffic_of(run.sizes, name) for run in members]
         stage = StagePreview(
             stage=name,
             runs=len(members),
             tasks=count,
+            unknown=list(dict.fromkeys(phase for phases in mine for phase in _unknown(phases))),
             read=int(sum(read for read, _ in moved)),
             written=int(sum(written for _, written in moved)),
         )
@@ -272,13 +304,13 @@ def _widest(plan: Plan, tasks: Sequence[_Counts]) -> dict[bool, int]:
         for gpu in widest:
             widest[gpu] += max(
                 (
-                    counts[stage].get(phase.name, 0)
+                    counts[stage].get(phase.name) or 0
                     for stage in counts
                     for phase in STAGE_BY_NAME[stage].phases
                     if phase.gpu == gpu
                 ),
                 default=0,
             )
-    if plan.start is not None and any("train" in counts for counts in tasks):
+    if any("train" in counts for counts in tasks):
         widest[True] = max(widest[True], 1)
     return widest

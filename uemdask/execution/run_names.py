@@ -12,6 +12,7 @@ def run_name(path: Path) -> str:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> run_name(Path("raw/Ge 0.5 mJ")), run_name(Path("a.zarr"))
     ('Ge 0.5 mJ', 'a')
     """
@@ -29,6 +30,7 @@ def distinct_names(paths: Sequence[Path]) -> list[str]:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> distinct_names([Path("/d/monday/raw"), Path("/d/friday/raw"), Path("/d/flake")])
     ['monday_raw', 'friday_raw', 'flake']
     """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,7 +11,8 @@ from pydantic import ValidationError
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.ledger import Ledger, ledger_path, read_lines
+from uemdask.execution.entries import Entry, Failed
+from uemdask.execution.ledger import Ledger, last_entry, ledger_path
 from uemdask.stages import STAGE_BY_NAME
 
 
@@ -28,12 +30,15 @@ class RunStatus:
         Message of the failure that stopped it, empty where there is none.
     failed_stage : str
         The stage in which it failed.
+    took_model : bool
+        Whether it has the model of the finished runs as it was, not trained on its own labels.
     """
 
     name: str
     shares: dict[str, float] = field(default_factory=dict)
     failed: str = ""
     failed_stage: str = ""
+    took_model: bool = False
 
     @property
     def done(self) -> bool:
@@ -49,20 +54,31 @@ def campaign_status(plan: Plan) -> list[RunStatus]:
 def run_status(planned: PlannedRun) -> RunStatus:
     """Return how far a run has come."""
     status = RunStatus(planned.name)
-    last: dict[str, Any] = {}
     try:
-        for line in read_lines(ledger_path(planned.store)):
-            last = line
-    except OSError as error:
-        status.failed = f"{error.filename}: cannot be read ({error.strerror})"
-        status.failed_stage = STAGES[0]
-        return status
-    if "failed" in last:
-        status.failed, status.failed_stage = last["failed"], last["stage"]
-    try:
-        run = Run(planned.store)
-    except UemError:
-        return status
+        last = last_entry(ledger_path(planned.store))
+        if isinstance(last, Failed):
+            status.failed, status.failed_stage = last.failed, last.stage
+        _look(planned, status, last)
+    except Exception as error:  # one bad run never stops the others
+        status.failed, status.failed_stage = in_words(error, planned.store), STAGES[0]
+    return status
+
+
+def in_words(error: Exception, store: Path) -> str:
+    """Say what is wrong with a run that cannot be looked at."""
+    if isinstance(error, UemError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or store}: cannot be read ({error.strerror})"
+    return f"{store}: cannot be read ({type(error).__name__}: {error})"
+
+
+def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
+    store = planned.store
+    if not store.exists() or (store.is_dir() and not any(store.iterdir())):
+        return  # nothing was made yet
+    run = Run(store)
+    status.took_model = bool(run.stage("train").get("results", {}).get("existing"))
     for name in STAGES:
         record = run.stage(name)
         if record.get("finished"):
@@ -70,12 +86,23 @@ def run_status(planned: PlannedRun) -> RunStatus:
             # The run went on after that failure, perhaps without a line in the ledger. Of other
             # stages the time says nothing: the clock may have been set.
             seconds = slice(len("2024-01-01T00:00:00"))
-            after = record["finished"][seconds] > str(last.get("at", ""))[seconds]
-            if name == status.failed_stage and after:
+            if (
+                isinstance(last, Failed)
+                and name == last.stage
+                and record["finished"][seconds] > last.at[seconds]
+            ):
                 status.failed = status.failed_stage = ""
         elif record.get("created"):
             status.shares[name] = _share(run, name, record)
-    return status
+
+
+def finished_stages(planned: PlannedRun) -> list[str]:
+    """Return the stages of a run that are done, by its own record; none where it cannot be read."""
+    try:
+        run = Run(planned.store)
+    except UemError:
+        return []
+    return [stage for stage in STAGES if run.is_done(stage)]
 
 
 def _share(run: Run, name: str, record: dict[str, Any]) -> float:
@@ -88,7 +115,7 @@ def _share(run: Run, name: str, record: dict[str, Any]) -> float:
     total = done = 0
     try:
         for phase in stage.phases:
-            total += len(phase.regions(run, parameters))
+            total += len(phase.regions(run, parameters) or ())  # those that are known
             done += len(ledger.receipts(name, phase.name, record["digest"]))
     except UemError:
         return 0.0  # what is damaged is told by whoever needs it

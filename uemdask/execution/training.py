@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution.campaign import Plan
+from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import TrainingWanted
 from uemdask.execution.turns import RunAtWork
-from uemdask.network import BASE_MODEL, model_digest
+from uemdask.network import BASE_MODEL, load_model, model_digest
 from uemdask.stages import digest_of
 from uemdask.stages.train import TRAIN, Start, TrainParameters, use_model
 
@@ -62,6 +62,9 @@ class Training:
 class Networks:
     """Which runs get a network together, and when.
 
+    A run that has a network keeps it, whatever becomes of the others, until retraining is asked
+    for. A run that has none takes that of the others, where they have one.
+
     Parameters
     ----------
     plan : Plan
@@ -70,11 +73,6 @@ class Networks:
         Its runs.
     only : sequence of str
         Stages to do; all where empty.
-
-    Attributes
-    ----------
-    given : dict
-        Results of a model that is taken as it is; empty where one is trained.
 
     Raises
     ------
@@ -85,34 +83,161 @@ class Networks:
     def __init__(self, plan: Plan, runs: Sequence[RunAtWork], only: Sequence[str]) -> None:
         self._plan, self._runs = plan, runs
         takes = plan.start is None and (not only or "train" in only)
-        self.given: dict[str, Any] = use_model(Path(plan.model)) if takes else {}
+        self._given: dict[str, Any] = use_model(Path(plan.model)) if takes else {}
+        self._served: set[str] = set()
+        self._without: set[str] = set()
+        self._kept: set[str] = set()  # digests of networks that others may take
 
-    def due(self) -> Iterator[list[RunAtWork]]:
-        """Yield runs that get their network now: those of one, when all have come this far."""
+    def due(self) -> Iterator[tuple[list[RunAtWork], dict[str, Any] | Training | UemError]]:
+        """Yield runs that can go on now, each with its network, its training, or why it has none.
+
+        A training is begun when all runs that are to share it have come this far.
+        """
+        for active in self._runs:
+            name = active.planned.name
+            if not active.wants_training or name in self._without:
+                continue
+            results = self._own(active)
+            (self._without if results is None else self._served).add(name)
+            if results is not None:
+                yield [active], results
         wanting = [active for active in self._runs if active.wants_training]
-        if self.given or self._plan.one_model == "each":
+        if self._plan.one_model == "each":
             groups = [[active] for active in wanting]
-        elif wanting and all(active.over or active.wants_training for active in self._runs):
+        elif wanting and all(self._is_settled(active) for active in self._runs):
             groups = [wanting]
         else:
             groups = []
         for members in groups:
-            if not any(active.rests("train") for active in members):
-                yield members
+            if any(active.rests("train") for active in members):
+                continue
+            if self._kept:
+                yield from ((member, self._existing(member)) for member in ([m] for m in members))
+                continue
+            training = self.training(members)
+            yield members, training.earlier_results() or training
+
+    def _is_settled(self, active: RunAtWork) -> bool:
+        return active.over or active.wants_training or active.planned.name in self._served
+
+    def _own(self, active: RunAtWork) -> dict[str, Any] | None:
+        """Return the network that a run is given or keeps, None where it has none."""
+        if self._given:
+            return self._given
+        assert isinstance(active.work, TrainingWanted)
+        record = active.work.run.stage("train")
+        if not keeps_network(record, self._plan, active.planned):
+            return None
+        results: dict[str, Any] = record["results"]
+        if self._plan.one_model == "all":
+            self._kept.add(results["model_digest"])
+        model = self._plan.model_path(active.planned.name)
+        if _digest(model) == results["model_digest"]:  # the folder may have been moved
+            results = results | {"model": str(model.absolute())}
+        return results
+
+    def _existing(self, members: list[RunAtWork]) -> dict[str, Any] | UemError:
+        """Return the network of the finished runs for one that has none, or why it cannot be."""
+        (active,) = members
+        assert isinstance(active.work, TrainingWanted)
+        try:
+            return existing_network(self._plan, active.planned.name, self._kept, active.work.run)
+        except UemError as error:
+            return error
 
     def training(self, members: list[RunAtWork]) -> Training:
         """Return the training for some runs."""
         plan, start = self._plan, self._plan.start
         assert start is not None
-        name = members[0].planned.name if plan.one_model == "each" else plan.name
         runs = [active.work.run for active in members if isinstance(active.work, TrainingWanted)]
         labels = [run.stage("label")["digest"] for run in runs]
         digest = training_digest(members[0].planned.parameters.train, start, labels)
-        return Training(members, runs, plan.output / "models" / f"{name}.pt", start, digest)
+        model = plan.model_path(members[0].planned.name)
+        return Training(members, runs, model, start, digest)
 
     def has_all_cores(self, members: Sequence[RunAtWork]) -> bool:
         """Return whether nothing else is to do while these runs wait for their network."""
         return len(members) == len(self._runs) or self._plan.one_model == "all"
+
+
+def keeps_network(record: Mapping[str, Any], plan: Plan, planned: PlannedRun) -> bool:
+    """Return whether a run keeps the network of its record of training.
+
+    It does where one was trained, with the same start and settings, and no retraining is asked for.
+    That labels of other runs have changed since, or that its file is gone, is no reason to change
+    its numbers.
+    """
+    if plan.retrain or plan.start is None or not record.get("finished"):
+        return False
+    results = record["results"]
+    if not results.get("trained") or results.get("start") != plan.start:
+        return False
+    return _agree(record["parameters"], planned.parameters.train.decisive())
+
+
+def check_existing(plan: Plan, name: str, kept: Collection[str]) -> Path:
+    """Return the file of the network that finished runs have.
+
+    Raises
+    ------
+    UemError
+        If it is gone, or holds another one.
+    """
+    model = plan.model_path(name)
+    digest = _digest(model)
+    if digest not in kept:
+        found = "is gone, or damaged" if digest is None else "is another one"
+        raise UemError(
+            f"{model}: the network of the finished runs {found}; bring it back, or train one for "
+            f"all runs anew with --retrain"
+        )
+    return model
+
+
+def existing_network(plan: Plan, name: str, kept: Collection[str], run: Run) -> dict[str, Any]:
+    """Return the network that finished runs have, as the results of a run that has none yet.
+
+    Parameters
+    ----------
+    plan : Plan
+        The campaign.
+    name : str
+        Of the run.
+    kept : collection of str
+        Digests of the networks of finished runs.
+    run : Run
+        The run.
+
+    Raises
+    ------
+    UemError
+        If its file is gone, or holds another one.
+    """
+    model = check_existing(plan, name, kept)
+    made_by = load_model(model)[1]
+    facts: dict[str, Any] = dict(made_by["facts"])
+    own = facts.get("labels", {}).get(run.name) == run.stage("label")["digest"]
+    return facts | {
+        "model": str(model.absolute()),
+        "model_digest": model_digest(model),
+        "training_digest": made_by["digest"],
+        # It was trained before this run had the labels that it has now.
+        **({} if own else {"existing": True}),
+    }
+
+
+def _digest(model: Path) -> str | None:
+    try:
+        return model_digest(model)
+    except UemError:
+        return None
+
+
+def _agree(old: Any, new: Any) -> bool:
+    """Return whether settings are the same, as far as both versions know them."""
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        return all(_agree(old[key], new[key]) for key in old.keys() & new.keys())
+    return bool(old == new)
 
 
 def training_digest(parameters: TrainParameters, start: Start, labels: Sequence[str]) -> str:
@@ -128,7 +253,4 @@ def is_trained(record: dict[str, Any], digest: str, model: Path) -> bool:
     """
     if not record.get("finished") or record["results"].get("training_digest") != digest:
         return False
-    try:
-        return model_digest(model) == record["results"]["model_digest"]
-    except UemError:
-        return False
+    return _digest(model) == record["results"]["model_digest"]

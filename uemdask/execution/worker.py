@@ -39,10 +39,10 @@ _TOLD_ELSEWHERE = _ToldElsewhere()
 def run_task(
     store: str, made: str, stage: str, phase: str, region: str, parameters: dict[str, Any]
 ) -> dict[str, Any]:
-    """Do one region task and return its receipt, seconds, bytes moved where known, and worker.
+    """Do one region task and return its receipt, files, seconds, bytes moved where known, worker.
 
-    Everything it needs is read from the store; everything it makes is written there. Doing it
-    twice gives the same bytes.
+    Everything it needs is read from the store; everything it makes is written there, and on the
+    disk when this returns. Doing it twice gives the same bytes.
 
     Raises
     ------
@@ -59,8 +59,10 @@ def run_task(
         receipt = found.phase(phase).work(
             run, Region.from_key(region), found.parameters.model_validate(parameters)
         )
+        files = run.take_account()
     return {
         "receipt": receipt,
+        "files": files,
         "seconds": round(time.perf_counter() - begun, 3),
         **traffic.result,
         "worker": _where(),

@@ -93,6 +93,8 @@ def base_label(
 
     Examples
     --------
+    >>> import cv2
+    >>> from uemdask.labels.base import base_range
     >>> import numpy as np
     >>> noise = np.random.default_rng(0).normal(size=(64, 64)).astype("float32")
     >>> base = 100 + 30 * cv2.GaussianBlur(noise, (0, 0), 4)

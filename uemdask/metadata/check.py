@@ -12,11 +12,11 @@ from typing import Any
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.metadata.table import ENTRIES, RESERVED, Entry
-from uemdask.units import Quantity, parse_quantity
+from uemdask.units import Quantity, parse_quantity, split_lengths
 
 # Bare numbers have had a unit here from the first day, as on the command line.
-_BARE = {"pixel_size": "nm", "time_zero": "ps"}
-_SIGNED = ("time_zero",)
+_BARE = {"pixel_size": "nm", "time_zero": "ps", "offset": "counts"}
+_SIGNED = ("time_zero", "offset")
 
 
 def check_metadata(mapping: Mapping[str, Any], where: str) -> tuple[dict[str, Any], list[str]]:
@@ -120,7 +120,7 @@ def quantities(entry: Entry, value: Any) -> tuple[Quantity, ...]:
     """
     several = entry.name == "pixel_size"
     if several and isinstance(value, str):
-        value = value.split(",")
+        value = split_lengths(value, what=f"{entry.name}:")
     parts = list(value) if several and isinstance(value, list | tuple) else [value]
     if not 1 <= len(parts) <= 2:
         raise UemError(f"{entry.name}: {value!r} is not one or two lengths (y, x)")
@@ -184,6 +184,8 @@ def read_metadata(attributes: Mapping[str, Any]) -> dict[str, Any]:
         if name in RESERVED:
             continue
         value = attributes[name]
+        if hasattr(value, "tolist"):  # a list of numbers that has been in a NetCDF file
+            value = value.tolist()
         entry = ENTRIES.get(name)
         with suppress(UemError):
             if entry is not None and entry.is_quantity:

@@ -145,6 +145,10 @@ ENTRIES: dict[str, Entry] = {
         Entry("pixel_size", "length", "nm", "size of a pixel on the sample (y, x)", "3 nm, 2.5 nm"),
         Entry("time_zero", "time", "ps", "delay of time zero, already taken off", "12 ps"),
         Entry(
+            "offset", "count", "counts", "counts of a pixel without the beam, taken off on reading",
+            "100 counts",
+        ),
+        Entry(
             "pump_wavelength", "length", "nm", "wavelength of the pump", "515 nm",
             (f"{_LASER}.wavelength",), "nm", f"{_INSTRUMENT}/source_pump/wavelength", "nm",
             (("LaserParameter.Wavelength", "nm"),),

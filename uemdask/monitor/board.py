@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from uemdask.cube import STAGES
-from uemdask.execution.campaign import Plan
+from uemdask.execution.beginning import stages_asked
+from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.progress import Silence
+from uemdask.execution.status import finished_stages
 from uemdask.monitor.curve import Curve
 from uemdask.monitor.pace import Pace
 from uemdask.monitor.state import (
@@ -47,6 +49,7 @@ class _Seen:
     failed: str = ""
     failed_stage: str = ""
     over: bool = False
+    known: dict[str, float] = field(default_factory=dict)  # shares of stages, on the disk
 
 
 @dataclass
@@ -89,7 +92,8 @@ class Board(Silence):
         self, plan: Plan, only: Sequence[str] = (), *, clock: Callable[[], float] = time.time
     ) -> None:
         self._plan, self._clock = plan, clock
-        self._chosen = [stage for stage in STAGES if not only or stage in only]
+        asked = stages_asked(only) or STAGES
+        self._chosen = [stage for stage in STAGES if stage in asked]
         # Training has no phase of its own in the table; it is one task.
         self._order: list[_Phase] = [
             (stage, phase)
@@ -97,7 +101,9 @@ class Board(Silence):
             for phase in (["model"] if stage == "train" else _phases_of(stage))
         ]
         self._lock = threading.Lock()
-        self._runs = {planned.name: _Seen() for planned in plan.runs}
+        self._planned = {planned.name: planned for planned in plan.runs}
+        # What an earlier driver has done is done, until its stage is begun anew.
+        self._runs = {run.name: _Seen(known=_done_before(run)) for run in plan.runs}
         self._tallies = {phase: _Tally() for phase in self._order}
         self._trainings: dict[str, _Training] = {}
         self._begun = clock()
@@ -131,6 +137,9 @@ class Board(Silence):
                 self._trainings[run] = _Training()
             else:
                 seen = self._runs[run]
+                # What followed from an earlier making of this stage is gone.
+                earlier = STAGES[: STAGES.index(stage)]
+                seen.known = {name: done for name, done in seen.known.items() if name in earlier}
                 seen.empty = (seen.empty if stage == seen.stage else 0) + (total == 0)
                 seen.stage, seen.phase, seen.total, seen.done = stage, phase, total, done
 
@@ -167,8 +176,9 @@ class Board(Silence):
 
     def run_done(self, run: str) -> None:
         """Note that a run is done."""
+        known = _done_before(self._planned[run])
         with self._lock:
-            self._runs[run].over = True
+            self._runs[run].over, self._runs[run].known = True, known
 
     def ends(self, state: Literal["ended", "stopped"]) -> None:
         """Note how the driver ended."""
@@ -222,12 +232,12 @@ class Board(Silence):
         if training is not None and not training.done and not seen.over:
             stage, share, working = "train", training.share, True
         if seen.over and not seen.failed:
-            shares = dict.fromkeys(self._chosen, 1.0)
+            shares = seen.known | dict.fromkeys(self._chosen, 1.0)
         elif stage:
             done = self._chosen[: self._chosen.index(stage)]
-            shares = dict.fromkeys(done, 1.0) | {stage: share}
+            shares = seen.known | dict.fromkeys(done, 1.0) | {stage: share}
         else:
-            shares = {}
+            shares = dict(seen.known)
         if seen.failed and shares.get(seen.failed_stage) == 1.0:
             shares[seen.failed_stage] = 0.99  # its tasks are done, it is not
         state: Literal["waiting", "at work", "done", "failed"] = (
@@ -326,6 +336,10 @@ class Board(Silence):
         # That nothing is left is known only where nothing is unknown.
         known = seconds > 0 or not unknown
         return (round(seconds / slots, 1) if known else None), list(dict.fromkeys(unknown))
+
+
+def _done_before(planned: PlannedRun) -> dict[str, float]:
+    return dict.fromkeys(finished_stages(planned), 1.0)
 
 
 def _phases_of(stage: str) -> list[str]:

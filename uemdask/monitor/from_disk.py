@@ -100,6 +100,7 @@ def _run_state(status: RunStatus) -> RunState:
         done=state == "done",
         failed=shortened(status.failed),
         failed_stage=status.failed_stage,
+        took_model=status.took_model,
         stages={stage: round(status.shares.get(stage, 0.0), 3) for stage in STAGES},
     )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -14,8 +13,10 @@ from pathlib import Path
 import cloudpickle
 from distributed import Client
 
+from uemdask import plain
+from uemdask.durable import replaced
 from uemdask.execution.campaign import Plan
-from uemdask.execution.cluster import Cluster
+from uemdask.execution.cluster import Cluster, visitors
 from uemdask.execution.progress import Both, Listener
 from uemdask.monitor import drawing, scheduler_page, words
 from uemdask.monitor.board import Board
@@ -29,7 +30,7 @@ FILE_EVERY = 4.0
 #: Telling takes at most this share of the driver's time, as long as it is heard often enough.
 _SHARE, _LONGEST = 0.05, 5.0
 #: What is pickled by value.
-_TRAVELLERS = (scheduler_page, drawing, words)
+_TRAVELLERS = (scheduler_page, drawing, words, visitors, plain)
 
 
 def progress_path(plan: Plan) -> Path:
@@ -61,7 +62,7 @@ def monitored(
     """
     board = Board(plan, only)
     key = _key(plan)
-    shown = _show(cluster.client)
+    shown = _show(cluster.client, cluster.dashboard_hosts)
     if shown:
         board.page = page_address(cluster.dashboard, key)
         listener.notice(f"campaign page: {board.page}")
@@ -97,7 +98,7 @@ def _key(plan: Plan) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def _show(client: Client) -> bool:
+def _show(client: Client, hosts: Sequence[str] = ()) -> bool:
     """Add the pages to the scheduler, which need not know uemdask."""
     here = Path(__file__).parent
     report = here.parent / "report"
@@ -108,7 +109,7 @@ def _show(client: Client) -> bool:
     for module in _TRAVELLERS:
         cloudpickle.register_pickle_by_value(module)
     try:
-        client.run_on_scheduler(scheduler_page.install, files)
+        client.run_on_scheduler(scheduler_page.install, files, tuple(hosts))
     except Exception as error:
         # A campaign must not fail because it cannot be watched.
         _LOG.debug("no campaign page", exc_info=error)
@@ -165,6 +166,5 @@ class _Publisher(threading.Thread):
 def write_progress(path: Path, state: CampaignState) -> None:
     """Write the file, so that whoever reads finds it whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(state.model_dump_json(), encoding="utf-8")
-    os.replace(draft, path)
+    with replaced(path, settled=False) as file:  # the next one comes in seconds
+        file.write(state.model_dump_json().encode())

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import socket
 import time
 from collections import OrderedDict
 from typing import Any
@@ -18,8 +19,10 @@ from urllib.parse import urlencode
 import jinja2
 from tornado.web import Application, HTTPError, RequestHandler
 
+from uemdask.execution.cluster.visitors import is_foreign, refuse
 from uemdask.monitor.drawing import drawing
 from uemdask.monitor.words import count, duration, phase, share, size
+from uemdask.plain import plain
 
 #: Campaigns that are kept; the one that was silent for longest goes first.
 MOST_CAMPAIGNS = 8
@@ -77,8 +80,11 @@ class Campaigns:
         return key, state | {"driver": driver}
 
 
-def install(files: dict[str, str], dask_scheduler: Any = None) -> None:
-    """Add the pages to a scheduler that runs, in place of those of an earlier call."""
+def install(files: dict[str, str], hosts: tuple[str, ...] = (), dask_scheduler: Any = None) -> None:
+    """Add the pages to a scheduler that runs, in place of those of an earlier call.
+
+    They are shown under the names of its host, and under `hosts`.
+    """
     board = Campaigns()
     earlier = getattr(dask_scheduler, NAME, None)
     if earlier is not None:
@@ -89,9 +95,17 @@ def install(files: dict[str, str], dask_scheduler: Any = None) -> None:
         board.take(key, state)
 
     dask_scheduler.handlers[NAME] = take
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=plain
+    )
     environment.filters.update(count=count, duration=duration, phase=phase, share=share, size=size)
-    kwargs = {"board": board, "page": environment.from_string(files["page.html"]), "files": files}
+    names = {socket.gethostname().lower(), socket.getfqdn().lower(), *hosts}
+    kwargs = {
+        "board": board,
+        "page": environment.from_string(files["page.html"]),
+        "files": files,
+        "names": names,
+    }
     # A scheduler may have its pages under a prefix.
     routes = [
         (rf"(?:/.*)?/uemdask{end}", handler, kwargs)
@@ -123,8 +137,14 @@ def _link(scheduler: Any) -> None:
 class _Handler(RequestHandler):
     """What the pages have in common."""
 
-    def initialize(self, board: Campaigns, page: jinja2.Template, files: dict[str, str]) -> None:
-        self.board, self.page, self.files = board, page, files
+    def initialize(
+        self, board: Campaigns, page: jinja2.Template, files: dict[str, str], names: set[str]
+    ) -> None:
+        self.board, self.page, self.files, self.names = board, page, files, names
+
+    def prepare(self) -> None:
+        if is_foreign(self.request.headers, self.names, addresses=True):
+            refuse(self)
 
     def set_default_headers(self) -> None:
         for name, value in _HEADERS.items():

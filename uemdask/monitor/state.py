@@ -26,6 +26,9 @@ class RunState(BaseModel):
         Whether all chosen stages are done.
     failed, failed_stage : str
         Message and stage of the failure that stopped it; empty where there is none.
+    took_model : bool
+        Whether it has the model of the runs finished before, not trained on its own labels; told
+        when no driver is at work.
     stage : str
         The stage that is being worked on; empty where none is.
     stages : dict of str to float
@@ -37,6 +40,7 @@ class RunState(BaseModel):
     done: bool
     failed: str = ""
     failed_stage: str = ""
+    took_model: bool = False
     stage: str = ""
     stages: dict[str, float]
 

@@ -31,10 +31,13 @@ class Calibration:
     region_error : float
         Root mean square over pairs of the error of the mean displacement, as a share of it: what
         all pixels have in common, and no averaging takes away.
+    region_turn : float
+        The same of the mean direction, degree: of the angles between found and true displacements.
     """
 
     deviation_factor: tuple[float, float]
     region_error: float
+    region_turn: float
 
 
 def calibrate(
@@ -92,9 +95,13 @@ def calibrate(
     along = (flow * truth).sum(axis=1) / np.maximum(size, np.finfo(np.float32).tiny)
     total = (size * inside).sum(axis=(1, 2), dtype=np.float64)
     found = (along * inside).sum(axis=(1, 2), dtype=np.float64)
+    across = flow[:, 1] * truth[:, 0] - flow[:, 0] * truth[:, 1]
+    turn = (np.arctan2(across, (flow * truth).sum(axis=1)) * inside).sum(axis=(1, 2))
     moving = total > 0
     errors = found[moving] / total[moving] - 1
+    turns = np.degrees(turn[moving] / inside.sum(axis=(1, 2))[moving])
     return Calibration(
         deviation_factor=(x, y),
         region_error=float(np.sqrt(np.mean(errors**2))) if moving.any() else 0.0,
+        region_turn=float(np.sqrt(np.mean(turns**2))) if moving.any() else 0.0,
     )

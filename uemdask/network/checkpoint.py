@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import pickle
+import stat
+import zipfile
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.network.unet import UNet, UNetConfig
 from uemdask.version import __version__
@@ -36,17 +37,11 @@ def save_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
         If the file cannot be written.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "wb") as stream:
+        with replaced(path) as stream:
             torch.save({"format": FORMAT, "version": __version__, **content}, stream)
-            stream.flush()
-            # A file renamed before its bytes are on disk can be empty after a power cut.
-            os.fsync(stream.fileno())
-        os.replace(temporary, path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise UemError(
             f"{path}: cannot be written ({error.strerror}); make room there, or see that you may "
             f"write to it, then give the same command again"
@@ -73,10 +68,11 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
     """
     path = Path(path)
     try:
+        _refuse_unpacking(path)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise UemError(f"{path}: there is no such model file; check the path.") from None
-    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except Exception as error:  # of a file that somebody made, whatever torch's reader meets
         raise UemError(
             f"{path}: this is not a model or checkpoint file, or it is damaged; name another file, "
             "or remove it if it is a checkpoint that a training wrote."
@@ -89,6 +85,18 @@ def load_checkpoint(path: Path | str) -> dict[str, Any]:
             f"{content.get('version')}), but this version reads format {FORMAT}."
         )
     return content
+
+
+def _refuse_unpacking(path: Path) -> None:
+    """Refuse what is no ordinary file, or would be larger in memory than it is.
+
+    torch stores tensors as they are; of packed ones a small file could fill the memory.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for
+        raise ValueError("no ordinary file")
+    with zipfile.ZipFile(path) as archive:
+        if any(part.compress_type != zipfile.ZIP_STORED for part in archive.infolist()):
+            raise ValueError("packed")
 
 
 def save_model(
@@ -157,13 +165,26 @@ def load_model(path: Path | str) -> tuple[UNet, dict[str, Any]]:
     """
     content = load_checkpoint(path)
     try:
-        model = UNet(UNetConfig.model_validate(content["unet"]))
-        model.load_state_dict(content["weights"])
-    except (KeyError, ValueError, RuntimeError) as error:
+        config = UNetConfig.model_validate(content["unet"])
+        weights, provenance = content["weights"], dict(content.get("provenance", {}))
+        with torch.device("meta"):  # takes no memory
+            wanted = {name: tensor.shape for name, tensor in UNet(config).state_dict().items()}
+        if wanted != {name: _whole_shape(tensor) for name, tensor in weights.items()}:
+            raise ValueError("other weights than those of the network that it names")
+        model = UNet(config)
+        model.load_state_dict(weights)
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise UemError(
             f"{path}: holds no network that this version knows; train a new one."
         ) from error
-    return model.eval(), dict(content.get("provenance", {}))
+    return model.eval(), provenance
+
+
+def _whole_shape(tensor: torch.Tensor) -> torch.Size:
+    """Return the shape of a tensor all of whose values are there."""
+    if tensor.untyped_storage().nbytes() < tensor.numel() * tensor.element_size():
+        raise ValueError("a few values stand for many")
+    return tensor.shape
 
 
 def model_digest(path: Path | str) -> str:
@@ -185,11 +206,11 @@ def model_digest(path: Path | str) -> str:
         If the file is missing, damaged, or holds no network.
     """
     try:
-        stat = Path(path).stat()
+        found = Path(path).stat()
     except OSError:
         load_model(path)  # says what is wrong
         raise
-    return _digest_of(Path(path), stat.st_ino, stat.st_mtime_ns, stat.st_size)
+    return _digest_of(Path(path), found.st_ino, found.st_mtime_ns, found.st_size)
 
 
 # Asked for every run of a campaign and for every task; a file that is replaced is another one.

@@ -43,7 +43,8 @@ class TrainingConfig(BaseModel):
         Fine-tuned weights are kept while the held-out error is at most ``1 + guard_tolerance``
         times that of the pre-trained ones.
     checkpoint_every : float, s
-        Time between checkpoints; there is one at the end of each phase as well.
+        Longest time between checkpoints: the first come after a second, and then less and less
+        often. There is one at the end of each phase as well.
     record_every : int
         Steps between entries of the history.
     augmentation : AugmentationConfig

@@ -25,6 +25,8 @@ from uemdask.network.unet import UNet, UNetConfig
 
 #: Share of a new loss in the smoothed one: a mean over about 20 steps.
 _NEW = 0.05
+#: Shortest time between checkpoints, s.
+_SOONEST = 1.0
 
 #: Time of a fine-tuning step in steps of pre-training, until it is known.
 _FINETUNE_COST = 3.0
@@ -111,7 +113,8 @@ def train(
         training.take_up(Path(checkpoint))
     total = config.steps
     clock = _Clock(config, training.step)
-    last_saved, stopped = time.monotonic(), False
+    begun = last_saved = time.monotonic()
+    stopped = False
     while training.step < total and not stopped:
         training.advance(batches)
         step = training.step
@@ -121,7 +124,9 @@ def train(
             if report is not None and ranks().first:
                 report(entry)
         stopped = should_stop is not None and should_stop()
-        due = time.monotonic() - last_saved >= config.checkpoint_every
+        now = time.monotonic()
+        # Often at first, so that an early end costs no more than a small share of what was done.
+        due = now - last_saved >= min(config.checkpoint_every, max(_SOONEST, (now - begun) / 8))
         if checkpoint is not None and ranks().first and (due or stopped or phase_ends):
             training.save(Path(checkpoint))
             last_saved = time.monotonic()

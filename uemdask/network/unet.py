@@ -21,7 +21,7 @@ class UNetConfig(BaseModel):
     Attributes
     ----------
     filters : tuple of int
-        Channels of each level, finest first; each level halves the resolution.
+        Channels of each level, finest first; each level halves the resolution. At most 8 levels.
     reduction : int
         Pixels per side that the first layer folds into channels. The wave has been smoothed by
         2 px, so half resolution loses nothing; it is four times faster and sees twice as far.
@@ -35,7 +35,9 @@ class UNetConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    filters: tuple[Annotated[int, Field(ge=1)], ...] = (16, 32, 64, 128)
+    filters: tuple[Annotated[int, Field(ge=1, le=2048)], ...] = Field(
+        default=(16, 32, 64, 128), max_length=8
+    )
     reduction: int = Field(default=2, ge=1, le=4)
     dropout: float = Field(default=0.1, ge=0.0, lt=1.0)
     log_variance: bool = True
@@ -102,6 +104,8 @@ class UNet(nn.Module):
 
     Examples
     --------
+    >>> import torch
+    >>> from uemdask.network import UNetConfig
     >>> import torch
     >>> model = UNet(UNetConfig(filters=(4, 8)))
     >>> flow, log_variance = model(torch.zeros(1, 2, 37, 50))

@@ -15,8 +15,10 @@ from uemdask.errors import FaultsError, UemError
 from uemdask.metadata import check_metadata, from_vendor
 from uemdask.readers.copies import without_copied_folders, without_copies
 from uemdask.readers.delays import DelayTable, find_delays
+from uemdask.readers.file_sets import in_series_order
 from uemdask.readers.images import describe_image, is_image, read_image
 from uemdask.readers.info import ImageInfo
+from uemdask.readers.origins import origin_of, origins_of
 from uemdask.readers.pairing import (
     RawImage,
     ambiguous,
@@ -26,9 +28,9 @@ from uemdask.readers.pairing import (
     repeats_of,
     scan_notes,
 )
-from uemdask.readers.raw_files import RawFiles, raw_files
+from uemdask.readers.raw_files import RawFiles, is_without_probe, raw_files
 from uemdask.readers.yaml_text import read_yaml
-from uemdask.units import parse_delay, parse_length
+from uemdask.units import Quantity, parse_counts, parse_delay, parse_pixel_size
 
 _METADATA_NAME = "metadata.yaml"
 #: Files that are opened to learn what frames are like; all are, where every file is checked.
@@ -56,6 +58,10 @@ class RawAcquisition:
         In nm.
     dark, pump_off : tuple of Path
         Images without the beam, and without the pump; they are no frames.
+    offset : float
+        Counts that every pixel has without the beam, where there are no dark images.
+    images_in_file : int, optional
+        How many images each file has; None where that differs, and in one stack.
     dataset : str, optional
         Which of several arrays of the files.
     source : str
@@ -64,6 +70,8 @@ class RawAcquisition:
         Acquisition metadata in the documented spelling; the vendor's own tags, whole.
     notes : list of str
         What a person should know, one sentence each.
+    origins : dict of str to str
+        Where delays, pixel size, time zero, scans and special images were found or taken from.
     """
 
     path: Path
@@ -74,11 +82,14 @@ class RawAcquisition:
     pixel_size: tuple[float, float]
     dark: tuple[Path, ...] = ()
     pump_off: tuple[Path, ...] = ()
+    offset: float = 0.0
+    images_in_file: int | None = None
     dataset: str | None = None
     source: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
     vendor: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    origins: dict[str, str] = field(default_factory=dict)
 
     @property
     def scans(self) -> tuple[int, ...]:
@@ -120,6 +131,7 @@ def inspect_raw(
     pixel_size: str | None = None,
     time_zero: str | None = None,
     metadata: dict[str, Any] | None = None,
+    offset: str | None = None,
     scan: int | None = None,
     dark: str | None = None,
     pump_off: str | None = None,
@@ -139,6 +151,8 @@ def inspect_raw(
         Such as ``"3nm"`` (or ``"3nm,2.5nm"`` for y, x) and ``"12ps"``; both win over metadata.
     metadata : dict, optional
         Acquisition metadata; wins over ``metadata.yaml`` in the folder.
+    offset : str, optional
+        Counts that every pixel has without the beam; wins over metadata.
     scan : int, optional
         Only this scan, counted from 1.
     dark, pump_off : str, optional
@@ -169,16 +183,47 @@ def inspect_raw(
     infos = _look_at(path, files, dataset, every_file)
     info = infos[files.frames[0]]
 
-    def tags(file: Path) -> dict[str, Any]:
-        return (infos.get(file) or describe_image(file, dataset)).vendor
+    def look(file: Path) -> ImageInfo:
+        return infos.get(file) or describe_image(file, dataset)
 
-    table = _delays(path, files, delays, tags)
+    def tags(file: Path) -> dict[str, Any]:
+        return look(file).vendor
+
+    files = in_series_order(path, files, infos, look)
+
+    table, size, zero, counts = _all_of(
+        path,
+        lambda: _delays(path, files, delays, tags),
+        lambda: _pixel_size(path, pixel_size, known, info),
+        lambda: parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero"),
+        lambda: parse_counts(known.get("offset", 0.0) if offset is None else offset, what="offset"),
+    )
     images, pairing_notes = pair(path, files, info, table)
     images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, dataset))
-    all_notes = [*files.notes, *table.notes, *pairing_notes, *copy_notes, *notes]
+    all_notes = [*files.notes, *_notes_of(infos), *table.notes]
+    all_notes += [*pairing_notes, *copy_notes, *notes]
     repeats = repeats_of(one_scan(path, images, scan))
-    zero = parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero")
-    known["time_zero"] = f"{zero:g} ps"
+    if counts and files.dark:
+        raise UemError(
+            f"{path}: has dark images ({files.dark[0].name}) and an offset of {counts:g} counts, "
+            f"which they hold already; give one of them"
+        )
+    origins = origins_of(
+        path,
+        files,
+        info,
+        table,
+        images,
+        given={
+            "pixel size": origin_of(pixel_size, "pixel_size", metadata, known),
+            "time zero": origin_of(time_zero, "time_zero", metadata, known),
+            "dark": dark or special["dark"],
+            "pump off": pump_off or special["pump_off"],
+        },
+    )
+    known["time_zero"] = str(Quantity(zero, "ps"))
+    if offset is not None:
+        known["offset"] = str(Quantity(counts, "counts"))
     values = np.array([same[0].delay for same in repeats]) - zero
     if not np.isfinite(values).all():
         raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
@@ -194,9 +239,11 @@ def inspect_raw(
         delays=values,
         shape=info.shape,
         dtype=info.dtype,
-        pixel_size=_pixel_size(path, pixel_size, known, info),
+        pixel_size=size,
         dark=files.dark,
         pump_off=files.pump_off,
+        offset=counts,
+        images_in_file=None if len(files.frames) == 1 or files.sequences else info.frames,
         dataset=dataset,
         source=table.source,
         metadata={
@@ -206,7 +253,33 @@ def inspect_raw(
         },
         vendor=info.vendor | ({"delays": dict(table.facts)} if table.facts else {}),
         notes=list(dict.fromkeys(all_notes)),
+        origins=origins,
     )
+
+
+def _all_of(path: Path, *find: Callable[[], Any]) -> list[Any]:
+    """Return what functions find out of an acquisition, or raise all that is at fault at once."""
+    found: list[Any] = []
+    errors: list[UemError] = []
+    for one in find:
+        try:
+            found.append(one())
+        except UemError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        faults = [fault for one in errors for fault in _faults_of(one, path)]
+        raise FaultsError(str(path), faults)
+    return found
+
+
+def _faults_of(error: UemError, path: Path) -> list[str]:
+    """Return the faults of an error without the name of the acquisition before them."""
+    if not isinstance(error, FaultsError):
+        return [str(error).removeprefix(f"{path}: ")]
+    before = "" if error.subject == str(path) else f"{error.subject}: "
+    return [f"{before}{fault}" for fault in error.faults]
 
 
 def _text(given: str | None, known: Any) -> str | None:
@@ -215,7 +288,7 @@ def _text(given: str | None, known: Any) -> str | None:
 
 def _read_metadata(path: Path) -> dict[str, Any]:
     file = raw_folder(path) / _METADATA_NAME
-    if not file.is_file():
+    if not file.exists():
         return {}
     found = read_yaml(file)
     if found is None:
@@ -281,12 +354,28 @@ def _unlike(path: Path, infos: dict[Path, ImageInfo], frames: Sequence[Path]) ->
             faults.append(
                 f"{name}: is {info.dtype}, the other frames are {dtype}; save all with one dtype"
             )
-        elif info.frames != count and file in frames:
+        elif info.frames != count and file in frames and not _of_a_set(info):
             faults.append(
                 f"{name}: holds {info.frames} frames, the other files {count}; name one stack, or "
                 f"save one frame per file"
             )
     return faults
+
+
+def _of_a_set(info: ImageInfo) -> bool:
+    return info.part is not None and len(info.part.files) > 1
+
+
+def _notes_of(infos: dict[Path, ImageInfo]) -> list[str]:
+    """Return what the files themselves leave to say, once for all of which it is true."""
+    told: dict[str, list[str]] = {}
+    for file, info in infos.items():
+        for note in info.notes:
+            told.setdefault(note.replace(file.name, "*"), []).append(note)
+    return [
+        notes[0] + (f" (so are {len(notes) - 1} more files)" if len(notes) > 1 else "")
+        for notes in told.values()
+    ]
 
 
 def _delays(
@@ -316,11 +405,16 @@ def _delays(
 
 def _notes_on(images: Sequence[RawImage], delays: np.ndarray, files: RawFiles) -> list[str]:
     notes = []
-    for word, special in (("dark", files.dark), ("pump-off", files.pump_off)):
+    no_probe = tuple(file for file in files.pump_off if is_without_probe(file))
+    no_pump = tuple(file for file in files.pump_off if file not in no_probe)
+    for special, what in (
+        (files.dark, "dark images are taken off"),
+        (no_pump, "pump-off images are set aside"),
+        (no_probe, "images without the probe are set aside, --dark would take them off"),
+    ):
         if special:
-            done = "are taken off" if word == "dark" else "are set aside"
             more = ", ..." if len(special) > 1 else ""
-            notes.append(f"{len(special)} {word} images {done} ({special[0].name}{more})")
+            notes.append(f"{len(special)} {what} ({special[0].name}{more})")
     if not (delays < 0).any():
         notes.append(
             "no frame before time zero; the mean of all frames will serve as the reference"
@@ -334,17 +428,10 @@ def _pixel_size(
     path: Path, given: str | None, known: dict[str, Any], info: ImageInfo
 ) -> tuple[float, float]:
     text = given if given is not None else known.get("pixel_size")
-    if text is not None:
-        parts = text if isinstance(text, list | tuple) else str(text).split(",")
-        lengths = [parse_length(part, what="pixel size") for part in parts]
-    elif info.pixel_size is not None:
-        lengths = list(info.pixel_size)
-    else:
+    if text is None and info.pixel_size is None:
         why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
         raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
-    if len(lengths) not in (1, 2) or any(length <= 0 for length in lengths):
-        raise UemError(
-            f"{path}: pixel size {text!r} is not one or two positive lengths; write 3nm, or "
-            f"'3nm,2.5nm' for y and x"
-        )
-    return lengths[0], lengths[-1]
+    try:
+        return parse_pixel_size(list(info.pixel_size or ()) if text is None else text)
+    except UemError as error:
+        raise UemError(f"{path}: {error}") from None

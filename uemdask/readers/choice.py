@@ -1,10 +1,9 @@
-"""Which of the arrays of a file is the image series, and how many frames it has."""
+"""Which of the arrays of a file is the image series."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -93,32 +92,3 @@ def choose(path: Path, candidates: Sequence[Candidate], dataset: str | None) -> 
 def _listed(candidates: Sequence[Candidate]) -> str:
     shown = "; ".join(str(c) for c in candidates[:_LISTED])
     return shown + (f"; and {len(candidates) - _LISTED} more" if len(candidates) > _LISTED else "")
-
-
-def frames_of(path: Path, shape: Sequence[int], axes: str = "") -> int:
-    """Return the number of frames of an array whose last two axes are y and x.
-
-    Parameters
-    ----------
-    shape : sequence of int
-        Of the whole array.
-    axes : str, optional
-        Letters of the axes, for the message.
-
-    Raises
-    ------
-    UemError
-        If it has pixels no image has, or more than one axis of frames is longer than 1.
-    """
-    named = f" ({axes})" if axes else ""
-    sizes = tuple(int(size) for size in shape)
-    if len(sizes) < 2:
-        raise UemError(f"{path}: holds no images but an array of shape {sizes}; check the file")
-    if 0 in sizes:
-        raise UemError(f"{path}: holds no pixels (shape {sizes}); copy it again")
-    if sum(size > 1 for size in sizes[:-2]) > 1:
-        raise UemError(
-            f"{path}: holds images along more than one axis, shape {sizes}{named}; save one "
-            f"series, an image for each delay"
-        )
-    return prod(sizes[:-2])

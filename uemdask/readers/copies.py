@@ -10,7 +10,7 @@ from pathlib import Path
 
 from uemdask.readers.delays.delay_table import DECIMALS
 from uemdask.readers.fingerprint import copies_among
-from uemdask.readers.natural_order import natural_order
+from uemdask.readers.natural_order import natural_sorted
 from uemdask.readers.pairing import RawImage
 from uemdask.readers.raw_files import RawFiles
 
@@ -26,8 +26,8 @@ def without_copied_folders(files: RawFiles) -> RawFiles:
         return files
     forms = Counter(_DIGITS.sub("0", folder.name) for folder in files.scan_folders)
     folders = sorted(
-        files.scan_folders,
-        key=lambda f: (-forms[_DIGITS.sub("0", f.name)], len(f.name), natural_order(f)),
+        natural_sorted(files.scan_folders),
+        key=lambda f: (-forms[_DIGITS.sub("0", f.name)], len(f.name)),
     )
     inside = {folder: [f for f in files.frames if f.parent == folder] for folder in folders}
     found = copies_among([file for folder in folders for file in inside[folder]])
@@ -43,7 +43,7 @@ def without_copied_folders(files: RawFiles) -> RawFiles:
     notes = [
         f"{folder.name} holds the same images as {_names(originals[folder])}, so it is no scan of "
         f"its own and is left out"
-        for folder in sorted(copied, key=natural_order)
+        for folder in natural_sorted(copied)
     ]
     return replace(
         files,
@@ -54,7 +54,7 @@ def without_copied_folders(files: RawFiles) -> RawFiles:
 
 
 def _names(folders: set[Path]) -> str:
-    return " and ".join(folder.name for folder in sorted(folders, key=natural_order))
+    return " and ".join(folder.name for folder in natural_sorted(folders))
 
 
 def without_copies(

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.readers.choice import Candidate, choose, frames_of
+from uemdask.readers.axes import axes_of
+from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import pixel_size_of
 
@@ -79,13 +80,17 @@ def _choose(path: Path, dataset: str | None) -> dict[str, Any]:
 def describe(path: Path, dataset: str | None) -> ImageInfo:
     """Return what the tags say."""
     signal = _choose(path, dataset)
-    data, axes = signal["data"], signal["axes"][-2:]
+    data, steps = signal["data"], signal["axes"]
+    units = [str(axis["units"] or "") for axis in steps]
+    # Numbers run along x first whatever its unit.
+    names = [*["frame"] * (data.ndim - 2), "y", "x"]
+    axes = axes_of(path, data.shape, names, units)
     pixel_size, reason = pixel_size_of(
-        [axis["scale"] for axis in axes], [axis["units"] for axis in axes]
+        axes.of_space([axis["scale"] for axis in steps]), axes.of_space(units)
     )
     return ImageInfo(
-        frames=frames_of(path, data.shape),
-        shape=(data.shape[-2], data.shape[-1]),
+        frames=axes.frames,
+        shape=axes.shape,
         dtype=data.dtype.name,
         pixel_size=pixel_size,
         vendor=signal["original_metadata"],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers.text import read_text
+from uemdask.numbers import AmbiguousNumberError, decimal_mark, parse_number
+from uemdask.readers.delays.cells import mark_in
+from uemdask.readers.text_table import read_rows
 from uemdask.units import parse_delay, parse_length
 
 Key = Literal["frame", "slice", "file", "delay"]
@@ -77,15 +79,9 @@ def read_drift_table(path: Path) -> DriftTable:
     FaultsError
         If columns are missing or unclear or values are no numbers; all faults are listed.
     """
-    text = read_text(path, "a drift table")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if len(lines) < 2:
+    rows = read_rows(path, "a drift table")
+    if len(rows) < 2:
         raise UemError(f"{path}: holds no rows; write the columns frame,x,y and a row per frame")
-    separator = next((mark for mark in "\t;," if mark in lines[0]), ",")
-    try:
-        rows = [[c.strip() for c in row] for row in csv.reader(lines, delimiter=separator)]
-    except csv.Error as error:
-        raise UemError(f"{path}: cannot be read as a drift table ({error})") from error
     head = rows[0]
     faults: list[str] = []
     key_column, key, key_unit = _key_column(head, faults)
@@ -98,13 +94,18 @@ def read_drift_table(path: Path) -> DriftTable:
     unit = units.pop()
     keys: list[str | float] = []
     shift = np.zeros((len(rows) - 1, 2))
+    rows = [[*row, *[""] * (len(head) - len(row))] for row in rows]
+    decimal = decimal_mark([row[column] for row in rows[1:] for column, _ in columns])
+    key_decimal = mark_in([row[key_column] for row in rows[1:]])
     for number, row in enumerate(rows[1:], 2):
-        cells = [*row, *[""] * (len(head) - len(row))]
-        keys.append(_key(cells[key_column], key, key_unit, number, faults))
-        for axis, (column, _) in enumerate(columns):
-            shift[number - 2, axis] = _number(
-                cells[column], head[column], separator, number, faults
+        if any(row[len(head) :]):
+            faults.append(
+                f"row {number}: holds {len(row)} cells, the head {len(head)}; separate the cells "
+                f"by semicolons where decimals have a comma"
             )
+        keys.append(_key(row[key_column], key, key_unit, key_decimal, number, faults))
+        for axis, (column, _) in enumerate(columns):
+            shift[number - 2, axis] = _number(row[column], head[column], decimal, number, faults)
     seen: dict[str | float, int] = {}
     for number, name in enumerate(keys, 2):
         if name in seen and name != "":
@@ -160,7 +161,7 @@ def match_drift(
     for number, name in enumerate(table.keys):
         found: int | None
         if isinstance(name, str):
-            path = PurePosixPath(name.replace("\\", "/"))
+            path = _path(name)
             found = names.get(path.as_posix(), names.get(path.name))
         elif table.key == "delay":
             nearest = int(np.argmin(np.abs(delays - name)))
@@ -199,14 +200,19 @@ def match_drift(
 def _of_first(numbers: list[int], keys: list[str], joined: str) -> list[int]:
     """Return the rows of the first repeat that has any, in the order of the average."""
     for file in joined.split(" + "):
-        known = (joined, *_spellings(file))
-        if own := [n for n in numbers if keys[n].replace("\\", "/") in known]:
+        known = (_path(joined).as_posix(), *_spellings(file))
+        if own := [n for n in numbers if _path(keys[n]).as_posix() in known]:
             return own
     return numbers
 
 
+def _path(name: str) -> PurePosixPath:
+    """Return a file's name in one spelling, whatever system wrote it."""
+    return PurePosixPath(unicodedata.normalize("NFC", name).replace("\\", "/"))
+
+
 def _spellings(file: str) -> tuple[str, str, str]:
-    path = PurePosixPath(file)
+    path = _path(file)
     return path.as_posix(), path.name, path.stem
 
 
@@ -270,27 +276,32 @@ def _axis_column(head: list[str], axis: int, faults: list[str]) -> tuple[int, st
     return column, unit
 
 
-def _key(cell: str, key: Key, unit: str, number: int, faults: list[str]) -> str | float:
+def _key(
+    cell: str, key: Key, unit: str, decimal: str, number: int, faults: list[str]
+) -> str | float:
     if key == "file":
         if not cell:
             faults.append(f"row {number}: names no file")
         return cell
     try:
-        return parse_delay(f"{cell}{unit}" if key == "delay" else cell)
+        if key == "delay":
+            return parse_delay(cell, unit=unit, decimal=decimal)
+        return parse_number(cell, decimal)
+    except AmbiguousNumberError as error:
+        faults.append(f"row {number}: {error}")
     except UemError:
         faults.append(f"row {number}: {cell!r} is no {key}; write a number")
-        return ""
+    return ""
 
 
-def _number(cell: str, head: str, separator: str, number: int, faults: list[str]) -> float:
-    text = cell.replace(",", ".") if separator != "," else cell
+def _number(cell: str, head: str, decimal: str, number: int, faults: list[str]) -> float:
     try:
-        value = float(text.replace("−", "-"))
-    except ValueError:
-        value = np.nan
-    if not np.isfinite(value):
+        return parse_number(cell, decimal)
+    except AmbiguousNumberError as error:
+        faults.append(f"row {number}: {head} {error}")
+    except UemError:
         faults.append(f"row {number}: {head} is {cell!r}; write a finite number")
-    return value
+    return np.nan
 
 
 def _raise(path: Path, faults: list[str]) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.files import check_regular
+from uemdask.readers.folders import is_left_by_system
 
 #: Bytes that are read at a time.
 _BLOCK = 4096
@@ -34,12 +36,13 @@ def fingerprint(file: Path, blocks: int) -> list[Any]:
     Raises
     ------
     UemError
-        If it cannot be read.
+        If it cannot be read, or is no file.
     """
     if file.is_dir():
-        inner = sorted(part for part in file.rglob("*") if part.is_file())
+        inner = sorted(part for part in file.rglob("*") if part.is_file() and _counts(part, file))
         few = max(1, blocks // max(len(inner), 1))
         return [[part.relative_to(file).as_posix(), *fingerprint(part, few)] for part in inner]
+    check_regular(file)
     found = hashlib.sha256()
     try:
         with file.open("rb") as stream:
@@ -52,15 +55,22 @@ def fingerprint(file: Path, blocks: int) -> list[Any]:
     return [size, found.hexdigest()[:16]]
 
 
+def _counts(part: Path, folder: Path) -> bool:
+    """Return whether a file is of a format's own, as ``.zarray``, and none that a system left."""
+    names = part.relative_to(folder).parts
+    return not any(is_left_by_system(name) and not name.startswith(".z") for name in names)
+
+
 def copies_among(files: Sequence[Path]) -> dict[Path, Path]:
     """Return of each file that holds the same as one before it which that is.
 
     Examples
     --------
-    >>> for name in ("a.tif", "b.tif", "a (2).tif"):
-    ...     _ = (tmp / name).write_text(name[0])
-    >>> found = copies_among([tmp / "a.tif", tmp / "b.tif", tmp / "a (2).tif"])
-    >>> {copy.name: file.name for copy, file in found.items()}
+    >>> from pathlib import Path
+    >>> files = [Path(name) for name in ("a.tif", "b.tif", "a (2).tif")]
+    >>> for file in files:
+    ...     _ = file.write_text(file.name[0])
+    >>> {copy.name: file.name for copy, file in copies_among(files).items()}
     {'a (2).tif': 'a.tif'}
     """
     groups = _alike(files, lambda file: 0 if file.is_dir() else file.stat().st_size)

@@ -1,9 +1,10 @@
-"""HDF5 and NeXus files, a dataset by its path, read frame by frame."""
+"""HDF5, NeXus and NetCDF 4 files, a dataset by its path, read frame by frame."""
 
 from __future__ import annotations
 
-import importlib.util
+import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,37 +12,53 @@ import h5py
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.readers.choice import Candidate, choose, frames_of
+from uemdask.readers.axes import ImageAxes, axes_of
+from uemdask.readers.choice import Candidate, choose
+from uemdask.readers.decoding import Decoding, decoding_of
+from uemdask.readers.hdf5_file import (
+    arrays_in,
+    check_readable,
+    item_at,
+    lies_outside,
+    open_hdf5,
+    tags_of,
+    text_of,
+    values_of,
+)
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of, step_of
 
-_CACHE_BYTES = 32 * 2**20
-# Values and texts of a header; longer ones are data.
-_TAG_VALUES = 256
-_TAG_TEXT = 100_000
-_TAGS = 5_000
+#: Groups that NeXus's attribute ``default`` leads through.
+_DEEPEST = 16
 
 
-def open_hdf5(path: Path) -> h5py.File:
-    """Open a file for reading, with the codecs of hdf5plugin where that is installed."""
-    if importlib.util.find_spec("hdf5plugin") is not None:
-        importlib.import_module("hdf5plugin")
-    # Files on a share may not be lockable. The cache is for chunks of several frames.
-    return h5py.File(path, "r", locking=False, rdcc_nbytes=_CACHE_BYTES)
+@dataclass(frozen=True)
+class _Axis:
+    """An axis of a dataset: its name, and the dataset of its positions."""
+
+    name: str = ""
+    positions: h5py.Dataset | None = None
+
+    @property
+    def unit(self) -> str:
+        attributes = self.positions.attrs if self.positions is not None else {}
+        return text_of(attributes.get("units", attributes.get("unit")))
 
 
 def describe(path: Path, dataset: str | None) -> ImageInfo:
     """Return shape and dtype of the dataset, its axes' pixel size, and the small values around."""
     with open_hdf5(path) as file:
         data = find(path, file, dataset)
-        pixel_size, reason = _pixel_size(data)
+        axes, named = _axes(path, data)
+        pixel_size, reason = _pixel_size(path, axes, named)
         return ImageInfo(
-            frames=frames_of(path, data.shape),
-            shape=(data.shape[-2], data.shape[-1]),
-            dtype=data.dtype.newbyteorder("=").name,
+            frames=axes.frames,
+            shape=axes.shape,
+            dtype=_decoding(path, data).dtype.name,
             pixel_size=pixel_size,
-            vendor={"dataset": data.name, **tags_of(file)},
+            vendor={"dataset": data.name, **tags_of(path, file)},
             no_pixel_size=reason,
+            notes=(axes.note,) if axes.note else (),
         )
 
 
@@ -49,8 +66,8 @@ def read(path: Path, indices: Sequence[int], dataset: str | None) -> Iterator[np
     """Yield frames; only their chunks are read."""
     with open_hdf5(path) as file:
         data = find(path, file, dataset)
-        for index in indices:
-            yield data[tuple(int(i) for i in np.unravel_index(index, data.shape[:-2]))]
+        axes, _ = _axes(path, data)
+        yield from map(_decoding(path, data), axes.read(data, indices))
 
 
 def find(path: Path, file: h5py.File, dataset: str | None) -> h5py.Dataset:
@@ -59,14 +76,16 @@ def find(path: Path, file: h5py.File, dataset: str | None) -> h5py.Dataset:
     Raises
     ------
     UemError
-        If none or more than one fits, or its values were never written.
+        If none or more than one fits, or its values lie in other files or were never written.
     """
-    found = {} if dataset is not None else _default(file)
+    found = {} if dataset is not None else _default(path, file)
     if not found:
-        found = _datasets(file)
+        found, outside = arrays_in(path, file)
         if dataset is not None and dataset.strip("/") not in (name.strip("/") for name in found):
             # A path through a link, or to a group with a default signal.
-            found |= _named(file, dataset)
+            found |= _named(path, file, dataset)
+        elif not found and outside:
+            raise UemError(outside[0])
     names = list(found)
     candidates = [Candidate(name, found[name].shape, found[name].dtype) for name in names]
     data = found[names[choose(path, candidates, dataset)]]
@@ -74,151 +93,106 @@ def find(path: Path, file: h5py.File, dataset: str | None) -> h5py.Dataset:
     return data
 
 
-def check_readable(path: Path, data: h5py.Dataset) -> None:
-    """Refuse a dataset whose values are missing: HDF5 would make up zeros for them.
-
-    Raises
-    ------
-    UemError
-        If it was never written, parts of it lie in files that are missing, or it is compressed
-        in a way that nothing installed can undo.
-    """
-    plan = data.id.get_create_plist()
-    for code, _, _, name in map(plan.get_filter, range(plan.get_nfilters())):
-        if not h5py.h5z.filter_avail(code):
-            raise UemError(
-                f"{path}: {data.name} is compressed with {text_of(name) or code}, which h5py alone "
-                f"does not know; run pip install 'uemdask[formats]'"
-            )
-    if data.is_virtual:
-        sources = {source.file_name for source in data.virtual_sources()}
-        missing = sorted(s for s in sources if s != "." and not (path.parent / s).is_file())
-        if missing:
-            raise UemError(
-                f"{path}: {data.name} lies in {missing[0]}, which is missing; copy it beside it"
-            )
-    elif data.size and data.id.get_storage_size() == 0:
-        raise UemError(f"{path}: {data.name} was never written; copy the finished file")
-
-
-def _datasets(file: h5py.File) -> dict[str, h5py.Dataset]:
-    found: dict[str, h5py.Dataset] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and item.ndim >= 2 and item.dtype.kind in "uifcb":
-            found[f"/{name}"] = item
-
-    file.visititems(visit)
-    for name, item in _linked(file):
-        if item not in found.values():
-            visit(name, item)
-    return found
-
-
-def _linked(group: h5py.Group, depth: int = 4) -> Iterator[tuple[str, Any]]:
-    """Yield datasets behind soft and external links, which HDF5's own walk leaves out."""
-    for name in group:
-        link = group.get(name, getlink=True)
-        item = group.get(name)
-        if isinstance(link, h5py.SoftLink | h5py.ExternalLink):
-            if isinstance(item, h5py.Dataset):
-                yield f"{group.name}/{name}".strip("/"), item
-        elif isinstance(item, h5py.Group) and depth:
-            yield from _linked(item, depth - 1)
-
-
-def _named(file: h5py.File, dataset: str) -> dict[str, h5py.Dataset]:
-    item = file.get(dataset)
+def _named(path: Path, file: h5py.File, dataset: str) -> dict[str, h5py.Dataset]:
+    item = item_at(path, file, dataset)
     if isinstance(item, h5py.Group):
-        item = _signal(item)
-    return {dataset: item} if isinstance(item, h5py.Dataset) else {}
+        item = _signal(path, item)
+    return {dataset: _inside(path, item)} if isinstance(item, h5py.Dataset) else {}
 
 
-def _default(file: h5py.File) -> dict[str, h5py.Dataset]:
+def _inside(path: Path, data: h5py.Dataset) -> h5py.Dataset:
+    reason = lies_outside(path, data)
+    if reason:
+        raise UemError(reason)
+    return data
+
+
+def _default(path: Path, file: h5py.File) -> dict[str, h5py.Dataset]:
     """Return the signal of NeXus's default plot, found as NeXus tells to.
 
     https://manual.nexusformat.org/datarules.html#find-the-plottable-data
     """
     group: Any = file
-    while isinstance(group, h5py.Group):
-        signal = _signal(group)
-        if signal is not None and signal.ndim >= 2:
+    for _ in range(_DEEPEST):
+        signal = _signal(path, group)
+        if signal is not None and _inside(path, signal).ndim >= 2:
             return {signal.name: signal}
-        group = group.get(text_of(group.attrs.get("default"))) if "default" in group.attrs else None
-    return {}
-
-
-def _signal(group: h5py.Group) -> h5py.Dataset | None:
-    name = text_of(group.attrs.get("signal"))
-    item = group.get(name) if name else None
-    return item if isinstance(item, h5py.Dataset) else None
-
-
-def _pixel_size(data: h5py.Dataset) -> PixelSize:
-    """Return the pixel size from the axes that NeXus names for the last two dimensions."""
-    names = [text_of(n) for n in np.atleast_1d(data.parent.attrs.get("axes", []))]
-    if len(names) != data.ndim:
-        return None, "it names no axes with units"
-    axes = [data.parent.get(name) for name in names[-2:]]
-    if not all(isinstance(axis, h5py.Dataset) and axis.ndim == 1 for axis in axes):
-        return None, "it names no axes with units"
-    return pixel_size_of(
-        [step_of(axis[()]) for axis in axes], [text_of(axis.attrs.get("units")) for axis in axes]
+        if "default" not in group.attrs:
+            return {}
+        group = item_at(path, group, text_of(group.attrs.get("default")))
+        if not isinstance(group, h5py.Group):
+            return {}
+    raise UemError(
+        f"{path}: its attributes 'default' lead in a circle; name the frames with --dataset"
     )
 
 
-def tags_of(file: h5py.File) -> dict[str, Any]:
-    """Return attributes and small values of a file, nested as its groups are."""
-    tags: dict[str, Any] = {}
-    left = _TAGS
-
-    def visit(name: str, item: Any) -> int | None:
-        nonlocal left
-        place = tags
-        *groups, last = name.split("/")
-        for group in groups:
-            place = place.setdefault(group, {})
-        attributes = {f"@{key}": plain(value) for key, value in _attributes(item)}
-        if isinstance(item, h5py.Group):
-            place.setdefault(last, {}).update(attributes)
-        elif item.size is not None and item.size <= _TAG_VALUES and item.dtype.kind != "V":
-            value = plain(item[()])
-            place[last] = {"value": value, **attributes} if attributes else value
-        elif attributes:
-            place[last] = attributes
-        left -= 1
-        return None if left > 0 else 1
-
-    tags |= {f"@{key}": plain(value) for key, value in _attributes(file)}
-    file.visititems(visit)
-    return tags
+def _signal(path: Path, group: h5py.Group) -> h5py.Dataset | None:
+    name = text_of(group.attrs.get("signal"))
+    item = item_at(path, group, name) if name else None
+    return item if isinstance(item, h5py.Dataset) else None
 
 
-def _attributes(item: Any) -> Iterator[tuple[str, Any]]:
-    for key in item.attrs:
-        try:
-            yield key, item.attrs[key]
-        except (OSError, TypeError):  # of a type that h5py does not know
-            continue
+# ---- axes, packing
 
 
-def text_of(value: Any) -> str:
-    """Return an attribute as text; an array of one as its value."""
-    if isinstance(value, np.ndarray):
-        value = value.ravel()[0] if value.size else ""
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")
-    return "" if value is None else str(value)
+def _axes(path: Path, data: h5py.Dataset) -> tuple[ImageAxes, list[_Axis]]:
+    named = _named_axes(path, data)
+    names, units = [axis.name for axis in named], [axis.unit for axis in named]
+    return axes_of(path, data.shape, names, units), named
 
 
-def plain(value: Any) -> Any:
-    """Return a value of HDF5 as text, numbers and lists."""
-    if isinstance(value, np.ndarray):
-        return [plain(part) for part in value.ravel()[:_TAG_VALUES].tolist()]
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "replace")[:_TAG_TEXT]
-    if isinstance(value, np.generic):
-        return plain(value.item())
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    return str(value)[:_TAG_TEXT]
+def _named_axes(path: Path, data: h5py.Dataset) -> list[_Axis]:
+    """Return the axes as NeXus, NetCDF, HDF5 or MATLAB name them; nameless where none does."""
+    names = _names(data.parent.attrs.get("axes")) or _names(data.attrs.get("axes"))
+    if len(names) == data.ndim:
+        found = [item_at(path, data.parent, name) if name else None for name in names]
+        return [
+            _Axis(name, item if isinstance(item, h5py.Dataset) else None)
+            for name, item in zip(names, found, strict=True)
+        ]
+    axes = [_scale(dim) for dim in data.dims]
+    if any(axis.name for axis in axes):
+        return axes
+    names = _names(data.attrs.get("_ARRAY_DIMENSIONS"))
+    if len(names) != data.ndim and "MATLAB_class" in data.attrs:
+        # MATLAB's first index, the row, runs fastest, and HDF5's last.
+        names = [*["frame"] * (data.ndim - 2), "x", "y"]
+    return [_Axis(name) for name in names] if len(names) == data.ndim else [_Axis()] * data.ndim
+
+
+def _names(given: Any) -> list[str]:
+    """Return names from a list, or from one text with colons or commas as older NeXus has it."""
+    names = [text_of(name) for name in np.atleast_1d([] if given is None else given)]
+    if len(names) == 1:
+        names = re.split(r"[:,]", names[0].strip("[]"))
+    return ["" if name.strip() == "." else name.strip() for name in names]
+
+
+def _scale(dim: Any) -> _Axis:
+    """Return the axis of a dimension from its label and scale."""
+    scale = dim[0] if len(dim) else None
+    name = dim.label or ("" if scale is None else str(scale.name).rpartition("/")[2])
+    return _Axis(name, scale)
+
+
+def _pixel_size(path: Path, axes: ImageAxes, named: list[_Axis]) -> PixelSize:
+    """Return the pixel size from the positions along y and x."""
+    space = axes.of_space(named)
+    found = [values_of(path, axis.positions) for axis in space]
+    if any(values is None or values.ndim != 1 for values in found):
+        return None, "it names no axes with units"
+    return pixel_size_of(
+        [step_of(values) for values in found if values is not None], [axis.unit for axis in space]
+    )
+
+
+def _decoding(path: Path, data: h5py.Dataset) -> Decoding:
+    """Return how values are packed: by the attributes of the dataset, or NeXus's fields beside."""
+    attributes = dict(data.attrs)
+    if text_of(data.parent.attrs.get("signal")) == data.name.rpartition("/")[2]:
+        for field, name in (("scaling_factor", "scale_factor"), ("offset", "add_offset")):
+            values = values_of(path, item_at(path, data.parent, field))
+            if values is not None and values.size == 1:
+                attributes.setdefault(name, values)
+    return decoding_of(path, attributes, data.dtype)

@@ -10,12 +10,16 @@ from typing import cast
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.files import check_regular
+from uemdask.readers.folders import is_left_by_system
 from uemdask.readers.formats import FORMATS
 from uemdask.readers.info import ImageInfo, Reader
 from uemdask.readers.plugins import plugin_endings, plugin_reader
 
 #: Formats that are folders.
 _FOLDERS = (".zarr",)
+#: Pixels of a frame, and frames of a file, beyond which a header is at fault.
+_MOST_PIXELS, _MOST_FRAMES = 2**30, 10**6
 # Messages of libraries can be pages long.
 _REASON = 200
 
@@ -26,7 +30,7 @@ def is_image(path: Path) -> bool:
     An ``.emi`` file does not count beside its ``.ser`` files, which hold the frames.
     """
     ending = path.suffix.casefold()
-    if path.name.startswith(".") or (ending not in FORMATS and ending not in plugin_endings()):
+    if is_left_by_system(path.name) or (ending not in FORMATS and ending not in plugin_endings()):
         return False
     if ending == ".emi":
         from uemdask.readers.tia import series_of
@@ -53,6 +57,7 @@ def _reader_of(path: Path) -> tuple[str, Reader]:
 
 def _check_there(path: Path) -> None:
     folder = path.suffix.casefold() in _FOLDERS
+    check_regular(path)
     try:
         if path.is_dir():
             if folder:
@@ -102,6 +107,7 @@ def describe_image(path: Path, dataset: str | None = None) -> ImageInfo:
         raise UemError(
             f"{path}: cannot be opened as {name} ({_reason(error)}); copy it again"
         ) from error
+    _check_size(path, info)
     if min(info.frames, *info.shape) < 1:
         raise UemError(f"{path}: holds {info.frames} frames of {info.shape} px; check the file")
     if kind not in "uif":
@@ -109,6 +115,15 @@ def describe_image(path: Path, dataset: str | None = None) -> ImageInfo:
             f"{path}: holds {info.dtype} values; only integer or real grey images can be used"
         )
     return info
+
+
+def _check_size(path: Path, info: ImageInfo) -> None:
+    """Refuse what no camera takes, before memory is: a header can claim any size."""
+    if info.shape[0] * info.shape[1] > _MOST_PIXELS or info.frames > _MOST_FRAMES:
+        raise UemError(
+            f"{path}: states {info.frames} frames of {info.shape[0]} x {info.shape[1]} px, more "
+            f"than any camera takes; copy it again"
+        )
 
 
 def read_image(

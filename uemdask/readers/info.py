@@ -11,6 +11,28 @@ import numpy as np
 
 
 @dataclass(frozen=True)
+class Part:
+    """Which frames of a series that is spread over several files lie in one of them.
+
+    Attributes
+    ----------
+    series : str
+        What tells the series from others.
+    places : tuple of int
+        The place in the series of each frame of the file.
+    total : int
+        Frames of the whole series.
+    files : tuple of str
+        Names of all its files, in the order of their first frames.
+    """
+
+    series: str
+    places: tuple[int, ...]
+    total: int
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class ImageInfo:
     """What an image file says of itself.
 
@@ -28,6 +50,10 @@ class ImageInfo:
         The file's own tags, whole.
     no_pixel_size : str
         Why `pixel_size` is None, such as ``"its axes are in 1/nm, which is no length"``.
+    notes : tuple of str
+        What was taken for granted and a person should know, one sentence each.
+    part : Part, optional
+        Which frames of a series these are, where that lies in several files.
     """
 
     frames: int
@@ -36,6 +62,8 @@ class ImageInfo:
     pixel_size: tuple[float, float] | None = None
     vendor: dict[str, Any] = field(default_factory=dict)
     no_pixel_size: str = ""
+    notes: tuple[str, ...] = ()
+    part: Part | None = None
 
 
 class Reader(Protocol):

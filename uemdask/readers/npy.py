@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.readers.choice import frames_of
+from uemdask.readers.axes import axes_of
 from uemdask.readers.info import ImageInfo
 
 
@@ -22,17 +22,17 @@ def _open(path: Path, dataset: str | None) -> np.ndarray:
 def describe(path: Path, dataset: str | None) -> ImageInfo:
     """Return shape and dtype; such a file says no more."""
     array = _open(path, dataset)
+    axes = axes_of(path, array.shape)
     return ImageInfo(
-        frames=frames_of(path, array.shape),
-        shape=(array.shape[-2], array.shape[-1]),
+        frames=axes.frames,
+        shape=axes.shape,
         dtype=array.dtype.newbyteorder("=").name,
         no_pixel_size="a .npy file has no units",
+        notes=(axes.note,) if axes.note else (),
     )
 
 
 def read(path: Path, indices: Sequence[int], dataset: str | None) -> Iterator[np.ndarray]:
     """Yield frames; only their pages of the file are read."""
     array = _open(path, dataset)
-    frames = array.reshape(-1, *array.shape[-2:])
-    for index in indices:
-        yield frames[index]
+    yield from axes_of(path, array.shape).read(array, indices)

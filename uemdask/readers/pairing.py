@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers.delays import DelayTable, number_scans
 from uemdask.readers.delays.delay_table import DECIMALS
+from uemdask.readers.delays.order import disorder, unbroken
 from uemdask.readers.fingerprint import copies_among
+from uemdask.readers.folders import same_name
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.raw_files import RawFiles
 
@@ -51,7 +53,8 @@ def pair(
         Files of frames in their natural order, or one stack, or one stack for each scan. Rows that
         name images which are no frames are passed over.
     info : ImageInfo
-        What one of them is like.
+        What one of them is like. Where it has several images and the rows name files, the images
+        of a file are a burst: repeats of one delay.
     table : DelayTable
         The delays.
 
@@ -69,18 +72,38 @@ def pair(
     """
     files = raw.frames
     if table.files is not None and (len(files) > 1 or info.frames == 1):
-        return _by_name(path, raw, table)
+        if raw.sequences and info.frames > 1:
+            raise UemError(
+                f"{table.source}: names files, each of which holds {info.frames} frames of a set; "
+                f"give one delay per frame, in their order"
+            )
+        images, notes = _by_name(path, raw, table)
+        if info.frames == 1:
+            return images, notes
+        burst = f"each file holds {info.frames} images of one delay, which are averaged"
+        images = [replace(image, index=i) for image in images for i in range(info.frames)]
+        return images, [*notes, burst]
     groups = _groups(raw, info)
-    places = [place for group in groups.values() for place in group]
     delays, scans = table.delays, table.scans
+    places = [place for group in groups.values() for place in group]
     if len(groups) > 1 and scans is None and {len(g) for g in groups.values()} == {len(delays)}:
         scans = tuple(number + 1 for number in range(len(groups)) for _ in delays)
         delays *= len(groups)
+    notes = []
+    if _was_stopped(table, groups, info):
+        notes.append(
+            f"{Path(table.source).name} states {len(delays)} delays for {len(places)} frames: the "
+            f"scan was stopped, and the last {len(delays) - len(places)} are left out"
+        )
+        delays, scans = delays[: len(places)], scans and scans[: len(places)]
     if len(delays) != len(places):
         counts = ", ".join(f"{group.name}: {len(inside)}" for group, inside in groups.items())
         each = f" ({counts}); give one delay per frame, of all scans or of one"
+        guess = "".join(f" ({note})" for note in info.notes)
+        if len(delays) == len(files) > 1 and info.frames > 1:
+            guess += " (if each file is a burst at one delay, name the files beside the delays)"
         raise UemError(
-            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}"
+            f"{table.source}: {len(delays)} delays for {len(places)} frames in {path}{guess}"
             f"{each if 1 < len(groups) <= _NAMED else '; give one delay per frame'}"
         )
     numbers = _scan_numbers(delays, scans)
@@ -88,11 +111,40 @@ def pair(
         RawImage(file, index, delay, scan)
         for (file, index), delay, scan in zip(places, delays, numbers, strict=True)
     ]
-    return images, _doubled(images, told=scans is not None)
+    if info.frames == 1:
+        _check_order(path, images, table)
+    return images, [*notes, *_doubled(images, told=scans is not None)]
+
+
+def _was_stopped(
+    table: DelayTable, groups: Mapping[Path, Sequence[tuple[Path, int]]], info: ImageInfo
+) -> bool:
+    """Return whether a table goes on where the frames end, and none of those can be missing."""
+    if len(groups) != 1 or table.plan:
+        return False
+    (places,) = groups.values()
+    whole = info.frames > 1 or unbroken([file for file, _ in places])
+    return len(table.delays) > len(places) and whole
+
+
+def _check_order(path: Path, images: Sequence[RawImage], table: DelayTable) -> None:
+    """Refuse delays by the order of files whose names hold numbers in another order."""
+    folders: dict[Path, list[RawImage]] = {}
+    for image in images:
+        folders.setdefault(image.file.parent, []).append(image)
+    for inside in folders.values():
+        found = disorder([image.file for image in inside], [image.delay for image in inside])
+        if found:
+            raise UemError(
+                f"{path}: the numbers in the names do not rise with the delays of {table.source} "
+                f"({found}); give --delays FILE with the columns file,delay_ps"
+            )
 
 
 def _groups(raw: RawFiles, info: ImageInfo) -> dict[Path, list[tuple[Path, int]]]:
     """Return the images of what may be a scan each: stacks, or folders of images."""
+    if raw.sequences:
+        return {sequence[0][0]: list(sequence) for sequence in raw.sequences}
     groups: dict[Path, list[tuple[Path, int]]] = {}
     for file in raw.frames:
         scan = file if info.frames > 1 else file.parent if raw.scan_folders else Path()
@@ -110,18 +162,25 @@ def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImag
     numbers = _scan_numbers(table.delays, scans)
     images: list[RawImage] = []
     gone: list[RawImage] = []
+    after: list[RawImage] = []  # those gone since the last image
     for name, delay, scan in zip(names, table.delays, numbers, strict=True):
         file = found.get(name)
         if file is not None:
             images.append(RawImage(file, 0, delay, scan))
+            after = []
         elif special.get(name) is None:
             gone.append(RawImage(Path(name), 0, delay, scan))
-    # What one scan lacks another may have; a delay that is lost altogether may be a bad copy.
+            after.append(gone[-1])
+    # What one scan lacks another may have; a delay that is lost altogether may be a bad copy,
+    # unless the rows only go on after the last image.
     there = {round(image.delay, DECIMALS) for image in images}
+    lost = [image for image in gone if round(image.delay, DECIMALS) not in there]
+    stopped = bool(images) and all(image in after for image in lost)
+    covered = [image for image in gone if image not in lost]
     faults = [
         f"{str(image.file)!r}: named in the table but not in {path}; copy it there"
-        for image in gone
-        if round(image.delay, DECIMALS) not in there
+        for image in lost
+        if not stopped
     ]
     counts = Counter(image.file for image in images)
     faults += [
@@ -145,14 +204,22 @@ def _by_name(path: Path, raw: RawFiles, table: DelayTable) -> tuple[list[RawImag
             f"{len(unnamed)} images that no row names hold the same as others and are left out "
             f"({unnamed[0].name} is {copies[unnamed[0]].name}{more})"
         )
-    if gone:
-        named = ", ".join(image.file.name for image in gone[:_NAMED])
-        more = ", ..." if len(gone) > _NAMED else ""
+    if lost:
         notes.append(
-            f"{len(gone)} images that {Path(table.source).name} names are not there "
-            f"({named}{more}); the other scans stand for them"
+            f"the last {len(lost)} of {len(names)} rows of {Path(table.source).name} name images "
+            f"that are not there ({_listed(lost)}); the scan was stopped, and they are left out"
+        )
+    if covered:
+        notes.append(
+            f"{len(covered)} images that {Path(table.source).name} names are not there "
+            f"({_listed(covered)}); the other scans stand for them"
         )
     return images, notes
+
+
+def _listed(images: Sequence[RawImage]) -> str:
+    named = ", ".join(image.file.name for image in images[:_NAMED])
+    return named + (", ..." if len(images) > _NAMED else "")
 
 
 def _folder_number(folders: Sequence[Path], file: Path | None) -> int | None:
@@ -163,18 +230,19 @@ class _Names:
     """Files by the names that a table may use for them."""
 
     def __init__(self, folder: Path, files: Sequence[Path]) -> None:
-        self._exact: dict[str, Path] = {}
-        counts = Counter(file.name for file in files)
+        self._files: dict[str, Path] = {}
+        counts = Counter(same_name(file.name) for file in files)
         for file in files:
-            self._exact[file.as_posix()] = file
+            known = [file.as_posix()]
             if file.is_relative_to(folder):
-                self._exact[file.relative_to(folder).as_posix()] = file
-            if counts[file.name] == 1:
-                self._exact[file.name] = file
+                known.append(file.relative_to(folder).as_posix())
+            if counts[same_name(file.name)] == 1:
+                known.append(same_name(file.name))
+            self._files |= dict.fromkeys(known, file)
 
     def get(self, name: str) -> Path | None:
         path = PureWindowsPath(name)  # splits at / and at \
-        return self._exact.get(path.as_posix()) or self._exact.get(path.name)
+        return self._files.get(path.as_posix()) or self._files.get(same_name(path.name))
 
 
 def _scan_numbers(delays: Sequence[float], scans: Sequence[int | None] | None) -> tuple[int, ...]:
@@ -205,9 +273,9 @@ def _doubled(images: Sequence[RawImage], *, told: bool) -> list[str]:
 def ambiguous(path: Path, files: Sequence[Path], table: DelayTable) -> bool:
     """Return whether rows name images by names that several folders have."""
     names = _Names(path, files)
-    several = Counter(file.name for file in files)
+    several = Counter(same_name(file.name) for file in files)
     return any(
-        names.get(name) is None and several[PureWindowsPath(name).name] > 1
+        names.get(name) is None and several[same_name(PureWindowsPath(name).name)] > 1
         for name in table.files or ()
     )
 
@@ -236,6 +304,7 @@ def joined(tables: Sequence[DelayTable], files: Sequence[Sequence[Path]]) -> Del
         files=tuple(names),
         scans=tuple(scans),
         source=tables[0].source,
+        origin=f"{tables[0].origin}, of each folder by itself",
         notes=tuple(note for table in tables for note in table.notes),
     )
 

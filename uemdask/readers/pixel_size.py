@@ -9,12 +9,19 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.units import parse_length
+from uemdask.units import parse_delay, parse_length
 
 #: (y, x) in nm or None, and why it is None.
 PixelSize = tuple[tuple[float, float] | None, str]
 
 _SYMBOLS = {
+    "second": "s",
+    "sec": "s",
+    "millisecond": "ms",
+    "microsecond": "us",
+    "nanosecond": "ns",
+    "picosecond": "ps",
+    "femtosecond": "fs",
     "meter": "m",
     "metre": "m",
     "millimeter": "mm",
@@ -29,6 +36,8 @@ _SYMBOLS = {
     "ångström": "Å",
     "angstrom": "Å",
 }
+#: Units of time in which no delay is given.
+_SLOW = ("min", "minute", "h", "hour")
 # Coordinates rounded to single precision still rise by equal steps.
 _EVEN = 1e-3
 
@@ -66,6 +75,23 @@ def pixel_size_of(steps: Sequence[Any], units: Sequence[str | None]) -> PixelSiz
             return None, f"it states a pixel size of {float(step):g} {name}"
         sizes.append(size)
     return (sizes[0], sizes[1]), ""
+
+
+def is_time_unit(unit: str | bytes | None) -> bool:
+    """Return whether a unit is one of time, so that its axis cannot be one of space.
+
+    Examples
+    --------
+    >>> is_time_unit("[p_s]"), is_time_unit("1/s"), is_time_unit("nm")
+    (True, False, False)
+    """
+    name = _plain(unit)
+    if name.casefold().removesuffix("s") in _SLOW:
+        return True
+    try:
+        return name[:1].isalpha() and math.isfinite(parse_delay(f"1{name}"))
+    except UemError:
+        return False
 
 
 def _plain(unit: str | bytes | None) -> str:

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from uemdask.errors import UemError
 from uemdask.readers.delays import capture_images
+from uemdask.readers.folders import entries, matching, on_disk
 from uemdask.readers.formats import as_recorded, check_one_format
 from uemdask.readers.images import is_image
-from uemdask.readers.natural_order import natural_order
+from uemdask.readers.natural_order import natural_sorted
 
 # Words stand alone between digits, signs and the ends: 'darkfield' is no dark image, nor is
 # 'dark field'.
@@ -21,6 +22,12 @@ _DARK = re.compile(
 )
 _PUMP_OFF = re.compile(
     r"(?<![^\W\d_])(?:(?:pump|laser)[\W_]?off|no[\W_]?pump|unpumped|probe[\W_]?only)(?![^\W\d_])",
+    re.IGNORECASE,
+)
+# The light of the pump may be on them, so that they are no dark images unless someone says so.
+_PROBE_OFF = re.compile(
+    r"(?<![^\W\d_])(?:(?:probe|beam|electrons?)[\W_]?off|no[\W_]?(?:probe|beam)|pump[\W_]?only)"
+    r"(?![^\W\d_])",
     re.IGNORECASE,
 )
 
@@ -38,6 +45,9 @@ class RawFiles:
         the frames itself.
     notes : tuple of str
         What a person should know, one sentence each.
+    sequences : tuple of tuples of (Path, int)
+        Where files tell the order of their frames themselves: file and number in it of each frame,
+        one sequence for each series.
     """
 
     frames: tuple[Path, ...]
@@ -45,6 +55,7 @@ class RawFiles:
     pump_off: tuple[Path, ...] = ()
     scan_folders: tuple[Path, ...] = ()
     notes: tuple[str, ...] = ()
+    sequences: tuple[tuple[tuple[Path, int], ...], ...] = ()
 
 
 def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = None) -> RawFiles:
@@ -53,7 +64,8 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     A folder holds its frames itself, as an in-situ capture (``Hour_00 ...``), or in folders inside
     it, one for each scan. Files and folders
     are dark images or taken without the pump if their names say so (``dark``, ``background``;
-    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them. A frame that lies
+    ``pump_off``, ``laser off``, ``no pump``), unless that holds for most of them; those without the
+    probe (``probe_off``, ``beam off``) are set aside with the latter. A frame that lies
     there in several formats counts once, see `uemdask.readers.formats.as_recorded`.
 
     Parameters
@@ -74,22 +86,21 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     if not path.is_dir():
         raise UemError(f"{path}: no such folder or file; check the name")
     found = images_in(path) or capture_images(path)
-    inner = [
-        folder
-        for folder in sorted(path.iterdir(), key=natural_order)
-        if folder.is_dir() and not folder.name.startswith(".") and not is_image(folder)
-    ]
+    inner = [folder for folder in entries(path) if folder.is_dir() and not is_image(folder)]
     special = [
         image
         for folder in inner
-        if _DARK.search(folder.name) or _PUMP_OFF.search(folder.name)
+        if any(word.search(folder.name) for word in (_DARK, _PUMP_OFF, _PROBE_OFF))
         for image in images_in(folder)
     ]
     scans = found or [image for folder in inner for image in images_in(folder)]
     everything, notes = as_recorded(list(dict.fromkeys([*scans, *special])))
     darks = _named(path, dark, "dark") or _told(path, everything, _DARK)
     without_pump = _named(path, pump_off, "pump-off") or tuple(
-        image for image in _told(path, everything, _PUMP_OFF) if image not in darks
+        image
+        for word in (_PUMP_OFF, _PROBE_OFF)
+        for image in _told(path, everything, word)
+        if image not in darks
     )
     # Without its ending: a dark image that is named may lie there in another format too.
     aside = {file.resolve().with_suffix("") for file in (*darks, *without_pump)}
@@ -111,15 +122,14 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     return RawFiles(frames, darks, without_pump, folders, tuple(notes))
 
 
+def is_without_probe(image: Path) -> bool:
+    """Return whether the name of an image or its folder says that there was no probe."""
+    return bool(_PROBE_OFF.search(image.stem) or _PROBE_OFF.search(image.parent.name))
+
+
 def images_in(folder: Path) -> list[Path]:
     """Return the images that lie in a folder, in the natural order of names."""
-    try:
-        found = [file for file in folder.iterdir() if is_image(file)]
-    except OSError as error:
-        raise UemError(
-            f"{folder}: cannot be listed ({error.strerror}); check its rights"
-        ) from error
-    return sorted(found, key=natural_order)
+    return [file for file in entries(folder) if is_image(file)]
 
 
 def _told(path: Path, images: Sequence[Path], word: re.Pattern[str]) -> tuple[Path, ...]:
@@ -136,19 +146,13 @@ def _named(folder: Path, given: str | None, what: str) -> tuple[Path, ...]:
     """Return the images that a file, a folder or a pattern names."""
     if given is None:
         return ()
-    place = folder / given  # an absolute path stays as it is
+    place = on_disk(folder / given)  # an absolute path stays as it is
     if place.exists() and (place.is_file() or is_image(place)):
         return (place,)
     if place.is_dir():
         found = images_in(place)
     else:
-        parent, pattern = (
-            (place.parent, place.name) if Path(given).is_absolute() else (folder, given)
-        )
-        try:
-            found = sorted((f for f in parent.glob(pattern) if is_image(f)), key=natural_order)
-        except (ValueError, NotImplementedError, OSError):
-            found = []
+        found = natural_sorted(f for f in matching(folder, given, recursive=True) if is_image(f))
     if not found:
         raise UemError(f"{given}: names no {what} images in {folder}; check the path")
     return tuple(found)

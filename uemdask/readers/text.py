@@ -6,6 +6,7 @@ import codecs
 from pathlib import Path
 
 from uemdask.errors import UemError
+from uemdask.files import read_regular
 
 
 def read_text(path: Path, what: str, *, replace: bool = False) -> str:
@@ -26,7 +27,9 @@ def read_text(path: Path, what: str, *, replace: bool = False) -> str:
         If it cannot be read, or is no text.
     """
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
+    except UemError:
+        raise
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UemError(f"{path}: cannot be read as {what} ({reason})") from error

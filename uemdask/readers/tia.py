@@ -17,7 +17,10 @@ import numpy as np
 import tifffile
 
 from uemdask.errors import UemError
-from uemdask.readers.choice import Candidate, choose, frames_of
+from uemdask.files import check_regular, read_regular
+from uemdask.readers.axes import axes_of
+from uemdask.readers.choice import Candidate, choose
+from uemdask.readers.folders import entries
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of
 
@@ -66,6 +69,8 @@ _ELEMENT = np.dtype(
         ("ArraySizeY", "<u4"),
     ]
 )
+#: Longest ``.emi`` file that is read, bytes.
+_LONGEST = 2**30
 _OBJECT = re.compile(rb"<ObjectInfo>.*?</ObjectInfo>", re.DOTALL)
 
 
@@ -82,9 +87,7 @@ class _Series:
 def series_of(path: Path) -> list[Path]:
     """Return the ``.ser`` files that belong to an ``.emi`` file, in the order of their numbers."""
     name = re.compile(re.escape(path.stem) + r"_(\d+)\.ser", re.IGNORECASE)
-    found = [
-        (int(m[1]), file) for file in path.parent.iterdir() if (m := name.fullmatch(file.name))
-    ]
+    found = [(int(m[1]), file) for file in entries(path.parent) if (m := name.fullmatch(file.name))]
     return [file for _, file in sorted(found)]
 
 
@@ -108,6 +111,7 @@ def _choose(path: Path, dataset: str | None) -> _Series:
 
 
 def _open(path: Path) -> _Series:
+    check_regular(path)  # one that an .emi file leads to
     there = path.stat().st_size
     with path.open("rb") as file:
 
@@ -167,7 +171,7 @@ def describe(path: Path, dataset: str | None) -> ImageInfo:
     # A map of images, as of 4D-STEM, is no series in time.
     lead = tuple(scanned) if int(np.prod(scanned, dtype=np.int64)) == count else (count,)
     return ImageInfo(
-        frames=frames_of(path, (*lead, *series.shape)),
+        frames=axes_of(path, (*lead, *series.shape), known=True).frames,
         shape=series.shape,
         dtype=series.dtype.newbyteorder("=").name,
         pixel_size=pixel_size,
@@ -200,10 +204,10 @@ def _object_of(path: Path) -> dict[str, Any]:
         return {}
     # The name in any case: TIA runs on Windows.
     wanted = f"{match[1]}.emi".casefold()
-    beside = [file for file in path.parent.iterdir() if file.name.casefold() == wanted]
+    beside = [file for file in entries(path.parent) if file.name.casefold() == wanted]
     if not beside:
         return {}
-    objects = _OBJECT.findall(beside[0].read_bytes())
+    objects = _OBJECT.findall(read_regular(beside[0], _LONGEST))
     number = int(match[2]) - 1
     if number >= len(objects):
         return {}

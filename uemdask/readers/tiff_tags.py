@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any
 
 import tifffile
-
-from uemdask.readers.pixel_size import PixelSize, pixel_size_of
 
 # TIFF's own resolution units.
 _TIFF_UNIT = {2: ("in", 25.4e6), 3: ("cm", 1e7)}  # name, nm
@@ -16,29 +15,45 @@ _LARGEST_NM = 1e4
 _DM_UNITS, _DM_STEPS = (65004, 65003), (65010, 65009)
 
 
-def pixel_size(file: tifffile.TiffFile, series: tifffile.TiffPageSeries, number: int) -> PixelSize:
-    """Return the pixel size of a series; what its maker states wins over TIFF's resolution."""
-    page = series.keyframe
+@dataclass(frozen=True)
+class Steps:
+    """Steps from pixel to pixel along y and x and their units; `reason` where there are none."""
+
+    steps: list[Any] = field(default_factory=list)
+    units: list[str] = field(default_factory=list)
+    reason: str = ""
+
+
+def steps_of(file: tifffile.TiffFile, page: tifffile.TiffPage, image: int) -> Steps:
+    """Return steps and units along y and x; what its maker states wins over TIFF's resolution.
+
+    Parameters
+    ----------
+    file, page
+        The file and a page of the series.
+    image : int
+        Number of the series among the images of OME metadata.
+    """
     if file.is_ome:
-        pixels = _ome_pixels(file, number)
+        pixels = _ome_pixels(file, image)
         if "PhysicalSizeX" in pixels and "PhysicalSizeY" in pixels:
             # The unit is µm unless another is stated.
-            return pixel_size_of(
+            return Steps(
                 [pixels[f"PhysicalSize{axis}"] for axis in "YX"],
                 [str(pixels.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "YX"],
             )
-        return None, "its OME metadata have no PhysicalSizeX and PhysicalSizeY"
+        return Steps(reason="its OME metadata have no PhysicalSizeX and PhysicalSizeY")
     if all(code in page.tags for code in (*_DM_UNITS, *_DM_STEPS)):
-        return pixel_size_of(
+        return Steps(
             [page.tags[code].value for code in _DM_STEPS],
             [page.tags[code].value for code in _DM_UNITS],
         )
     tvips = file.tvips_metadata or {}
     if "PixelSizeX" in tvips and "PixelSizeY" in tvips:
-        return pixel_size_of([tvips[f"PixelSize{axis}"] for axis in "YX"], ("nm", "nm"))
+        return Steps([tvips[f"PixelSize{axis}"] for axis in "YX"], ["nm", "nm"])
     scan = (file.fei_metadata or {}).get("Scan", {})
     if "PixelWidth" in scan and "PixelHeight" in scan:
-        return pixel_size_of((scan["PixelHeight"], scan["PixelWidth"]), ("m", "m"))
+        return Steps([scan["PixelHeight"], scan["PixelWidth"]], ["m", "m"])
     return _resolution(file, page)
 
 
@@ -49,27 +64,29 @@ def _ome_pixels(file: tifffile.TiffFile, number: int) -> dict[str, Any]:
     return images[number].get("Pixels", {}) if number < len(images) else {}
 
 
-def _resolution(file: tifffile.TiffFile, page: tifffile.TiffPage) -> PixelSize:
+def _resolution(file: tifffile.TiffFile, page: tifffile.TiffPage) -> Steps:
     try:
         numbers = [page.tags[f"{axis}Resolution"].value for axis in "YX"]
     except KeyError:
-        return None, "it has no resolution"
+        return Steps(reason="it has no resolution")
     if any(a <= 0 or b <= 0 for a, b in numbers):
-        return None, "its resolution is not above 0"
+        return Steps(reason="its resolution is not above 0")
     steps = [b / a for a, b in numbers]
-    unit = str((file.imagej_metadata or {}).get("unit", ""))
+    imagej = file.imagej_metadata or {}
+    unit = str(imagej.get("unit", ""))
     if unit:
-        return pixel_size_of(steps, (unit, unit))
+        # ImageJ names the unit of y where it is not that of x.
+        return Steps(steps, [str(imagej.get("yunit") or unit), unit])
     tag = page.tags.get("ResolutionUnit")
     name, scale = _TIFF_UNIT.get(int(tag.value) if tag else 1, ("", 0.0))
     if not name:
-        return None, "its resolution has no unit"
+        return Steps(reason="its resolution has no unit")
     if scale * steps[0] > _LARGEST_NM:
-        return (
-            None,
-            f"its resolution of {1 / steps[0]:g} px per {name} is a printer's, not a camera's",
+        return Steps(
+            reason=f"its resolution of {1 / steps[0]:g} px per {name} is a printer's, not a "
+            f"camera's"
         )
-    return pixel_size_of([scale * step for step in steps], ("nm", "nm"))
+    return Steps([scale * step for step in steps], ["nm", "nm"])
 
 
 def vendor_tags(file: tifffile.TiffFile, page: tifffile.TiffPage) -> dict[str, Any]:

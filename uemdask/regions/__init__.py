@@ -1,7 +1,15 @@
 """Regions of interest, the feature vector of each, and the kind of motion in it."""
 
 from uemdask.regions.features import FEATURES, Feature, finalise, roi_features
-from uemdask.regions.modes import MODES, classify_mode, roi_numbers
+from uemdask.regions.fronts import FRONT_HALO, FrontSums, away_from_rims, front_sums
+from uemdask.regions.headline import Headline, headlines
+from uemdask.regions.modes import (
+    MODES,
+    classify_mode,
+    mode_statement,
+    roi_numbers,
+    uniform_share,
+)
 from uemdask.regions.outlines import mask_outline, outline
 from uemdask.regions.rasterising import rasterise, to_nm
 from uemdask.regions.roi import DEFAULT_ROI, Rectangle, Roi, parse_rois, read_rois
@@ -10,14 +18,21 @@ from uemdask.regions.sums import RoiSums
 __all__ = [
     "DEFAULT_ROI",
     "FEATURES",
+    "FRONT_HALO",
     "MODES",
     "Feature",
+    "FrontSums",
+    "Headline",
     "Rectangle",
     "Roi",
     "RoiSums",
+    "away_from_rims",
     "classify_mode",
     "finalise",
+    "front_sums",
+    "headlines",
     "mask_outline",
+    "mode_statement",
     "outline",
     "parse_rois",
     "rasterise",
@@ -25,4 +40,5 @@ __all__ = [
     "roi_features",
     "roi_numbers",
     "to_nm",
+    "uniform_share",
 ]

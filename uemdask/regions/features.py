@@ -112,7 +112,11 @@ def roi_features(
 
 
 def finalise(
-    sums: RoiSums, *, correlation_px: float = CORRELATION_PX, systematic: float = 0.0
+    sums: RoiSums,
+    *,
+    correlation_px: float = CORRELATION_PX,
+    systematic: float = 0.0,
+    systematic_degree: float = 0.0,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Turn sums over all tiles into feature vectors.
 
@@ -124,6 +128,8 @@ def finalise(
         Sigma of the correlation of errors, px; 0 for independent pixels.
     systematic : float
         Error of a speed that all pixels have in common, as a share of it.
+    systematic_degree : float
+        The same of a direction, degree.
 
     Returns
     -------
@@ -132,6 +138,7 @@ def finalise(
 
     Examples
     --------
+    >>> from uemdask.regions.sums import RoiSums
     >>> import numpy as np
     >>> ones = np.ones((1, 16, 16))
     >>> flow = np.stack([ones, 0 * ones], axis=1)
@@ -169,7 +176,9 @@ def finalise(
     with np.errstate(divide="ignore", invalid="ignore"):
         angle_se = np.degrees(np.sqrt(across_var / effective) / length)
         angle_spread = np.degrees(np.sqrt(-2 * np.log(length)))
-    angle_se = np.where(known, np.fmin(angle_se, NO_DIRECTION_SD), np.nan)
+    # A direction common to all pixels errs by as much for all; one of rings by ever more.
+    turned = np.hypot(angle_se, systematic_degree / np.maximum(length, 1e-6))
+    angle_se = np.where(known, np.fmin(turned, NO_DIRECTION_SD), np.nan)
 
     pixels = sums["pixels"]
     share = np.divide(count, pixels, out=np.zeros_like(count), where=pixels > 0)

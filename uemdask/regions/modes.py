@@ -1,10 +1,15 @@
 """Which kind of motion it is: travelling, standing, breathing, or none.
 
-No single number tells. On simulated series three together do: the travel index was 0.94 to 0.99 for
+No single number tells. On simulated series these together do: the travel index was 0.94 to 0.99 for
 travelling waves and at most 0.12 for others; the in-band share of the mean brightness 0.95 for
-breathing (0.55 where the gain jitters by 2.7 %) and at most 0.09 for others; the share of
-significant pixels 0.03 without a wave and at least 0.53 with one. These are one series per class:
-the probabilities order cases, they are not calibrated frequencies.
+breathing (0.5 where the gain jitters by 2.7 %) and at most 0.09 for others under such a beam; the
+share of the wave's power that the whole region has in common 0.86 for breathing and at most 0.15
+for other waves; the share of significant pixels 0.03 without a wave and at least 0.53 with one.
+Under a steady beam whatever a wave leaves in the mean brightness is in the band, and without a wave
+what there is in common is noise of the beam: only both together are breathing.
+These are few series per class: the probabilities order cases, they are not calibrated frequencies.
+
+Where pixels travel, as `valid` says, a region neither stands nor breathes as a whole.
 """
 
 from __future__ import annotations
@@ -22,9 +27,13 @@ STEEPNESS = 3.0
 """Logits at the edge of what was seen on either side of a threshold: probability 0.95."""
 
 TRAVEL_SEEN = (0.12, 0.94)
-BRIGHTNESS_SEEN = (0.09, 0.55)
+BRIGHTNESS_SEEN = (0.09, 0.5)
+UNIFORM_SEEN = (0.15, 0.85)
 SIGNIFICANT_SEEN = (0.03, 0.53)
-"""Largest value seen without and smallest with travel, breathing, a wave."""
+"""Largest value seen without and smallest with travel, breathing (twice), a wave."""
+
+TRAVELLING_SHARE = (0.05, 0.5)
+"""Share of a region's pixels with a valid speed that tells nothing yet of the whole, and all."""
 
 
 def _probability(value: np.ndarray, seen: tuple[float, float]) -> np.ndarray:
@@ -33,14 +42,20 @@ def _probability(value: np.ndarray, seen: tuple[float, float]) -> np.ndarray:
     return np.asarray(expit(STEEPNESS * (2 * value - low - high) / (high - low)))
 
 
+def _logits(seen: tuple[float, float]) -> tuple[float, float]:
+    return float(logit(seen[0])), float(logit(seen[1]))
+
+
 def classify_mode(
     travel_index: float | np.ndarray,
     brightness_share: float | np.ndarray,
+    uniform_share: float | np.ndarray,
+    travelling_share: float | np.ndarray,
     significant_share: float | np.ndarray,
 ) -> tuple[npt.NDArray[np.str_], npt.NDArray[np.float64]]:
     """Classify the motion of regions.
 
-    Three logistic steps asked in turn: does the whole region brighten together (breathing), is
+    Logistic steps asked in turn: does the whole region brighten together (breathing), is
     there a wave (share of significant pixels, in logits), does it travel; what is left stands.
     Breathing comes first because brightness correction takes it out of the pixels.
 
@@ -50,6 +65,11 @@ def classify_mode(
         ``|Im(conj Z grad Z)|`` normalised, 0..1. NaN counts as unknown.
     brightness_share : float or ndarray
         In-band share of the variance of the mean frame brightness, 0..1. NaN counts as unknown.
+    uniform_share : float or ndarray
+        Share of the power in the band that the whole region has in common, 0..1, see
+        `uniform_share`. NaN counts as unknown.
+    travelling_share : float or ndarray
+        Share of pixels with a valid speed, 0..1. NaN counts as 0.
     significant_share : float or ndarray
         Share of significant pixels, 0..1. NaN counts as 0.
 
@@ -67,25 +87,31 @@ def classify_mode(
 
     Examples
     --------
-    >>> mode, probability = classify_mode(0.96, 0.05, 0.8)
+    >>> mode, probability = classify_mode(0.96, 0.05, 0.02, 0.7, 0.8)
     >>> str(mode), bool(probability[0] > 0.9)
     ('travelling', True)
     """
-    numbers = [np.asarray(v, dtype=np.float64) for v in (travel_index, brightness_share)]
-    share = np.nan_to_num(np.asarray(significant_share, dtype=np.float64))
-    for name, values in zip(
-        ("travel_index", "brightness_share", "significant_share"), (*numbers, share), strict=True
+    names = ("travel_index", "brightness_share", "uniform_share")
+    given = (travel_index, brightness_share, uniform_share)
+    numbers = {name: np.asarray(v, np.float64) for name, v in zip(names, given, strict=True)}
+    for name, value in (
+        ("travelling_share", travelling_share),
+        ("significant_share", significant_share),
     ):
+        numbers[name] = np.nan_to_num(np.asarray(value, np.float64))
+    for name, values in numbers.items():
         if np.any((values < 0) | (values > 1)):
             raise UemError(f"{name}: found {np.nanmin(values):g} to {np.nanmax(values):g}; 0..1")
-    low, high = logit(SIGNIFICANT_SEEN)
+    waves = _probability(logit(numbers["significant_share"]), _logits(SIGNIFICANT_SEEN))
+    moving = _probability(logit(numbers["travelling_share"]), _logits(TRAVELLING_SHARE))
     # An unknown number takes neither side.
-    travels = np.nan_to_num(_probability(numbers[0], TRAVEL_SEEN), nan=0.5)
-    waves = _probability(logit(share), (low, high))
-    brightness = numbers[1]
+    travels = np.nan_to_num(_probability(numbers["travel_index"], TRAVEL_SEEN), nan=0.5)
+    travels = np.maximum(travels, moving)
+    together = np.nan_to_num(_probability(numbers["uniform_share"], UNIFORM_SEEN), nan=0.5)
     # Where the brightness is not known, only a wave can be breathing.
-    unknown = np.isnan(brightness)
-    breathes = np.where(unknown, 0.5 * waves, _probability(brightness, BRIGHTNESS_SEEN))
+    brightness = numbers["brightness_share"]
+    in_band = np.where(np.isnan(brightness), 0.5 * waves, _probability(brightness, BRIGHTNESS_SEEN))
+    breathes = np.minimum(in_band, together) * (1 - moving)
     probability = np.stack(
         np.broadcast_arrays(
             waves * (1 - breathes) * travels,
@@ -96,6 +122,56 @@ def classify_mode(
         axis=-1,
     )
     return np.asarray(MODES)[np.argmax(probability, axis=-1)], probability
+
+
+def uniform_share(amplitude: np.ndarray, common: complex, roi: np.ndarray) -> float:
+    """Share of the power in the band that a whole region has in common.
+
+    Parameters
+    ----------
+    amplitude : ndarray of complex, (y, x)
+        Complex amplitude of each pixel at one frequency and delay, relative to the mean.
+    common : complex
+        The same of the brightness that was taken out of the frames as gain.
+    roi : ndarray of bool, (y, x)
+
+    Returns
+    -------
+    float
+        1 where everything brightens together; about 0 where crests and troughs are in view; NaN
+        where there is no pixel, or nothing in it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> wave = np.exp(2j * np.pi * np.arange(40) / 10)[None]
+    >>> whole = np.ones((1, 40), bool)
+    >>> round(uniform_share(wave, 0, whole), 6), uniform_share(0 * wave, 0.1, whole)
+    (0.0, 1.0)
+    """
+    total = amplitude[roi] + common
+    power = float(np.mean(np.abs(total) ** 2)) if total.size else 0.0
+    return min(float(np.abs(total.mean()) ** 2) / power, 1.0) if power > 0 else float("nan")
+
+
+def mode_statement(mode: str, travelling_share: float) -> str:
+    """Say how a region moves: its mode, and that a part of it travels where the whole does not.
+
+    Parameters
+    ----------
+    mode : str
+        One of `MODES`, or the user's.
+    travelling_share : float
+        Share of its pixels with a valid speed, 0..1.
+
+    Examples
+    --------
+    >>> mode_statement("standing", 0.12), mode_statement("travelling", 0.9)
+    ('standing, but 12 % of its pixels travel', 'travelling')
+    """
+    if mode == "travelling" or not travelling_share >= TRAVELLING_SHARE[0]:
+        return mode
+    return f"{mode}, but {100 * travelling_share:.0f} % of its pixels travel"
 
 
 def roi_numbers(

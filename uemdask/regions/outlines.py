@@ -40,6 +40,7 @@ def outline(
 
     Examples
     --------
+    >>> from uemdask.regions import Roi
     >>> import numpy as np
     >>> axis = np.arange(4.0)
     >>> outline(Roi(name="a", rectangle={"x": (0, 2), "y": (0, 1)}), axis, axis)

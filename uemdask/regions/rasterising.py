@@ -45,6 +45,7 @@ def to_nm(roi: Roi, y_nm: np.ndarray, x_nm: np.ndarray) -> Roi:
 
     Examples
     --------
+    >>> from uemdask.regions import Roi
     >>> import numpy as np
     >>> roi = Roi(name="a", rectangle={"x": (0, 2), "y": (0, 1), "unit": "px"})
     >>> to_nm(roi, np.array([1.5, 4.5]), np.array([1.5, 4.5, 7.5])).rectangle.x
@@ -89,6 +90,7 @@ def rasterise(
 
     Examples
     --------
+    >>> from uemdask.regions import Roi
     >>> import numpy as np
     >>> roi = Roi(name="a", rectangle={"x": (0, 2), "y": (0, 9)})
     >>> rasterise(roi, np.array([0.0, 1.0]), np.array([0.0, 1.0, 2.0]))[0]

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from uemdask.cube import STAGES, Run
+from uemdask.cube import STAGES, Run, answers_of
 from uemdask.errors import UemError
 from uemdask.report.downsampling import read_small
 from uemdask.report.findings import Findings
@@ -99,7 +99,7 @@ def _free_name(name: str, taken: set[str]) -> str:
 
 def _row(found: Findings, page: str, message: str) -> dict[str, Any]:
     row = _empty_row(found.name, message or (found.failure.message if found.failure else ""))
-    band, speed, angle = found.band, found.main_value("mean_speed"), found.main_value("mean_angle")
+    band = found.band
     counts = [sum(c.verdict == grade for c in found.checks) for grade in ("bad", "look")]
     row |= {
         # A colon before the first slash would make the name a scheme.
@@ -119,28 +119,35 @@ def _row(found: Findings, page: str, message: str) -> dict[str, Any]:
         row["band"] = f"{band['low']:.1f} – {band['high']:.1f}" + (
             "" if band["found"] else " (a guess)"
         )
-    if speed is not None:
-        row["speed"] = with_error(*speed)
-        row["speed_note"] = f"{found.main_roi}, at {found.pair_delay:g} ps"
-    elif found.features is not None:
-        row["speed"] = "none"
-    if angle is not None:
-        row["angle"] = f"{with_error(*angle)}°"
-    if found.main_mode is not None:
-        row["mode"] = f"{found.main_mode[0]} ({found.main_mode[1]:.2f})"
+    row["answers"] = [
+        {
+            "roi": answer.roi,
+            "speed": "none"
+            if np.isnan(answer.speed)
+            else with_error(answer.speed, answer.speed_sd),
+            "delays": "" if np.isnan(answer.speed) else f"{answer.first:g} to {answer.last:g} ps",
+            "direction": "–"
+            if np.isnan(answer.direction)
+            else f"{with_error(answer.direction, answer.direction_sd)}°",
+            "mode": f"{answer.mode} ({answer.probability:.2f})" if answer.mode else "–",
+        }
+        for answer in answers_of(found.run)
+    ]
     return row
 
 
 def _empty_row(name: str, message: str) -> dict[str, Any]:
-    blank = dict.fromkeys(("frames", "band", "speed", "angle", "mode", "checks"), "–")
-    return blank | {
+    # Many faults in one message would push the table out of its page.
+    head, *more = message.splitlines() or [""]
+    return dict.fromkeys(("frames", "band", "checks"), "–") | {
         "name": name,
-        "failed": message,
+        "failed": head,
+        "faults": [line.strip().removeprefix("- ") for line in more],
+        "answers": [],
         "link": "",
         "thumbnail": "",
         "stages": None,
         "last": "",
-        "speed_note": "",
     }
 
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.report.findings import Check, Findings, Verdict
+from uemdask.regions import mode_statement
+from uemdask.report.causes import cause_of
+from uemdask.report.findings import LEAST_VALID, Check, Findings, Verdict
 
 #: Deviation of the network from the phase gradient: what is fine, and what is not.
 _SPEED_FINE, _SPEED_WRONG = 0.10, 0.25
@@ -43,7 +45,9 @@ def checks_of(found: Findings) -> list[Check]:
         *_alignment(found),
         *_band(found),
         *_sampling(found),
+        *_speed(found),
         *_mode(found),
+        *_others(found),
         *_cross_check(found),
         *_uncertainty(found),
         *_training(found),
@@ -161,16 +165,70 @@ def _sampling(found: Findings) -> list[Check]:
     return checks
 
 
+def _speed(found: Findings) -> list[Check]:
+    question = "Is there a speed?"
+    headline = found.headline
+    if headline is None:
+        return []
+    if not headline.known:
+        verdict: Verdict = "open" if found.box is None else "bad"
+        return [Check(question, f"no: {cause_of(found) or headline.missing}", verdict)]
+    told = np.isfinite(headline.speeds)
+    after = found.run.read("time_from") >= 0
+    share = float(told[after].mean())
+    text = (
+        f"in {told.sum()} of {after.sum()} pairs after time zero, {headline.first:g} to "
+        f"{headline.last:g} ps"
+    )
+    return [Check(question, text, _grade(-share, -0.5, -0.1))]
+
+
 def _mode(found: Findings) -> list[Check]:
     if found.main_mode is None:
         return []
     mode, probability = found.main_mode
+    share = found.main_travelling_share
+    statement = mode_statement(mode, share)
+    text = f"{statement}, probability {probability:.2f} (not calibrated)"
     verdict: Verdict = "good" if mode == "travelling" and probability >= 0.8 else "look"
-    text = f"{mode}, probability {probability:.2f} (not calibrated)"
-    if mode != "travelling":
+    if mode == "travelling" and share < LEAST_VALID:
+        cause = cause_of(found)
+        text += f", but hardly any pixel has a valid speed{': ' if cause else ''}{cause}"
+        verdict = "bad"
+    elif mode != "travelling" and statement == mode:
         text += ": a speed means little here"
         verdict = "bad"
     return [Check("Does the wave travel?", text, verdict)]
+
+
+def _others(found: Findings) -> list[Check]:
+    """Compare the headline with what the network and the slope of the fronts say."""
+    headline = found.headline
+    if headline is None or not headline.known or found.features is None:
+        return []
+    told = np.isfinite(headline.speeds)
+    network = found.features.value["mean_speed"][found.main]
+    both = told & np.isfinite(network)
+    parts, worst = [], 0.0
+    if both.any():
+        here = float(network[both].mean())
+        off = here / float(headline.speeds[both].mean()) - 1
+        worst = abs(off)
+        parts.append(f"network over the same pairs {_digits(here)} nm/ps ({off:+.1%})")
+    if found.slope is not None and found.pair is not None and told[found.pair]:
+        then = float(headline.speeds[found.pair])
+        off = found.slope.speed / then - 1
+        worst = max(worst, abs(off))
+        parts.append(
+            f"slope of the fronts at {found.slope.delay:.0f} ps {_digits(found.slope.speed)} nm/ps "
+            f"({off:+.1%} of {_digits(then)} then)"
+        )
+    parts.append(
+        f"mean frequency × mean wavelength "
+        f"{_digits(headline.frequency * headline.wavelength * 1e-3)} nm/ps"
+    )
+    verdict = _grade(worst, _SPEED_FINE, _SPEED_WRONG)
+    return [Check("Do other ways lead to the same speed?", "; ".join(parts), verdict)]
 
 
 def _cross_check(found: Findings) -> list[Check]:
@@ -231,6 +289,9 @@ def _training(found: Findings) -> list[Check]:
             text = "no: no run has relevant pixels to train on, so its flow means nothing"
             return [Check(question, text, "bad")]
         return [Check(question, "an existing model was used", "open")]
+    if results.get("existing"):
+        text = "no: it came later, or was made anew, and has the model of the runs finished before"
+        return [Check(question, text, "look")]
     own = found.name in results.get("runs", [found.name])
     count = len(results.get("runs", []))
     text = f"yes, on {count} run{'s' if count != 1 else ''}" if own else "no, only on other runs"
@@ -242,13 +303,16 @@ def warnings_of(found: Findings) -> list[str]:
     warnings = []
     if found.failure is not None:
         warnings.append(f"Stage {found.failure.stage} failed: {found.failure.message}")
-    if found.motion is not None and found.box is not None and found.strip_speed is None:
-        warnings.append("No travelling wave found: no pixel has a valid speed.")
+    headline = found.headline
+    missing = headline.missing if headline is not None and found.box is not None else ""
+    if why := cause_of(found) or missing:
+        warnings.append(f"No speed found: {why}.")
     elif found.main_mode is not None and found.main_mode[0] != "travelling":
         mode, probability = found.main_mode
+        statement = mode_statement(mode, found.main_travelling_share)
         warnings.append(
-            f"No travelling wave found: the main region counts as {mode!r} "
-            f"(probability {probability:.2f}), where a speed means little."
+            f"The main region counts as {statement} (probability {probability:.2f}); "
+            "a speed means something only where it travels."
         )
     if found.band is not None and not found.band["found"]:
         warnings.append("No frequency stands out of the spectrum; the band is only a guess.")
@@ -257,8 +321,8 @@ def warnings_of(found: Findings) -> list[str]:
             "The network does not agree with the phase gradient; see the checks and the "
             "space-time plot before you use the speed."
         )
-    for text in found.results.get("align", {}).get("warnings", []):
-        warnings.append(f"{text[0].upper()}{text[1:]}.")
+    for results in found.results.values():
+        warnings += [f"{text[0].upper()}{text[1:]}." for text in results.get("warnings", [])]
     if not found.before_zero:
         warnings.append("No frame before time zero: the reference holds the wave itself.")
     return warnings

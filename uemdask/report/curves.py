@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from uemdask.report.style import COLOURS, INK, new_figure
+from uemdask.report.style import COLOURS, INK, NO_VALUE, new_figure
 
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
@@ -29,6 +29,19 @@ def _time_zero(axes: Axes, at: float | None = None) -> None:
     if at is not None:
         axes.axvline(at, color=INK, linewidth=0.7, alpha=0.5, linestyle=":")
     axes.grid(True)
+
+
+def shade_untold(axes: Axes, delays: np.ndarray, untold: np.ndarray | None) -> None:
+    """Hatch the delays at which the wave shows only what the band-pass carries there."""
+    if untold is None or not untold.any():
+        return
+    begin, end = float(delays[untold].min()), float(delays[untold].max())
+    later = delays[delays > end]
+    if later.size:  # up to the first frame that can be told
+        end = min(float(later[0]), 0.0) if float(later[0]) > 0 else float(later[0])
+    axes.axvspan(
+        begin, end, facecolor=NO_VALUE, edgecolor=(0.5, 0.5, 0.5, 0.6), hatch="////", linewidth=0
+    )
 
 
 def spectrum_figure(
@@ -72,6 +85,7 @@ def strength_figure(
     pair_delay: np.ndarray | None,
     valid: Mapping[str, np.ndarray],
     at: float | None,
+    untold: np.ndarray | None = None,
 ) -> Figure:
     """Draw the strength of the wave and the share of valid pixels against delay.
 
@@ -87,10 +101,14 @@ def strength_figure(
         Share of valid pixels of each region.
     at : float, optional
         The strongest time, ps.
+    untold : (time,) bool, optional
+        Frames of which the wave tells nothing; see `uemdask.spectrum.untold_frames`.
     """
     figure = new_figure(11.4, 2.7)
     first, second = figure.subplots(1, 2)
-    first.plot(delays, 100 * strength, color=COLOURS[0])
+    told = strength if untold is None else np.where(untold, np.nan, strength)
+    first.plot(delays, 100 * told, color=COLOURS[0])
+    shade_untold(first, delays, untold)
     if noise is not None:
         first.axhline(100 * noise, color=INK, linewidth=0.8, linestyle="--", alpha=0.6)
         first.annotate(
@@ -165,6 +183,7 @@ def motion_curves(
     *,
     least_valid: float,
     at: float | None = None,
+    phase: Sequence[np.ndarray] = (),
 ) -> Figure:
     """Draw speed and direction of each region against delay with bands of one standard error.
 
@@ -178,6 +197,8 @@ def motion_curves(
         Share of valid pixels that a region needs to be drawn.
     at : float, optional
         The strongest time, ps.
+    phase : sequence of (pair,) float
+        Speed of each region from the phase, whose mean is the headline.
     """
     figure = new_figure(11.4, 3.1)
     first, second = figure.subplots(1, 2)
@@ -190,6 +211,10 @@ def motion_curves(
         speeds.append(speed[np.isfinite(speed)])
         first.fill_between(delay, speed - error, speed + error, color=colour, alpha=0.25, lw=0)
         first.plot(delay, speed, color=colour, label=_label(name), marker=".", markersize=2.5)
+        if len(phase):
+            speeds.append(phase[i][np.isfinite(phase[i])])
+            first.plot(delay, phase[i], color=INK, lw=2.6, alpha=0.25)
+            first.plot(delay, phase[i], color=colour, lw=1.6, linestyle=(0, (5, 1.5)))
         angle = np.where(known, value["mean_angle"][i], np.nan)
         error = sd["mean_angle"][i]
         angles.append(angle[np.isfinite(angle)])
@@ -203,6 +228,8 @@ def motion_curves(
     joined = np.concatenate(speeds) if speeds else np.empty(0)
     if joined.size:
         first.set_ylim(0, 1.25 * float(np.percentile(joined, 98)))
+        if len(phase):
+            first.plot([], [], color=INK, linestyle=(0, (5, 1.5)), label="from the phase")
         first.legend(loc="lower right", ncols=2)
     first.set(ylabel="mean speed / (nm/ps)", title="Speed of the fronts")
     second.set(
@@ -287,6 +314,8 @@ def alignment_figure(
     return figure
 
 
+_FEW = 8  # entries of a phase whose points are marked
+
 # What else stands in an entry of the history.
 _NOT_LOSSES = {
     "step", "steps", "phase", "loss", "images_per_second", "seconds_left", "device", "threads",
@@ -316,7 +345,10 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
         entries = [entry for entry in history if entry.get("phase") == phase]
         step = [entry["step"] for entry in entries]
         parts = [name for name in entries[0] if name not in _NOT_LOSSES]
-        axes.plot(step, [entry["loss"] for entry in entries], color=INK, label="loss", lw=1.8)
+        # A short phase has an entry or two: a line alone would not be seen.
+        dots: Any = {"marker": "o", "markersize": 4} if len(entries) <= _FEW else {}
+        loss = [entry["loss"] for entry in entries]
+        axes.plot(step, loss, color=INK, label="loss", lw=1.8, **dots)
         for i, name in enumerate(parts if len(parts) > 1 else []):
             axes.plot(
                 step,
@@ -325,6 +357,7 @@ def training_figure(history: Sequence[Mapping[str, Any]]) -> Figure | None:
                 label=_label(name),
                 lw=1,
                 linestyle="-" if i < len(COLOURS) else "--",
+                **dots,
             )
         axes.set(xlabel="step", ylabel="loss", title=_PHASES[phase])
         axes.grid(True)

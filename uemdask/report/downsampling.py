@@ -87,13 +87,10 @@ def read_small(run: Run, name: str, longest: int, leading: tuple[int | slice, ..
     ndarray of float32, (..., y, x)
         A mask comes back as the share of its pixels.
     """
-    array = run.group[name]
+    array = run.array(name)
     height, width = array.shape[-2:]
     edge = block_edge((height, width), longest)
-    parts = [
-        area_mean(np.asarray(array[(*leading, rows, slice(None))]), edge)
-        for rows in bands(height, edge)
-    ]
+    parts = [area_mean(array[(*leading, rows, slice(None))], edge) for rows in bands(height, edge)]
     return np.concatenate(parts, axis=-2)
 
 

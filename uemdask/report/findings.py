@@ -11,7 +11,8 @@ import numpy.typing as npt
 from pydantic import ValidationError
 
 from uemdask.cube import Run, missing_stages
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.entries import Failed
+from uemdask.execution.ledger import ledger_path, read_entries
 from uemdask.regions import Roi, rasterise
 from uemdask.report.downsampling import Grid, Motion, grid_of, read_motion, read_small
 from uemdask.report.space_time import (
@@ -23,11 +24,15 @@ from uemdask.report.space_time import (
     phase_gradient,
 )
 from uemdask.report.wave_box import WaveBox, read_wave_box
+from uemdask.spectrum import untold_frames
+from uemdask.spectrum.harmonics import FEWEST_DELAYS
 
 #: Longest edge of the maps in px: sharp on half a page of a laptop.
 MAP_PX = 512
 #: Share of a region that must be valid for a mean over it to be shown.
 LEAST_VALID = 0.05
+
+_WINDOW = 0.5  # of the band-pass, periods, unless a run says otherwise
 
 Verdict = Literal["good", "look", "bad", "open"]
 
@@ -68,6 +73,49 @@ class Features:
     delay: npt.NDArray[np.float64]
 
 
+@dataclass(frozen=True)
+class Headline:
+    """What the stored headline says of the main region; NaN where there is no speed.
+
+    Attributes
+    ----------
+    speed, speed_sd, speeds : float, float, (pair,)
+        nm/ps; of each trusted pair, NaN elsewhere.
+    direction, direction_sd, spread : float
+        Degree.
+    frequency, wavelength : float
+        GHz and nm.
+    first, last : float
+        Delays that it covers, ps.
+    missing : str
+        Why there is no speed.
+    """
+
+    speed: float
+    speed_sd: float
+    direction: float
+    direction_sd: float
+    spread: float
+    frequency: float
+    wavelength: float
+    first: float
+    last: float
+    missing: str
+    speeds: npt.NDArray[np.float64]
+
+    @property
+    def known(self) -> bool:
+        """Whether there is a speed."""
+        return bool(np.isfinite(self.speed))
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Speeds at the first and last delays, nm/ps: medians of an eighth of the pairs each."""
+        told = self.speeds[np.isfinite(self.speeds)]
+        count = max(1, len(told) // 8)
+        return float(np.median(told[:count])), float(np.median(told[-count:]))
+
+
 @dataclass
 class Findings:
     """Everything that a page shows of a run, read at the size of a page.
@@ -92,9 +140,13 @@ class Findings:
     pairs: int | None = None
     box: WaveBox | None = None
     strength: npt.NDArray[np.float64] | None = None
+    untold: npt.NDArray[np.bool_] | None = None
     features: Features | None = None
     main: int = 0
+    headlines: list[Headline] | None = None
+    unlit: npt.NDArray[np.bool_] | None = None
     modes: list[str] | None = None
+    travelling_share: npt.NDArray[np.float64] | None = None
     mode_probability: npt.NDArray[np.float64] | None = None
     pair: int | None = None
     pair_delay: float | None = None
@@ -122,6 +174,16 @@ class Findings:
         return None if self.features is None else self.features.rois[self.main]
 
     @property
+    def headline(self) -> Headline | None:
+        """Headline of the main region."""
+        return None if self.headlines is None else self.headlines[self.main]
+
+    @property
+    def main_travelling_share(self) -> float:
+        """Share of the main region's pixels with a valid speed; NaN where it is not known."""
+        return float("nan") if self.travelling_share is None else self.travelling_share[self.main]
+
+    @property
     def main_mode(self) -> tuple[str, float] | None:
         """Mode of the main region with its probability."""
         if self.modes is None or self.mode_probability is None:
@@ -141,12 +203,12 @@ class Findings:
 def failure_of(run: Run) -> Failure | None:
     """Return what last stopped a run, unless its stage has been finished since."""
     found = None
-    for line in read_lines(ledger_path(run.path)):
-        if "failed" in line:
-            found = line
-    if found is None or run.is_done(found["stage"]):
+    for entry in read_entries(ledger_path(run.path)):
+        if isinstance(entry, Failed):
+            found = entry
+    if found is None or run.is_done(found.stage):
         return None
-    return Failure(str(found["stage"]), str(found["failed"]))
+    return Failure(found.stage, found.failed)
 
 
 def gather(run: Run) -> Findings:
@@ -179,23 +241,36 @@ def gather(run: Run) -> Findings:
         delays=delays,
         before_zero=int(np.count_nonzero(ok & (delays < 0))),
         grid=grid_of(run, MAP_PX),
-        results={name: entry.get("results", {}) for name, entry in stages.items()},
+        results={name: run.stage(name).get("results", {}) for name in stages},
     )
     if run.is_done("align"):
         found.maps["reference"] = read_small(run, "reference", MAP_PX)
+        if "unlit" in run:
+            found.unlit = read_small(run, "unlit", MAP_PX) > 0.5
     if run.is_done("spectrum"):
         found.band = found.results["spectrum"]["band"]
         for name in ("peak_frequency", "peak_amplitude", "peak_snr", "wavelength"):
             found.maps[name] = read_small(run, name, MAP_PX)
         found.mask = read_small(run, "mask", MAP_PX) > 0.5
+        if np.count_nonzero(ok) >= FEWEST_DELAYS:
+            found.untold = untold_frames(
+                delays[ok],
+                centre=found.band["centre"],
+                window=stages["spectrum"]["parameters"].get("window", _WINDOW),
+                at=delays,
+            )
     if run.is_done("pairs"):
         found.pairs = run.sizes["pair"]
     if run.is_done("feature"):
         found.features = _read_features(run)
+        if "roi_speed" in run:
+            found.headlines = _read_headlines(run)
         found.main = _main_region(found.features)
     if run.is_done("mode") and run.is_done("feature"):
         found.modes = [str(mode) for mode in run.read("mode")]
         found.mode_probability = run.read("mode_probability")
+        if "roi_travelling_share" in run:
+            found.travelling_share = run.read("roi_travelling_share")
     if found.mask is not None and found.band is not None:
         _find_strongest_time(found)
     if run.is_done("flow") and found.pair is not None:
@@ -215,6 +290,26 @@ def _read_features(run: Run) -> Features:
         sd={name: sd[:, i] for i, name in enumerate(names)},
         delay=(run.read("time_from") + run.read("time_to")) / 2,
     )
+
+
+def _read_headlines(run: Run) -> list[Headline]:
+    names = {
+        "speed": "roi_speed",
+        "speed_sd": "roi_speed_sd",
+        "direction": "roi_direction",
+        "direction_sd": "roi_direction_sd",
+        "spread": "roi_direction_spread",
+        "frequency": "roi_frequency",
+        "wavelength": "roi_wavelength",
+        "first": "roi_delay_first",
+        "last": "roi_delay_last",
+        "speeds": "roi_pair_speed",
+    }
+    values = {key: run.read(name) for key, name in names.items()}
+    return [
+        Headline(missing=str(reason), **{key: value[i] for key, value in values.items()})
+        for i, reason in enumerate(run.read("roi_speed_missing"))
+    ]
 
 
 def _main_region(features: Features) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm, Normalize
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import PathPatch, Polygon
@@ -17,6 +17,7 @@ from matplotlib.quiver import Quiver
 from matplotlib.ticker import FuncFormatter
 
 from uemdask.report.arrows import Arrows
+from uemdask.report.curves import shade_untold
 from uemdask.report.downsampling import Grid, Motion
 from uemdask.report.space_time import SpaceTime
 from uemdask.report.style import (
@@ -34,6 +35,9 @@ from uemdask.report.style import (
     robust_range,
     scale_bar,
 )
+
+#: Grey of unlit pixels, under the hatching.
+_UNLIT = ListedColormap([(0.72, 0.72, 0.72, 1.0)])
 
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
 
@@ -65,6 +69,19 @@ def _mask_line(axes: Axes, mask: np.ndarray | None, grid: Grid, colour: str) -> 
         axes.contour(grid.x, grid.y, mask.astype(float), [0.5], colors=[colour], linewidths=0.9)
 
 
+def _unlit(axes: Axes, unlit: np.ndarray | None, grid: Grid) -> None:
+    """Hatch what has no light, so that nothing there is taken for a measurement."""
+    if unlit is None or not unlit.any() or min(unlit.shape) < 2:
+        return
+    share = np.ma.masked_where(~unlit, np.ones(unlit.shape))
+    axes.imshow(share, extent=grid.extent, cmap=_UNLIT, vmin=0, vmax=1, zorder=2)
+    hatched = axes.contourf(
+        grid.x, grid.y, unlit.astype(float), [0.5, 1.5], colors="none", hatches=["////"], zorder=3
+    )
+    hatched.set_edgecolor((0.35, 0.35, 0.35, 0.9))
+    hatched.set_linewidth(0)
+
+
 def outline_path(outline: str) -> Outline | None:
     """Return the path of a GeoJSON outline in nm, or None where it is empty."""
     geometry = json.loads(outline)
@@ -81,6 +98,7 @@ def reference_figure(
     grid: Grid,
     *,
     mask: np.ndarray | None = None,
+    unlit: np.ndarray | None = None,
     rois: Sequence[tuple[str, str]] = (),
     strip: np.ndarray | None = None,
 ) -> Figure:
@@ -91,7 +109,7 @@ def reference_figure(
     image : (y, x) float
         Counts.
     grid : Grid
-    mask : (y, x) bool, optional
+    mask, unlit : (y, x) bool, optional
     rois : sequence of (name, GeoJSON in nm)
     strip : (4, 2) float, optional
         Corners (x, y) of the strip of the space-time plot, nm.
@@ -101,6 +119,7 @@ def reference_figure(
     low, high = robust_range(image)
     shown = _map(axes, image, grid, cmap=GREY, vmin=low, vmax=high)
     _bar(figure, shown, axes, "counts")
+    _unlit(axes, unlit, grid)
     _mask_line(axes, mask, grid, OUTLINE)
     left, right, bottom, top = grid.field
     for i, (name, outline) in enumerate(rois):
@@ -131,7 +150,12 @@ def reference_figure(
 
 
 def peak_figure(
-    frequency: np.ndarray, amplitude: np.ndarray, snr: np.ndarray, mask: np.ndarray, grid: Grid
+    frequency: np.ndarray,
+    amplitude: np.ndarray,
+    snr: np.ndarray,
+    mask: np.ndarray,
+    grid: Grid,
+    unlit: np.ndarray | None = None,
 ) -> Figure:
     """Draw frequency (in the mask), amplitude and signal to noise of each pixel's peak."""
     figure = new_figure(11.4, _height(grid, 2.85) + 0.3)
@@ -143,16 +167,19 @@ def peak_figure(
     first.set_title(
         "Peak frequency of relevant pixels" if mask.any() else "Peak frequency: no relevant pixel"
     )
-    _, high = robust_range(amplitude)
+    lit = slice(None) if unlit is None else ~unlit
+    _, high = robust_range(amplitude[lit])
     shown = _map(second, 100 * amplitude, grid, cmap=SEQUENTIAL, vmin=0, vmax=100 * high)
     _bar(figure, shown, second, "% of the reference")
     second.set_title("Peak amplitude")
     power = np.where(snr > 0, snr, np.nan)
-    low, high = robust_range(power)
+    low, high = robust_range(power[lit])
     norm = LogNorm(max(low, 1e-3), max(high, 10 * max(low, 1e-3)))
     shown = _map(third, power, grid, cmap=UNCERTAINTY, norm=norm)
     _bar(figure, shown, third, "power of the peak over its noise")
     third.set_title("Peak signal to noise")
+    for axes in (first, second, third):
+        _unlit(axes, unlit, grid)
     _mask_line(second, mask, grid, "white")
     _mask_line(third, mask, grid, "white")
     scale_bar(first, grid.field)
@@ -204,7 +231,13 @@ def draw_arrows(axes: Axes, arrows: Arrows) -> Quiver | None:
     )
 
 
-def motion_figure(motion: Motion, arrows: Arrows, mask: np.ndarray, grid: Grid) -> Figure:
+def motion_figure(
+    motion: Motion,
+    arrows: Arrows,
+    mask: np.ndarray,
+    grid: Grid,
+    unlit: np.ndarray | None = None,
+) -> Figure:
     """Draw speed with arrows, direction with its wheel, and the uncertainty of the speed."""
     figure = new_figure(11.4, _height(grid, 3.2) + 0.3)
     first, second, third = figure.subplots(1, 3)
@@ -224,6 +257,7 @@ def motion_figure(motion: Motion, arrows: Arrows, mask: np.ndarray, grid: Grid) 
     _bar(figure, shown, third, "% of the speed")
     third.set_title("Stated uncertainty of the speed")
     for axes in (first, second, third):
+        _unlit(axes, unlit, grid)
         _mask_line(axes, mask, grid, OUTLINE)
     scale_bar(first, grid.field)
     return figure
@@ -231,7 +265,7 @@ def motion_figure(motion: Motion, arrows: Arrows, mask: np.ndarray, grid: Grid) 
 
 def wheel(axes: Axes) -> Axes:
     """Draw the wheel of directions into the upper right corner of a map."""
-    inset = axes.inset_axes((0.8, 0.8, 0.18, 0.18))
+    inset = axes.inset_axes((0.72, 0.72, 0.19, 0.19))
     edge = np.linspace(-1, 1, 128)
     x, y = np.meshgrid(edge, -edge)  # first row on top
     radius = np.hypot(x, y)
@@ -246,12 +280,30 @@ def wheel(axes: Axes) -> Axes:
             linewidth=1,
         )
     )
+    for degrees in (0, 90, 180, -90):
+        across, up = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        inset.text(
+            1.12 * across,
+            1.12 * up,
+            f"{degrees}°".replace("-", "−"),
+            ha=("right", "center", "left")[round(across) + 1],
+            va=("top", "center", "bottom")[round(up) + 1],
+            fontsize=7,
+            color="black",
+            path_effects=[withStroke(linewidth=2, foreground="white")],
+        )
     inset.axis("off")
     return inset
 
 
 def space_time_figure(
-    plot: SpaceTime, *, speed: float, at: float, wavelength: float | None, period: float
+    plot: SpaceTime,
+    *,
+    speed: float,
+    at: float,
+    wavelength: float | None,
+    period: float,
+    untold: np.ndarray | None = None,
 ) -> Figure:
     """Draw the wave over delay and distance, with the measured speed as a slope.
 
@@ -266,14 +318,17 @@ def space_time_figure(
         Distance between the lines drawn, nm.
     period : float
         ps; the lines reach one and a half to each side.
+    untold : (time,) bool, optional
+        Frames of which the wave tells nothing; they are left out and hatched.
     """
     figure = new_figure(11.4, 3.6)
     axes = figure.subplots()
+    hidden = np.zeros(len(plot.delay), bool) if untold is None else untold
     limit = 100 * max(abs(v) for v in robust_range(plot.values, 0.5))
     shown = axes.pcolormesh(
         plot.delay,
         plot.distance,
-        np.ma.masked_invalid(100 * plot.values.T),
+        np.ma.masked_invalid(100 * np.where(hidden[:, None], np.nan, plot.values).T),
         cmap=DIVERGING,
         vmin=-limit,
         vmax=limit,
@@ -298,6 +353,7 @@ def space_time_figure(
             path_effects=[withStroke(linewidth=3.6 if i == 0 else 2.4, foreground="white")],
         )
     axes.axvline(0, color=INK, linewidth=0.7, alpha=0.5)
+    shade_untold(axes, plot.delay, hidden)
     axes.set(
         xlabel="delay / ps",
         ylabel="distance along the direction of travel / nm",
@@ -315,7 +371,9 @@ def _crest(plot: SpaceTime, at: float) -> float:
     return float(plot.distance[int(np.argmax(row))])
 
 
-def wavelength_figure(wavelength: np.ndarray, mask: np.ndarray, grid: Grid) -> Figure:
+def wavelength_figure(
+    wavelength: np.ndarray, mask: np.ndarray, grid: Grid, unlit: np.ndarray | None = None
+) -> Figure:
     """Draw the local wavelength of the relevant pixels, nm."""
     figure = new_figure(6.4, _height(grid, 5.6))
     axes = figure.subplots()
@@ -323,5 +381,6 @@ def wavelength_figure(wavelength: np.ndarray, mask: np.ndarray, grid: Grid) -> F
     low, high = robust_range(inside, 3)
     shown = _map(axes, inside, grid, cmap=SEQUENTIAL, vmin=low, vmax=high)
     _bar(figure, shown, axes, "wavelength / nm")
+    _unlit(axes, unlit, grid)
     scale_bar(axes, grid.field)
     return figure

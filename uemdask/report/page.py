@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -10,13 +11,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jinja2
+import numpy as np
 from markupsafe import Markup
 
 from uemdask.cube import STAGES, Run
 from uemdask.cube.store import RECORD
+from uemdask.durable import replaced
 from uemdask.errors import UemError
+from uemdask.execution.damage import damages_of_run, told
+from uemdask.plain import plain
+from uemdask.regions import mode_statement
+from uemdask.report.causes import cause_of
 from uemdask.report.checks import checks_of, notes_of, warnings_of
-from uemdask.report.findings import Findings, gather
+from uemdask.report.findings import Findings, Headline, gather
 from uemdask.report.sections import sections_of
 from uemdask.report.style import figure_style
 from uemdask.version import __version__
@@ -26,8 +33,10 @@ _FOLDER = Path(__file__).parent
 _OTHER = {RECORD, "coordinates", "vendor", "pixel_size_units"}
 
 
-#: Coherence below which a mean direction hides that the fronts go many ways.
-_ONE_WAY = 0.7
+#: Circular standard deviation, degree, beyond which no single direction is that of the fronts.
+_ONE_WAY = 30.0
+#: Share by which a speed must change over the delays to be said to.
+_CHANGES = 0.05
 #: Sign and word of each verdict, so that colour is not all that tells.
 _MARKS = {
     "good": ("✓", "fine"),
@@ -35,6 +44,12 @@ _MARKS = {
     "bad": ("✗", "do not trust it yet"),
     "open": ("–", "cannot be told"),
 }
+
+
+#: Blanks between a number and its unit, and around the sign of an error.
+_TOGETHER = re.compile(
+    r"(?<=[\d°]) (?=(?:nm/ps|nm|ps|GHz|px|°|%|σ|×|±|ms|s|GiB|MiB|keV)(?![\w/]))|(?<=[±×]) (?=\d)"
+)
 
 
 class Number(NamedTuple):
@@ -75,7 +90,7 @@ def write_report(run_path: Path, out: Path | None = None) -> Path:
 
 
 def write_page(out: Path, html: str) -> None:
-    """Write a page, with the folders it lies in.
+    """Write a page, with the folders it lies in; control characters of names are spelled out.
 
     Raises
     ------
@@ -84,7 +99,8 @@ def write_page(out: Path, html: str) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(html, encoding="utf-8")
+        with replaced(out) as file:
+            file.write(plain(html).encode())
     except OSError as error:
         raise UemError(
             f"{out}: cannot be written ({error.strerror or error}); name another file or free space"
@@ -95,9 +111,17 @@ def findings_of(run: Run) -> Findings:
     """Read what a page shows of a run, and judge it."""
     found = gather(run)
     found.checks = checks_of(found)
-    found.warnings = warnings_of(found)
+    found.warnings = [*_damage(run), *warnings_of(found)]
     found.notes = notes_of(found)
     return found
+
+
+def _damage(run: Run) -> list[str]:
+    """Say what of the run is missing, and so wrong or empty on the page."""
+    damages = damages_of_run(run)
+    if not damages:
+        return []
+    return [f"damaged files: {told(run.path, damages)}; 'uemdask verify' names all of them"]
 
 
 def render(found: Findings) -> str:
@@ -144,11 +168,26 @@ def template(name: str) -> jinja2.Template:
     environment = jinja2.Environment(
         loader=loader,
         autoescape=True,
+        # The table of a campaign does not wrap its numbers anyway.
+        finalize=whole_numbers if name == "page.html" else None,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     return environment.get_template(name)
+
+
+def whole_numbers(value: Any) -> Any:
+    r"""Keep a number and its unit or error together at the end of a line, with blanks of no break.
+
+    Examples
+    --------
+    >>> whole_numbers("6.54 ± 0.04 nm/ps, over 50 ps").split(" ")
+    ['6.54\xa0±\xa00.04\xa0nm/ps,', 'over', '50\xa0ps']
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _TOGETHER.sub("\N{NO-BREAK SPACE}", value)
 
 
 def style_sheet() -> Markup:
@@ -182,45 +221,67 @@ def numbers_of(found: Findings) -> list[Number]:
 
 
 def _speed_numbers(found: Findings) -> Iterator[Number]:
-    if found.features is None or found.pair_delay is None:
+    headline = found.headline
+    if headline is None:
+        if found.features is not None:
+            note = "make it with uemdask run --only feature"
+            yield Number("Speed", "not made yet", note=note, main=True)
         return
-    place = f"region {found.main_roi} at {found.pair_delay:g} ps; ± one standard error"
-    speed, angle = found.main_value("mean_speed"), found.main_value("mean_angle")
-    if speed is None:
-        yield Number("Speed", "none", note="no pixel has a valid speed", main=True)
+    if not headline.known:
+        why = cause_of(found) or headline.missing
+        yield Number("Speed", "none", note=f"region {found.main_roi}: {why}", main=True)
         return
-    yield Number("Speed", with_error(*speed), "nm/ps", place, main=True)
-    if angle is not None:
-        note = "anticlockwise from +x of the image"
-        coherence = found.main_value("coherence")
-        if coherence is not None and coherence[0] < _ONE_WAY:
-            note += f"; fronts go many ways here (coherence {coherence[0]:.2f})"
-        yield Number("Direction", with_error(*angle), "°", note, main=True)
+    told = np.isfinite(headline.speeds)
+    note = (
+        f"region {found.main_roi}, mean over {headline.first:g} to {headline.last:g} ps "
+        f"({told.sum()} of {len(told)} pairs); ± one standard error"
+    )
+    first, last = headline.ends
+    if abs(last - first) > max(_CHANGES * headline.speed, 4 * headline.speed_sd):
+        change = "falls" if last < first else "rises"
+        note += f"; it {change} from {first:.3g} to {last:.3g} nm/ps"
+    yield Number("Speed", with_error(headline.speed, headline.speed_sd), "nm/ps", note, main=True)
+    yield _direction(headline)
+
+
+def _direction(headline: Headline) -> Number:
+    spread = f"± {headline.spread:.2g}°" if headline.spread < 99.5 else "over the whole circle"
+    if headline.spread > _ONE_WAY:
+        note = (
+            f"fronts bend or run in rings: directions spread by {spread} about "
+            f"{headline.direction:.0f}°, so no single one is theirs"
+        )
+        return Number("Direction", "many ways", note=note, main=True)
+    value = with_error(headline.direction, headline.direction_sd)
+    note = f"anticlockwise from +x of the image; spread within the region {spread}"
+    return Number("Direction", value, "°", note, main=True)
 
 
 def _wave_numbers(found: Findings) -> Iterator[Number]:
-    band = found.band
+    band, headline = found.band, found.headline
+    known = headline is not None and headline.known
     if band is not None:
         note = f"band {band['low']:.1f} to {band['high']:.1f} GHz"
         if not band["found"]:
             note += "; only a guess"
-        yield Number("Frequency", f"{band['centre']:.2f}", "GHz", note)
-    speed, length = found.main_value("mean_speed"), found.map_wavelength
-    if speed is not None and band is not None:
-        # A wave that slows down keeps its frequency, so this is the wavelength at that time.
-        scale = 1e3 / band["centre"]
-        note = "speed over frequency at that time"
+        frequency = headline.frequency if headline is not None and known else band["centre"]
+        yield Number("Frequency", f"{frequency:.2f}", "GHz", note)
+    length = found.map_wavelength
+    if headline is not None and known:
+        note = "mean over the same delays"
         if length is not None:
             note += f"; median of the map {length:.0f} nm"
-        yield Number("Wavelength", with_error(speed[0] * scale, speed[1] * scale), "nm", note)
+        yield Number("Wavelength", f"{headline.wavelength:.3g}", "nm", note)
     elif length is not None and band is not None and band["found"]:
         yield Number("Wavelength", f"{length:.0f}", "nm", "median of the map")
     if found.main_mode is not None:
         mode, probability = found.main_mode
-        yield Number("Mode", mode, note=f"probability {probability:.2f}, not calibrated")
+        statement = mode_statement(mode, found.main_travelling_share)
+        yield Number("Mode", statement, note=f"probability {probability:.2f}, not calibrated")
     valid = found.main_value("valid_fraction")
     if valid is not None:
-        yield Number("Valid share", f"{100 * valid[0]:.0f}", "%", "of the main region at that time")
+        note = f"of the main region at {found.pair_delay:g} ps, its strongest time"
+        yield Number("Valid share", f"{100 * valid[0]:.0f}", "%", note)
     share = found.results.get("spectrum", {}).get("relevant_share")
     if share is not None and band is not None:
         yield Number("Relevant pixels", f"{100 * share:.0f}", "%", "of the frame")

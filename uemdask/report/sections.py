@@ -14,6 +14,7 @@ from markupsafe import Markup
 from uemdask.cube import onset_sentence
 from uemdask.report import curves, maps
 from uemdask.report.arrows import arrow_grid
+from uemdask.report.causes import cause_of
 from uemdask.report.downsampling import grid_of, read_small
 from uemdask.report.findings import LEAST_VALID, Findings
 from uemdask.report.style import to_svg
@@ -69,6 +70,7 @@ def _sample(found: Findings) -> Section | None:
         found.maps["reference"],
         found.grid,
         mask=found.mask,
+        unlit=found.unlit,
         rois=rois,
         strip=found.plot.corners if found.plot is not None else None,
     )
@@ -80,11 +82,16 @@ def _sample(found: Findings) -> Section | None:
         caption += " Orange: outline of the relevant pixels."
     if found.plot is not None:
         caption += " Dashed: strip of the space-time plot."
+    if found.unlit is not None and found.unlit.any():
+        caption += (
+            f" Hatched, here and below: unlit pixels ({found.unlit.mean():.1%}), whose counts say "
+            "nothing."
+        )
     picture = Picture(to_svg(figure, "Reference image"), caption, wide=False)
     section = Section("sample", "Sample", [picture])
     wavelength = found.maps.get("wavelength")
     if wavelength is not None and found.mask is not None and found.mask.any():
-        figure = maps.wavelength_figure(wavelength, found.mask, found.grid)
+        figure = maps.wavelength_figure(wavelength, found.mask, found.grid, found.unlit)
         text = (
             "Local wavelength of the relevant pixels, from the phase over the whole series. Where "
             "the speed changes with delay it is a mean over the series."
@@ -104,6 +111,7 @@ def _spectrum(found: Findings) -> Section | None:
         found.maps["peak_snr"],
         found.mask,
         found.grid,
+        found.unlit,
     )
     spectrum = curves.spectrum_figure(
         frequency, run.read("spectrum"), run.read("peak_count"), found.band
@@ -166,6 +174,7 @@ def _wave(found: Findings) -> Section | None:
         features.delay if features is not None else None,
         valid,
         at,
+        found.untold,
     )
     return Section(
         "wave",
@@ -180,9 +189,18 @@ def _wave(found: Findings) -> Section | None:
                 to_svg(strength, "Strength of the wave and share of valid pixels"),
                 "Left: root mean square in the box where the wave is best seen. Right: share of "
                 "each region's pixels that are relevant, travelling and move by less than 0.4 "
-                "wavelengths. Dotted: the time of the maps below.",
+                "wavelengths. Dotted: the time of the maps below." + _hatched(found),
             ),
         ],
+    )
+
+
+def _hatched(found: Findings) -> str:
+    if found.untold is None or not found.untold.any():
+        return ""
+    return (
+        " Hatched: before time zero the window of the band-pass carries a trace of what comes "
+        "after it, so nothing can be told there."
     )
 
 
@@ -191,10 +209,13 @@ def _motion(found: Findings) -> Section | None:
         return None
     section = Section("motion", "Motion")
     if not np.isfinite(found.motion.speed).any():
-        section.lines.append("No pixel has a valid speed at any time: there is no map to show.")
+        cause = cause_of(found)
+        section.lines.append(
+            f"No pixel has a valid speed{': ' if cause else ''}{cause}. There is no map to show."
+        )
         return section
     figure = maps.motion_figure(
-        found.motion, arrow_grid(found.motion, found.grid), found.mask, found.grid
+        found.motion, arrow_grid(found.motion, found.grid), found.mask, found.grid, found.unlit
     )
     start, end = (float(found.run.read(n)[found.pair]) for n in ("time_from", "time_to"))
     section.figures.append(
@@ -221,6 +242,7 @@ def _curves(found: Findings) -> Section | None:
         features.sd,
         least_valid=LEAST_VALID,
         at=found.pair_delay,
+        phase=[headline.speeds for headline in found.headlines or []],
     )
     return Section(
         "regions",
@@ -228,9 +250,10 @@ def _curves(found: Findings) -> Section | None:
         [
             Picture(
                 to_svg(figure, "Speed and direction of each region"),
-                "Means over each region with bands of one standard error, where at least "
-                f"{LEAST_VALID:.0%} of its pixels are valid. An error that all pixels share, "
-                "such as a wrong pixel size, is not in the bands.",
+                "Means of the network over each region with bands of one standard error, where at "
+                f"least {LEAST_VALID:.0%} of its pixels are valid. Dashed: the speed from the "
+                "phase of the wave, without the network, whose mean is the headline. An error "
+                "that all pixels share, such as a wrong pixel size, is not in the bands.",
             )
         ],
     )
@@ -247,6 +270,7 @@ def _space_time(found: Findings) -> Section | None:
         at=found.pair_delay,
         wavelength=length,
         period=1e3 / band["centre"],
+        untold=found.untold,
     )
     caption = (
         f"Wave averaged along its fronts in the dashed strip, towards {plot.angle:.0f}°. Lines: "
@@ -258,6 +282,7 @@ def _space_time(found: Findings) -> Section | None:
         )
     else:
         caption += "The strip is too short or has too few delays to measure a slope in it."
+    caption += _hatched(found)
     return Section(
         "space-time", "Space-time plot", [Picture(to_svg(figure, "Space-time plot"), caption)]
     )

@@ -87,12 +87,12 @@ def read_wave_box(run: Run, weight: np.ndarray, grid: Grid, wavelength_nm: float
         start.append(int(np.clip(round((centre + 0.5) * scale - edge / 2), 0, size - edge)))
     rows, columns = (slice(a, a + edge) for a, edge in zip(start, edges, strict=True))
     block = block_edge((edges[0], edges[1]), _KEPT)
-    relevant = np.asarray(run.group["mask"][rows, columns])
+    relevant = run.array("mask")[rows, columns]
     if not relevant.any():
         relevant = np.ones_like(relevant)  # then the box shows that there is noise only
-    slabs = []
+    slabs, stored = [], run.array("wave")
     for first in range(0, sizes["time"], FRAMES):
-        wave = np.asarray(run.group["wave"][first : first + FRAMES, rows, columns], np.float32)
+        wave = stored[first : first + FRAMES, rows, columns]
         slabs.append(area_mean(np.where(relevant, wave, np.nan), block))
     axes = [
         run.read(name)[part][0] - step / 2 + (np.arange(-(-edge // block)) + 0.5) * block * step

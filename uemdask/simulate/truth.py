@@ -96,7 +96,7 @@ class Truth:
         try:
             with np.load(path, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+        except (OSError, ValueError, zipfile.BadZipFile, EOFError, MemoryError) as error:
             raise UemError(f"{path}: is not a truth file ({error}); simulate it again") from error
         wanted = [field.name for field in fields(cls) if field.name not in _OPTIONAL]
         faults = [f"{name}: is missing" for name in wanted if name not in arrays]

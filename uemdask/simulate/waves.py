@@ -154,6 +154,7 @@ class PlaneWave(Wave):
     --------
     A wave of 35 GHz at 7 nm/ps that runs to the right moves 35 nm in 5 ps.
 
+    >>> from uemdask.simulate import SpeedLaw
     >>> import numpy as np
     >>> wave = PlaneWave(frequency=35.0, speed=SpeedLaw(7.0), angle=0.0)
     >>> dx, dy = wave.displacement(np.zeros(1), np.zeros(1), 100.0, 105.0)

@@ -8,6 +8,7 @@ from uemdask.spectrum.harmonics import (
     harmonic_operator,
     record_length,
 )
+from uemdask.spectrum.leakage import untold_frames
 from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
@@ -18,13 +19,14 @@ from uemdask.spectrum.phase import (
     wavelength,
 )
 from uemdask.spectrum.presence import lasting, sharp_amplitude
-from uemdask.spectrum.smoothing import noise_gain, smooth, smoothing_halo
+from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
 from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
 from uemdask.spectrum.wave import (
     aliased_harmonic,
     analytic_wave,
     band_pass_operator,
     band_passed,
+    wave_step,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "PeakMap",
     "SurveyOperator",
     "TileSurvey",
+    "WeightedSmoothing",
     "aliased_harmonic",
     "analytic_wave",
     "band_pass_operator",
@@ -60,5 +63,7 @@ __all__ = [
     "survey_operator",
     "survey_tile",
     "travel_index",
+    "untold_frames",
+    "wave_step",
     "wavelength",
 ]

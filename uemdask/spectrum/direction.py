@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy import fft
+from scipy.ndimage import distance_transform_edt
 from scipy.special import ndtr
 
 from uemdask.errors import UemError
@@ -49,6 +50,7 @@ def directional_filter(
     Returns
     -------
     ndarray, same shape, complex64
+        0 where `Z` is exactly 0, as unlit pixels are.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def directional_filter(
     # A wave that hardly travels has no wave number to speak of; a frame's width is enough for it.
     margin = int(np.ceil(min(2 * np.pi / wave_number, max(Z.shape))))
     wide = _continued(Z, k, margin)
-    return _filter(wide, np.asarray(direction, dtype=np.float32), wave_number, margin)
+    return _filter(wide, np.asarray(direction, dtype=np.float32), wave_number, margin) * (Z != 0)
 
 
 def opposed_power(Z: Complex64, *, sigma: float = 16.0) -> Float32:
@@ -140,13 +142,18 @@ def _unmoved_ripple(Z: Complex64, sigma: float) -> Float32:
 
 
 def _continued(Z: Complex64, k: Float32, margin: int) -> Complex64:
-    """Let the wave run on beyond the edges, fading out over `margin` px.
+    """Let the wave run on beyond the edges and into unlit pixels, fading out over `margin` px.
 
     A mirror would send every wave back, and zeros would pull the phase at the edge.
     """
     height, width = Z.shape
-    y, x = np.ogrid[-margin : height + margin, -margin : width + margin]
+    y, x = np.mgrid[-margin : height + margin, -margin : width + margin]
     edge_y, edge_x = np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)
+    known = Z != 0
+    if not known.all() and known.any():
+        unknown = np.pad(~known, margin, constant_values=True)
+        near = distance_transform_edt(unknown, return_distances=False, return_indices=True)
+        edge_y, edge_x = near[0] - margin, near[1] - margin
     beyond_y, beyond_x = (y - edge_y).astype(np.float32), (x - edge_x).astype(np.float32)
     phase = k[0][edge_y, edge_x] * beyond_x + k[1][edge_y, edge_x] * beyond_y
     distance = np.minimum(np.hypot(beyond_y, beyond_x) / np.float32(margin), 1)

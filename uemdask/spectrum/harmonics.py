@@ -251,6 +251,7 @@ def harmonic_operator(
 
     Examples
     --------
+    >>> from uemdask.spectrum import harmonic_amplitudes
     >>> import numpy as np
     >>> t = np.arange(0, 500, 5.0)
     >>> s = 3 * np.cos(2e-3 * np.pi * 34 * t + 0.5)

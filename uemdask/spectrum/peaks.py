@@ -115,6 +115,7 @@ def peak_map(
 
     Examples
     --------
+    >>> from uemdask.spectrum import Band
     >>> import numpy as np
     >>> t = np.arange(0, 500, 5.0)
     >>> s = 0.1 * np.cos(2e-3 * np.pi * 34.3 * t + 0.5)

@@ -31,8 +31,9 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     contrast that is reversed across a line: the square has no sign.
 
     Z was smoothed, and that leaves three traces.  Noise is alike in neighbours and pulls the wave
-    vector towards zero; so pixels further apart then correct it.  Next to the frame's edge the
-    phase is that of pixels further inside; so a rim has no say.  Where the amplitude bends, as at
+    vector towards zero; so pixels further apart then correct it.  Next to the edge of
+    the frame and of unlit pixels (exactly 0) the phase is that of pixels further inside; so a rim
+    has no say.  Where the amplitude bends, as at
     the border of a wave, the phase leans towards the stronger side; that grows with the square of
     the smoothing, so smoothing once more tells how much to take off.
 
@@ -62,8 +63,9 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     if smoothing <= 0:
         return _wavevector(Z, sigma, 0)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
-    once = _wavevector(_without_rim(Z, smoothing), sigma, lag)
-    twice = _wavevector(_without_rim(smooth(Z, smoothing), smoothing), sigma, lag)
+    inside = _inside(Z, smoothing)
+    once = _wavevector(Z * inside, sigma, lag)
+    twice = _wavevector(smooth(Z, smoothing) * inside, sigma, lag)
     return 2 * once - twice
 
 
@@ -85,13 +87,13 @@ def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
     return k
 
 
-def _without_rim(Z: Complex64, smoothing: float) -> Complex64:
-    """Copy of Z, zero where the smoothing reached over the edge of the frame."""
-    inside = np.zeros_like(Z)
-    rims = (min(round(_RIM * smoothing), (size - 1) // 4) for size in Z.shape)
-    part = tuple(slice(rim, size - rim) for rim, size in zip(rims, Z.shape, strict=True))
-    inside[part] = Z[part]
-    return inside
+def _inside(Z: Complex64, smoothing: float) -> Float32:
+    """1, and 0 where the smoothing of Z reached over the edge of the frame or of the unlit."""
+    rim_y, rim_x = (min(round(_RIM * smoothing), (size - 1) // 4) for size in Z.shape)
+    reach = np.ones((2 * rim_y + 1, 2 * rim_x + 1), np.uint8)
+    known = (Z != 0).astype(np.uint8)
+    inside = cv2.erode(known, reach, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+    return inside.astype(np.float32)
 
 
 def _doubled(product: Complex64) -> Complex64:
@@ -137,16 +139,18 @@ def travel_index(Z: Complex64, *, sigma: float = 8.0) -> Float32:
     Returns
     -------
     ndarray, shape (y, x), float32
-        Between 0 and 1.
+        Between 0 and 1.  Pixels that are exactly 0, as unlit ones are, have no say.
     """
     _check_map(Z)
+    # A step to a pixel without a value is no slope of the wave.
+    known = cv2.erode((Z != 0).astype(np.float32), np.ones((3, 3), np.uint8))
     current = []
     gradient = np.zeros(Z.shape, dtype=np.float32)
     for axis in (1, 0):
-        slope = np.gradient(Z, axis=axis).astype(np.complex64)
+        slope = np.gradient(Z, axis=axis).astype(np.complex64) * known
         gradient += np.square(slope.real) + np.square(slope.imag)
         current.append(smooth(np.ascontiguousarray((Z.conj() * slope).imag), sigma))
-    energy = np.square(Z.real) + np.square(Z.imag)
+    energy = (np.square(Z.real) + np.square(Z.imag)) * known
     most = np.sqrt(smooth(energy, sigma) * smooth(gradient, sigma))
     index = np.hypot(current[0], current[1]) / np.maximum(most, _TINY)
     return np.clip(index, 0, 1, out=index)

@@ -19,12 +19,18 @@ from uemdask.spectrum.harmonics import (
     record_length,
     trend_basis,
 )
-from uemdask.spectrum.smoothing import smoothing_halo
+from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 #: Drift and bend contours fill the spectrum below about this many cycles per record.
 DRIFT_CYCLES = 2.5
 
 Inner = tuple[slice, slice]
+
+# Median of the square of a normal variable of variance 1.
+_CHI_MEDIAN = 0.4549
+
+# Weight from which a pixel is well lit: a quarter of the usual counts.
+_WELL_LIT = 0.8
 
 
 @dataclass(frozen=True)
@@ -38,21 +44,25 @@ class TileSurvey:
     peak_count : ndarray, shape (F,), int64
         Pixels whose strongest peak above the drift lies at this frequency.
     pixel_count : int
-        Pixels looked at: one in stride squared.
+        Pixels looked at: one in stride squared, where it is lit.
+    weight_sum : float
+        Sum of their weights, with which all other sums are taken.
     variance_sum : float
         Sum over pixels of the variance about the trend, smoothed series.
-    noise_sum : float
-        Sum over pixels of the estimated single-pixel noise variance.
+    noise_sum, noise_count : float
+        Sum of the estimated noise variance of well lit single pixels, and how many of them.
     brightness_sum : ndarray, shape (T,), float64
-        Sum of the series over pixels at each delay.  Over `pixel_count` it is the mean
+        Sum of the series over pixels at each delay.  Over `weight_sum` it is the mean
         brightness, whose share in the band tells breathing.
     """
 
     power_sum: Float64
     peak_count: npt.NDArray[np.int64]
     pixel_count: int
+    weight_sum: float
     variance_sum: float
     noise_sum: float
+    noise_count: float
     brightness_sum: Float64
 
     def __add__(self, other: TileSurvey) -> TileSurvey:
@@ -62,12 +72,12 @@ class TileSurvey:
     @property
     def power(self) -> Float64:
         """Mean power spectrum, shape (F,)."""
-        return self.power_sum / max(self.pixel_count, 1)
+        return self.power_sum / max(self.weight_sum, 1e-30)
 
     @property
     def noise_level(self) -> float:
-        """Root-mean-square noise of one pixel in one frame."""
-        return float(np.sqrt(self.noise_sum / max(self.pixel_count, 1)))
+        """Root-mean-square noise of one well lit pixel in one frame."""
+        return float(np.sqrt(self.noise_sum / max(self.noise_count, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -145,6 +155,7 @@ def survey_tile(
     smoothing: float = 2.0,
     stride: int | None = None,
     inner: Inner | None = None,
+    weight: Float32 | None = None,
 ) -> TileSurvey:
     """Mean spectrum and distribution of peaks of a tile, as sums that add up over tiles.
 
@@ -156,7 +167,7 @@ def survey_tile(
     Parameters
     ----------
     series : ndarray, shape (T, y, x), float32
-        Corrected frame over reference, minus 1.  Finite.
+        Corrected frame over reference, minus 1.  NaN is missing.
     operator : SurveyOperator
         From :func:`survey_operator`, for the same delays.
     smoothing : float
@@ -168,6 +179,9 @@ def survey_tile(
     inner : tuple of two slices, optional
         The tile without its halo (y, x).  The halo should be at least
         :func:`uemdask.spectrum.smoothing.smoothing_halo`.
+    weight : ndarray, shape (y, x), float32, optional
+        Weight of the pixels by their precision, 0 to about 1; alike by default.  Pixels are
+        looked at where they have any.
 
     Returns
     -------
@@ -180,6 +194,7 @@ def survey_tile(
 
     Examples
     --------
+    >>> from uemdask.spectrum import survey_operator
     >>> import numpy as np
     >>> from uemdask.spectrum import frequency_grid
     >>> t = np.arange(0, 500, 5.0)
@@ -195,15 +210,18 @@ def survey_tile(
             f"operator: made for {delays} delays, the series has {series.shape[0]}; "
             "make it from the delays of this series."
         )
-    samples, rough = _smooth_samples(series, smoothing, stride, inner)
-    brightness = samples.sum(axis=1, dtype=np.float64)
+    if weight is None:
+        weight = np.ones(series.shape[1:], np.float32)
+    samples, share = _smooth_samples(series, weight, smoothing, stride, inner)
+    noise_sum, noise_count = _rough_noise(series, weight, smoothing, stride, inner)
+    brightness = np.asarray(samples @ share.astype(np.float64), np.float64)
 
     gram = np.zeros((delays, delays))
     peak_count = np.zeros(operator.frequency.size, dtype=np.int64)
     for start in range(0, samples.shape[1], BLOCK_PIXELS):
         block = samples[:, start : start + BLOCK_PIXELS]
         block -= operator.trend @ (operator.trend.T @ block)
-        gram += block @ block.T
+        gram += (block * share[start : start + BLOCK_PIXELS]) @ block.T
         peak_count += _count_peaks(block, operator)
     projection = operator.fine @ gram
     power_sum = np.einsum("fct,fct->f", projection, operator.fine) / delays
@@ -212,56 +230,89 @@ def survey_tile(
         power_sum=power_sum,
         peak_count=peak_count,
         pixel_count=samples.shape[1],
+        weight_sum=float(share.sum(dtype=np.float64)),
         variance_sum=variance_sum,
-        noise_sum=rough * samples.shape[1],
+        noise_sum=noise_sum,
+        noise_count=noise_count,
         brightness_sum=brightness,
     )
 
 
-def _smooth_samples(
-    series: Float32, smoothing: float, stride: int | None, inner: Inner | None
-) -> tuple[Float32, float]:
-    """Smoothed series every few pixels (T, n), and the noise variance of a single pixel."""
+def _places(
+    shape: tuple[int, ...], smoothing: float, stride: int | None, inner: Inner | None
+) -> tuple[slice, slice, int]:
+    """Inner rows and columns in whole strides, and the stride."""
     step = max(1, int(2 * smoothing)) if stride is None else stride
+    inner = inner or (slice(None), slice(None))
+    top, bottom, _ = inner[0].indices(shape[0])
+    left, right, _ = inner[1].indices(shape[1])
+    rows, columns = (bottom - top) // step, (right - left) // step
+    return slice(top, top + rows * step), slice(left, left + columns * step), step
+
+
+def _smooth_samples(
+    series: Float32, weight: Float32, smoothing: float, stride: int | None, inner: Inner | None
+) -> tuple[Float32, Float32]:
+    """Smoothed series every few pixels (T, n), where they are lit, and the weight behind them."""
+    rows, columns, step = _places(weight.shape, smoothing, stride, inner)
+    top, left = rows.start, columns.start
+    if min(rows.stop - top, columns.stop - left) < 1:
+        # A sliver at the edge of the frame, narrower than a stride, adds nothing.
+        return np.empty((series.shape[0], 0), np.float32), np.empty(0, np.float32)
     # The mean over small squares is a first part of the smoothing, and makes the rest cheap.
     box = gcd(step, max(1, int(smoothing)))
-    inner = inner or (slice(None), slice(None))
-    top, bottom, _ = inner[0].indices(series.shape[1])
-    left, right, _ = inner[1].indices(series.shape[2])
-    rows, columns = (bottom - top) // step, (right - left) // step
-    if min(rows, columns) < 1:
-        # A sliver at the edge of the frame, narrower than a stride, adds nothing.
-        return np.empty((series.shape[0], 0), dtype=np.float32), 0.0
     # The halo, in whole squares counted from the first inner pixel.
     above, before = top // box, left // box
-    high, wide = (series.shape[1] - top) // box + above, (series.shape[2] - left) // box + before
+    high, wide = (weight.shape[0] - top) // box + above, (weight.shape[1] - left) // box + before
     region = (
         slice(top - above * box, top + (high - above) * box),
         slice(left - before * box, left + (wide - before) * box),
     )
     lattice = (
-        slice(above, above + rows * step // box, step // box),
-        slice(before, before + columns * step // box, step // box),
+        slice(above, above + (rows.stop - top) // box, step // box),
+        slice(before, before + (columns.stop - left) // box, step // box),
     )
     # A square of side b has the variance (b^2 - 1)/12 per axis; the Gaussian adds the rest.
     sigma = float(np.sqrt(max(smoothing**2 - (box**2 - 1) / 12, 0))) / box
-    size = 2 * smoothing_halo(sigma) + 1
-    samples: Float32 = np.empty((series.shape[0], rows * columns), dtype=np.float32)
-    rough = 0.0
-    for index, frame in enumerate(series):
-        squares = frame[region]
+
+    def sampled(values: Float32) -> Float32:
         if box > 1:
-            squares = cv2.resize(squares, (wide, high), interpolation=cv2.INTER_AREA)
-        if sigma > 0:
-            squares = cv2.GaussianBlur(
-                squares, (size, size), sigma, borderType=cv2.BORDER_REFLECT_101
-            )
-        samples[index] = squares[lattice].ravel()
-        # Neighbours see nearly the same wave; half their squared difference is noise.
-        pixels = frame[top : top + rows * step : step, left:right]
-        ahead = (pixels[:, 1::step] - pixels[:, : right - left - 1 : step]).ravel()
-        rough += float(ahead @ ahead) / (2 * max(ahead.size, 1))
-    return samples, rough / series.shape[0]
+            values = cv2.resize(values, (wide, high), interpolation=cv2.INTER_AREA)
+        return smooth(values, sigma)[lattice].ravel()
+
+    lit = weight[region]
+    usual = sampled(lit)
+    told = (weight[rows, columns][::step, ::step] > 0).ravel() & (usual > LEAST_SHARE)
+    samples: Float32 = np.empty((series.shape[0], np.count_nonzero(told)), dtype=np.float32)
+    for index, frame in enumerate(series):
+        known = np.isfinite(frame[region])
+        held = sampled(np.where(known, frame[region], np.float32(0)) * lit)
+        share = usual if (known | (lit == 0)).all() else sampled(lit * known)
+        samples[index] = held[told] / np.maximum(share[told], LEAST_SHARE)
+    return samples, usual[told]
+
+
+def _rough_noise(
+    series: Float32, weight: Float32, smoothing: float, stride: int | None, inner: Inner | None
+) -> tuple[float, float]:
+    """Sum of the noise variance of single well lit pixels, and their number.
+
+    Neighbours see nearly the same wave; half their squared difference is noise.
+    """
+    rows, columns, step = _places(weight.shape, smoothing, stride, inner)
+    ahead = slice(columns.start + 1, columns.stop, step)
+    here = slice(columns.start, max(columns.stop - 1, columns.start), step)
+    lines = slice(rows.start, rows.stop, step)
+    well = np.minimum(weight[lines, ahead], weight[lines, here]) >= _WELL_LIT
+    total = count = 0.0
+    for frame in series:
+        difference = (frame[lines, ahead] - frame[lines, here])[well]
+        difference = difference[np.isfinite(difference)]
+        if difference.size:
+            # By the median: edges that drift, and what is left of hits, are no noise.
+            total += difference.size * float(np.median(np.square(difference))) / 2 / _CHI_MEDIAN
+            count += difference.size
+    return total, count
 
 
 def _count_peaks(block: Float32, operator: SurveyOperator) -> npt.NDArray[np.int64]:

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
+from uemdask.spectrum.band import Band
 from uemdask.spectrum.harmonics import (
     BLOCK_PIXELS,
     RADIAN_PER_GHZ_PS,
@@ -27,6 +28,16 @@ _WORST_CONDITION = 30.0
 
 # Frames computed together: their windows overlap, so few products are wasted.
 _ROWS = 24
+
+# Steps of the stored wave in its noise: rounding adds a ten-thousandth to the noise, and less
+# would be stored noise.
+_STEPS_OF_NOISE = 16
+# Room above the mean amplitude in the band: a wave in a thousandth of the field fits.
+_HEADROOM = 32
+# Steps in the largest value of 16 bits.
+_LARGEST = 2**15 - 1
+# Bounds of the step: without any noise, and where a few references close to zero rule the means.
+_FINEST, _COARSEST = 2.0**-22, 2.0**-10
 
 
 def band_pass_operator(
@@ -150,6 +161,7 @@ def aliased_harmonic(operator: Complex64, delays: npt.ArrayLike, centre: float) 
 
     Examples
     --------
+    >>> from uemdask.spectrum import band_pass_operator
     >>> import numpy as np
     >>> fine, coarse = np.arange(0, 300, 5.0), np.arange(0, 300, 10.0)
     >>> for t in fine, coarse:
@@ -219,3 +231,40 @@ def _product(series: Float32, matrix: Float32, out: Float32) -> None:
         part = slice(start, start + BLOCK_PIXELS)
         for rows, span, strip in strips:
             out[rows, part] = strip @ flat[span, part]
+
+
+def wave_step(frequency: npt.ArrayLike, power: npt.ArrayLike, band: Band, *, noise: float) -> float:
+    """Step in which the wave of a run is stored as 16-bit integers.
+
+    A sixteenth of the noise of the wave or less, but large enough for waves 32 times as strong as
+    the mean one of the field.
+
+    Parameters
+    ----------
+    frequency, power : array_like, shape (F,)
+        Mean power spectrum of the run: GHz, and variance that each frequency explains.
+    band : Band
+        The band.
+    noise : float
+        Root-mean-square noise of the wave.
+
+    Returns
+    -------
+    float
+        A power of two: multiples of it are exact in single precision.
+
+    Examples
+    --------
+    >>> from uemdask.spectrum import Band
+    >>> band = Band(low=9.0, high=11.0, centre=10.0, significance=9.0, found=True)
+    >>> 1 / wave_step([9.0, 10.0, 11.0], [0.0, 1e-4, 0.0], band, noise=2e-3)
+    8192.0
+    """
+    f, p = np.asarray(frequency, np.float64), np.asarray(power, np.float64)
+    inside = (f >= band.low) & (f <= band.high)
+    amplitude = np.sqrt(2 * np.sum(p[inside]))
+    fine, least = noise / _STEPS_OF_NOISE, _HEADROOM * amplitude / _LARGEST
+    wanted = float(np.clip(max(fine, least), _FINEST, _COARSEST))
+    down, up = np.floor(np.log2(wanted)), np.ceil(np.log2(wanted))
+    # Down, so that noise is resolved, unless the range needs it.
+    return float(2.0 ** (down if 2.0**down >= least else up))

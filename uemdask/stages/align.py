@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +14,19 @@ from uemdask.align import (
     EARLY,
     EarlyFrames,
     average_frames,
+    beam_fall,
     brightness,
+    brightness_slope,
     find_bad_pixels,
     find_breathing,
+    find_hits,
+    find_shaded,
+    find_stuck_pixels,
+    find_unlit,
     first_change,
+    lit_level,
+    measure_noise,
+    sample_nearest,
     sample_shifted,
 )
 from uemdask.cube import Run
@@ -40,6 +50,11 @@ from uemdask.stages.table_check import check_table
 # Bad pixels are looked for in the mean of this many frames spread over the series: the sample
 # drifts and blurs, the detector stays.
 _BAD_PIXEL_FRAMES = 32
+# Frames that tell which pixels are seen, and pairs of successive ones that tell the noise.
+_SEEN_FRAMES = 16
+_NOISE_PAIRS = 6
+# A beam that falls further than this over the field brightens and dims places as it wanders.
+_BEAM_PROFILE = 0.5
 # The reference takes all its frames where they hold no more pixels than this, else a share.
 _REFERENCE_PIXELS = 2**30
 _REFERENCE_FRAMES = 64
@@ -54,7 +69,8 @@ class AlignParameters(Parameters):
         Look for sample drift; where false, drift is zero or that of the table. With a table it
         only says whether the table makes the series steadier.
     bad_pixels : bool
-        Look for hot and dead pixels of the detector.
+        Look for hot and dead pixels and lines of the detector, and for X-ray hits. Areas that no
+        beam reaches are always looked for.
     max_drift : float, optional
         Largest jump looked for, px, between a frame and the few before it; a quarter of the
         shorter edge where not given.
@@ -84,7 +100,16 @@ class AlignParameters(Parameters):
 def _create(run: Run, parameters: AlignParameters) -> None:
     sizes = run.sizes | {"component": 2}
     run.put("component", ["x", "y"], sizes)
-    for name in ("reference", "bad_pixel", "drift", "drift_sd", "gain"):
+    for name in (
+        "reference",
+        "bad_pixel",
+        "shaded",
+        "unlit",
+        "drift",
+        "drift_sd",
+        "gain",
+        "gain_slope",
+    ):
         run.create(name, sizes)
 
 
@@ -129,13 +154,38 @@ def _refines(run: Run, parameters: AlignParameters) -> bool:
 def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     none = np.zeros((run.sizes["y"], run.sizes["x"]), bool)
     chosen = _spread(np.flatnonzero(run.read("frame_ok")), _BAD_PIXEL_FRAMES)
-    mean = np.zeros(none.shape, np.float32)
-    recorded = RecordedFrames(run, none)
+    total, squares = np.zeros((2, *none.shape), np.float64)
+    count, hit = np.zeros((2, *none.shape), np.int32)
+    recorded = RecordedFrames(run)
     for frame in chosen:
-        mean += np.nan_to_num(recorded(frame)) / np.float32(len(chosen))
-    bad = find_bad_pixels(mean) if parameters.bad_pixels else none
+        image, hidden = recorded.with_hidden(frame)
+        if parameters.bad_pixels and not hidden.all():
+            hits = find_hits(image)
+            hit += hits
+            hidden = hidden | hits
+        image = np.where(hidden, 0.0, image)
+        total += image
+        squares += np.square(image, dtype=np.float64)
+        count += ~hidden
+    mean = total / np.maximum(count, 1)
+    bad = none
+    if parameters.bad_pixels:
+        variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
+        # A margin without values is no defect.
+        known = np.where(count > 0, mean, np.median(mean[count > 0]) if count.any() else 0.0)
+        bad = find_bad_pixels(known) | find_stuck_pixels(mean, variance, len(chosen))
+        # Hit again and again, a pixel is hot.
+        bad |= hit > 0.5 * len(chosen)
+    # A pixel that most frames show is seen; single frames say where they do not show it.
+    shaded = find_shaded(mean, bad) if parameters.bad_pixels else none
+    bad &= ~shaded
     run.write("bad_pixel", bad)
-    return {"bad_pixels": int(bad.sum())}
+    run.write("shaded", shaded)
+    return {
+        "bad_pixels": int(bad.sum()),
+        "shaded_share": float(shaded.mean()),
+        "lit_level": lit_level(np.where(shaded | bad, 0.0, mean)),
+    }
 
 
 def _slabs_followed(run: Run, parameters: AlignParameters) -> list[Region]:
@@ -175,19 +225,56 @@ def _keep_refined(
 
 
 def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
-    frames, bad = reference_frames(run), run.read("bad_pixel")
+    frames, bad, shaded = reference_frames(run), run.read("bad_pixel"), run.read("shaded")
     lost = run.stage("align")["results"]["unregistered_frames"]
     seen = np.setdiff1d(frames, lost)
     frames = seen if seen.size else frames
     if len(frames) * bad.size > _REFERENCE_PIXELS:
         frames = _spread(frames, _REFERENCE_FRAMES)
-    recorded = RecordedFrames(run, bad)
-    image = average_frames(lambda i: recorded(frames[i]), run.read("drift")[frames])
+    recorded, drift = RecordedFrames(run, bad, shaded), run.read("drift")
+    image = average_frames(lambda i: recorded.with_hidden(frames[i]), drift[frames])
     run.write("reference", image)
+    level = lit_level(image)
+    usable = np.setdiff1d(np.flatnonzero(run.read("frame_ok")), lost)
+    noise = measure_noise(_noise_pairs(recorded, usable, drift), level)
+    share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift, bad)
+    unlit = find_unlit(image, share, noise)
+    run.write("unlit", unlit)
     return {
         "frames": len(frames),
         "before_zero": bool(run.read("time")[frames].max() < 0),
+        "noise": asdict(noise),
+        "lit_level": lit_level(np.where(unlit, 0.0, image)),
+        "unlit_share": float(unlit.mean()),
+        "beam_fall": beam_fall(image, ~unlit),
     }
+
+
+def _noise_pairs(
+    recorded: RecordedFrames, usable: np.ndarray, drift: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yield pairs of successive usable frames on common ground, and where both show something."""
+    for number in _spread(np.arange(len(usable) - 1), _NOISE_PAIRS):
+        moved, known = [], np.array(True)
+        for frame in usable[number : number + 2]:
+            image, hidden = recorded.with_hidden(frame)
+            image, covered = sample_shifted(image, drift[frame])
+            moved.append(image)
+            known = known & covered & ~sample_nearest(hidden, drift[frame], (0, 0), image.shape)
+        yield moved[0], moved[1], known
+
+
+def _seen_share(
+    recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray, bad: np.ndarray
+) -> np.ndarray:
+    """Return the share of some frames that show each pixel of the reference."""
+    share = np.zeros(bad.shape, np.float32)
+    for frame in frames:
+        image, hidden = recorded.with_hidden(frame)
+        _, covered = sample_shifted(image, drift[frame])
+        lost = sample_nearest(bad | hidden, drift[frame], (0, 0), bad.shape)
+        share += (covered & ~lost) / np.float32(len(frames))
+    return share
 
 
 def _keep_average(
@@ -197,29 +284,35 @@ def _keep_average(
     return {
         "reference_frames": receipt["frames"],
         "reference_before_zero": receipt["before_zero"],
+        **{name: receipt[name] for name in ("noise", "lit_level", "unlit_share", "beam_fall")},
     }
 
 
 def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     start, stop = region.span("time", run.sizes["time"])
-    reference, bad, ok = run.read("reference"), run.read("bad_pixel"), run.read("frame_ok")
+    reference, unlit, ok = run.read("reference"), run.read("unlit"), run.read("frame_ok")
     drift = run.read("drift")
     first = np.flatnonzero(ok)[:EARLY]
-    recorded = RecordedFrames(run, bad)
+    recorded = RecordedFrames(run, run.read("bad_pixel"), run.read("shaded"))
     early = EarlyFrames(recorded, first.tolist(), drift[first])
+    profile = run.stage("align")["results"]["beam_fall"] < _BEAM_PROFILE
     gain: list[float] = []
+    slope: list[tuple[float, float]] = []
     change: list[tuple[float | None, float | None]] = []
     for frame in range(start, stop):
         if not ok[frame]:
             gain.append(1.0)
+            slope.append((0.0, 0.0))
             change.append((None, None))
             continue
-        image = recorded(frame)
+        image, hidden = recorded.with_hidden(frame)
         moved, covered = sample_shifted(image, drift[frame])
+        covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
         gain.append(brightness(moved, reference, covered))
+        slope.append(brightness_slope(moved, reference, covered) if profile else (0.0, 0.0))
         energy, error = early.change(frame, image, drift[frame])
         change.append((energy, error) if np.isfinite(energy) else (None, None))
-    return {"gain": gain, "change": change}
+    return {"gain": gain, "slope": slope, "change": change}
 
 
 def _keep_brightness(
@@ -231,6 +324,8 @@ def _keep_brightness(
     breathing = find_breathing(gain[used], delays[used])
     gain[used] /= 1.0 + breathing.swing
     run.write("gain", gain)
+    slope = np.concatenate([np.asarray(r["slope"], np.float64) for r in receipts.values()])
+    run.write("gain_slope", slope)
     onset = first_change(delays[used], *change[used].T)
     return {
         "breathing_ghz": breathing.frequency,
@@ -248,7 +343,7 @@ def _check(run: Run, parameters: AlignParameters) -> None:
 
 ALIGN = Stage(
     name="align",
-    version=2,
+    version=3,
     parameters=AlignParameters,
     create=_create,
     phases=(

@@ -15,9 +15,9 @@ from uemdask.spectrum import Band, analytic_wave, band_pass_operator
 from uemdask.stages.frames import widened
 from uemdask.stages.stage import Parameters
 
-# Sigma of the temporal window, in periods. The stored wave is band-passed already; this only adds
-# its quadrature, so the window can be short.
-_WINDOW = 0.6
+#: Sigma of the temporal window, in periods. The stored wave is band-passed already; this only adds
+#: its quadrature, so the window can be short.
+COMPLEX_WINDOW = 0.6
 #: Side in px of the squares in which local means are taken: they are wider.
 COARSE = 4
 # Frames this many sigma away have weights below 4e-4.
@@ -74,7 +74,7 @@ def read_complex_wave(
         In px, cut off at the edge of the image.
     """
     delays = run.read("time")
-    sigma = _WINDOW * 1e3 / band.centre
+    sigma = COMPLEX_WINDOW * 1e3 / band.centre
     first, last = frames
     start = int(np.searchsorted(delays, delays[first] - _REACH * sigma))
     stop = int(np.searchsorted(delays, delays[last] + _REACH * sigma, side="right"))
@@ -88,11 +88,11 @@ def read_complex_wave(
     values = np.empty((len(operator), *shape), np.complex64)
     grid = _squares(rows), _squares(columns)
     power = np.empty((stop - start, *(len(squares) for squares in grid)), np.float32)
-    stored = run.group["wave"]
+    stored = run.array("wave")
     # Tile by tile, as the chunks lie: where periods are long, the window holds hundreds of frames.
     for part_y in _along_tiles(rows):
         for part_x in _along_tiles(columns):
-            wave = np.asarray(stored[start:stop, part_y, part_x], np.float32)
+            wave = stored[start:stop, part_y, part_x]
             at_y, at_x = (
                 slice(part.start - whole.start, part.stop - whole.start)
                 for part, whole in ((part_y, rows), (part_x, columns))

@@ -8,10 +8,15 @@ from typing import Any
 import numpy as np
 
 from uemdask.align import (
+    DARK,
     LEAST_VOTES,
     OVERLAP,
     Piece,
+    Repair,
+    fill_hidden,
+    find_hits,
     follow,
+    hidden_now,
     join,
     local_contrast,
     refine_drift,
@@ -51,9 +56,9 @@ def follow_slab(run: Run, region: Region, max_drift: float | None) -> Receipt:
     before, here = usable[usable < start], usable[(usable >= start) & (usable < stop)]
     if not here.size:
         return {"frames": [], "position": [], "found": []}
-    bad = run.read("bad_pixel")
     frames = [int(frame) for frame in (*before[-OVERLAP:], *here)]
-    piece = follow(RecordedFrames(run, bad), frames, max_drift=max_drift)
+    recorded = RecordedFrames(run, run.read("bad_pixel"), run.read("shaded"))
+    piece = follow(recorded, frames, max_drift=max_drift)
     return {
         "frames": piece.frames,
         "position": np.round(piece.position, 4).tolist(),
@@ -123,7 +128,9 @@ def refine_tile(run: Run, region: Region) -> Receipt:
         for a, b in [region.span(dim, sizes[dim])]
     )
     intensity = run.group["intensity"]
-    bad = np.asarray(run.group["bad_pixel"][rows, columns])
+    bad, shaded = (np.asarray(run.group[name][rows, columns]) for name in ("bad_pixel", "shaded"))
+    dark_below = DARK * run.stage("align")["results"]["lit_level"]
+    repair = Repair(bad) if not bad.all() else None
     contrast = np.empty((len(usable), *bad.shape), np.float32)
     for slab in frame_slabs(sizes):
         start, stop = slab.span("time", sizes["time"])
@@ -135,12 +142,16 @@ def refine_tile(run: Run, region: Region) -> Receipt:
             counts -= run.dark[rows, columns]
         for number in chosen:
             image = counts[usable[number] - start]
-            broken = bad | ~np.isfinite(image)
-            if broken.all():
+            hidden = hidden_now(image, shaded, dark_below) | ~np.isfinite(image)
+            if repair is None or hidden.all():
                 contrast[number] = 0.0
                 continue
-            contrast[number] = local_contrast(repair_pixels(image, broken))
-    found = refine_drift(contrast, drift)
+            repair(fill_hidden(image, hidden))
+            hits = find_hits(image)
+            if hits.any():
+                repair_pixels(image, hits)
+            contrast[number] = np.where(hidden, 0.0, local_contrast(image))
+    found = refine_drift(contrast, drift, shaded=shaded)
     return {
         "frames": usable.tolist(),
         "drift": np.round(found.drift, 5).tolist(),

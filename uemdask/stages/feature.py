@@ -5,81 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import reduce
 from operator import add
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
-from uemdask.errors import UemError
 from uemdask.motion import speed_and_angle, speed_and_angle_sd
-from uemdask.readers import describe_image, read_image
-from uemdask.regions import (
-    FEATURES,
-    Roi,
-    RoiSums,
-    finalise,
-    outline,
-    parse_rois,
-    rasterise,
-    to_nm,
+from uemdask.regions import FEATURES, RoiSums, finalise, outline
+from uemdask.stages.fronts import FRONT_PHASES
+from uemdask.stages.regions_of_interest import (
+    FeatureParameters,
+    named_masks,
+    rasterise_rois,
+    rois_of,
 )
-from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+from uemdask.stages.stage import Phase, Receipt, Stage
 
 # Patches of a mask smaller than this are left out of its outline: the text must stay readable.
 _OUTLINE_PX = 16
-
-
-class FeatureParameters(Parameters):
-    """Settings of the feature vectors.
-
-    Attributes
-    ----------
-    rois : list of dict
-        Regions of interest, see `uemdask.regions.Roi`; all relevant pixels where there are none.
-    masks : dict of str to str
-        Image files with named masks, of the frames' size; a pixel above 0 belongs to the mask.
-        ``mask`` names the run's relevant pixels.
-    """
-
-    rois: list[dict[str, Any]] = Field(default_factory=list)
-    masks: dict[str, str] = Field(default_factory=dict)
-
-
-def rois_of(run: Run, parameters: FeatureParameters) -> list[Roi]:
-    """Return the regions of interest of a run, all in nm."""
-    y, x = run.read("y"), run.read("x")
-    return [to_nm(roi, y, x) for roi in parse_rois(parameters.rois)]
-
-
-def named_masks(
-    run: Run, parameters: FeatureParameters, region: Region | None = None
-) -> dict[str, np.ndarray]:
-    """Return the named masks of a run, cut to a region."""
-    sizes = run.sizes
-    index = (region or Region()).slices(("y", "x"), sizes)
-    masks = {"mask": run.read("mask")[index]}
-    for name, file in parameters.masks.items():
-        info = describe_image(Path(file))
-        if info.shape != (sizes["y"], sizes["x"]):
-            raise UemError(
-                f"{file}: mask {name!r} is {info.shape} px, the frames are "
-                f"{(sizes['y'], sizes['x'])}; draw it on a frame of this run"
-            )
-        masks[name] = read_image(Path(file), 0, info.shape, info.dtype)[index] > 0
-    return masks
-
-
-def rasterise_rois(
-    run: Run, parameters: FeatureParameters, region: Region | None = None
-) -> np.ndarray:
-    """Return the pixels of each region of interest, (roi, y, x), cut to a region of the run."""
-    rows, columns = (region or Region()).slices(("y", "x"), run.sizes)
-    y, x = run.read("y")[rows], run.read("x")[columns]
-    masks = named_masks(run, parameters, region)
-    return np.stack([rasterise(roi, y, x, masks) for roi in rois_of(run, parameters)])
 
 
 def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
@@ -144,6 +88,7 @@ def _finish(
     features, sd = finalise(
         RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)]),
         systematic=run.stage("flow")["results"].get("region_error", 0.0),
+        systematic_degree=run.stage("flow")["results"].get("region_turn", 0.0),
     )
     rois = rois_of(run, parameters)
     y, x, masks = run.read("y"), run.read("x"), named_masks(run, parameters)
@@ -170,9 +115,12 @@ def _check(run: Run, parameters: FeatureParameters) -> None:
 
 FEATURE = Stage(
     name="feature",
-    version=1,
+    version=2,
     parameters=FeatureParameters,
     create=lambda run, parameters: None,
-    phases=(Phase("sums", lambda run, parameters: pair_fields(run.sizes), _sum, _finish),),
+    phases=(
+        Phase("sums", lambda run, parameters: pair_fields(run.sizes), _sum, _finish),
+        *FRONT_PHASES,
+    ),
     check=_check,
 )

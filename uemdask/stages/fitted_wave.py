@@ -158,8 +158,7 @@ def _speed(run: Run, slabs: list[Region]) -> SpeedLaw:
         # Lengths, not the mean vector: in a ring the directions differ.
         length[pairs] = (np.hypot(label[:, 0], label[:, 1]) * weight).sum(axis=(1, 2))
     speeds = length / np.maximum(trust, 1e-12) * pixel / steps
-    middle = (run.read("time_from") + run.read("time_to")) / 2
-    return fit_speed(middle, speeds, trust)
+    return fit_speed(run.read("pair_time"), speeds, trust)
 
 
 def fit_speed(delay: np.ndarray, speed: np.ndarray, weight: np.ndarray) -> SpeedLaw:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -37,6 +36,7 @@ from uemdask.stages.complex_wave import COARSE, ComplexWave, check_wave, fine, r
 from uemdask.stages.frames import widened
 from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+from uemdask.stages.train import model_of
 from uemdask.stages.twin import twin_series
 
 # Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
@@ -103,7 +103,7 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     try:
         twin = twin_series(run, seed=_TWIN_SEED)
     except UemError as error:
-        unknown = Calibration((1.0, 1.0), region_error=0.0)
+        unknown = Calibration((1.0, 1.0), region_error=0.0, region_turn=0.0)
         return asdict(unknown) | {"calibrated": False, "reason": str(error)}
     model, device = _model(run)
     found = calibrate(
@@ -113,15 +113,38 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
-    record = run.stage("train")["results"]
-    path = Path(record["model"])
-    model, _ = load_model(path)
-    if model_digest(path) != record["model_digest"]:
-        raise UemError(
-            f"{path}: is no longer the model that this run was given; run the stage train again"
-        )
+    check_model(run)
+    model, _ = load_model(model_of(run))
     device, _ = choose_device("auto")
     return model, device
+
+
+def check_model(run: Run) -> None:
+    """Refuse a run whose network is no longer in its file.
+
+    Raises
+    ------
+    UemError
+        If the file is gone, is no model, or holds another one.
+    """
+    record = run.stage("train").get("results", {})
+    if "model" not in record:  # not trained yet
+        return
+    path = model_of(run)
+    try:
+        found = "" if model_digest(path) == record["model_digest"] else "is no longer"
+    except UemError:
+        found = "is gone, or damaged: it was"
+    if found:
+        raise UemError(
+            f"{path}: {found} the model that this run was given; bring it back, or train anew with "
+            f"--retrain"
+        )
+
+
+def _check(run: Run, parameters: FlowParameters) -> None:
+    check_wave(run, parameters)
+    check_model(run)
 
 
 def _keep(run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
@@ -157,7 +180,7 @@ def _predict(
 ) -> tuple[np.ndarray, np.ndarray]:
     first, last = int(pairs.min()), int(pairs.max())
     rows, columns, inner = widened(region, run.sizes, _NETWORK_HALO)
-    wave = np.asarray(run.group["wave"][first : last + 1, rows, columns])
+    wave = run.array("wave")[first : last + 1, rows, columns]
     model, device = _model(run)
     flow, flow_sd = predict(
         model,
@@ -255,5 +278,5 @@ FLOW = Stage(
         Phase("calibrate", lambda run, parameters: [Region()], _calibrate, _keep, gpu=True),
         Phase("pairs", lambda run, parameters: pair_fields(run.sizes), _flow, gpu=True),
     ),
-    check=check_wave,
+    check=_check,
 )

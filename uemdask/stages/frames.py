@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uemdask.align import aligned_frames, aligned_ratio, required_halo
+from uemdask.align import (
+    DARK,
+    Noise,
+    aligned_frames,
+    aligned_ratio,
+    even_out,
+    pixel_weight,
+    required_halo,
+)
 from uemdask.cube import Run
 from uemdask.cube.layout import FRAMES, Region
 
@@ -19,15 +27,19 @@ class Tile:
     Attributes
     ----------
     values : (frame, y, x) float32
-        Counts at the brightness of the reference, or the ratio to it minus 1.
+        Counts at the brightness of the reference, or the ratio to it minus 1; NaN where the frame
+        says nothing of the pixel.
     reference : (y, x) float32
         The reference of the same pixels, counts.
+    weight : (y, x) float32
+        Weight of the pixels by their precision; 0 where unlit.
     inner : (slice, slice)
         The region without its halo.
     """
 
     values: np.ndarray
     reference: np.ndarray
+    weight: np.ndarray
     inner: tuple[slice, slice]
 
 
@@ -53,7 +65,7 @@ def read_aligned(run: Run, region: Region, *, frames: np.ndarray, halo: int) -> 
 
 
 def read_ratio(run: Run, region: Region, *, frames: np.ndarray, halo: int) -> Tile:
-    """Return the ratio of aligned, repaired frames to the reference, minus 1."""
+    """Return the ratio of aligned frames to the reference, minus 1."""
     return _read(run, region, frames, halo, ratio=True)
 
 
@@ -73,9 +85,11 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
     window = (slice(inside[0], inside[1]), slice(inside[2], inside[3]))
 
     intensity = run.group["intensity"]
-    bad = np.zeros((height, width), bool)
+    bad, shaded = (np.zeros((height, width), bool) for _ in range(2))
     bad[window] = run.group["bad_pixel"][y0:y1, x0:x1]
+    shaded[window] = run.group["shaded"][y0:y1, x0:x1]
     reference = np.asarray(run.group["reference"][rows, columns])
+    unlit = np.asarray(run.group["unlit"][rows, columns])
     values = np.empty((len(frames), *reference.shape), np.float32)
     dark = run.group["dark"][y0:y1, x0:x1] if "dark" in run else None
     dtype = intensity.dtype if dark is None else np.float32
@@ -90,8 +104,23 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
         if dark is not None:
             block[:, *window] -= dark
         shift = drift[chosen], gain[chosen], bad
+        where = {
+            "halo": reach,
+            "inside": inside,
+            "shaded": shaded,
+            "dark_below": DARK * run.stage("align")["results"]["lit_level"],
+        }
         if ratio:
-            values[chosen] = aligned_ratio(block, reference, *shift, halo=reach, inside=inside)
+            values[chosen] = aligned_ratio(block, reference, *shift, unlit=unlit, **where)
         else:
-            values[chosen] = aligned_frames(block, *shift, halo=reach, inside=inside)
-    return Tile(values, reference, inner)
+            values[chosen] = aligned_frames(block, *shift, **where)
+    slope = run.read("gain_slope")[frames]
+    whole = sizes["y"], sizes["x"]
+    even_out(values, slope, (rows.start, columns.start), whole, ratio=ratio)
+    return Tile(values, reference, weight_of(run, reference, unlit), inner)
+
+
+def weight_of(run: Run, reference: np.ndarray, unlit: np.ndarray) -> np.ndarray:
+    """Return the weight of pixels (y, x) by the precision of their counts."""
+    results = run.stage("align")["results"]
+    return pixel_weight(reference, unlit, Noise(**results["noise"]), results["lit_level"])

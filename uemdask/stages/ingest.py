@@ -6,6 +6,7 @@ import shutil
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,19 @@ import numpy as np
 from pydantic import Field
 
 from uemdask.cube import Run, create_run
-from uemdask.cube.beside import beside
+from uemdask.cube.beside import beside, clear
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition, inspect_raw, relative_name
 from uemdask.readers.fingerprint import fingerprint
+from uemdask.stages.counts import Brightness, check_describable, three_of
 from uemdask.stages.digest import digest_of
 from uemdask.stages.outlier_frames import flag_outliers
 from uemdask.stages.recording import write_dark, write_slab
 from uemdask.stages.replacing import ingest_record, is_whole
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
-_VERSION = 2
+_VERSION = 3
 
 #: Blocks of all files that are read for the digest.
 _BLOCKS = 2000
@@ -45,6 +47,8 @@ class IngestParameters(Parameters):
         As on the command line: a table, log or plan, ``"3nm"``, ``"0ps"``.
     metadata : dict
         Acquisition metadata, see ``docs/store.md``.
+    offset : str, optional
+        Counts that every pixel has without the beam; negative what was taken off.
     scan : int, optional
         Only this scan, counted from 1; all are averaged otherwise.
     dark, pump_off : str, optional
@@ -57,6 +61,7 @@ class IngestParameters(Parameters):
     delays: str | None = None
     pixel_size: str | None = None
     time_zero: str | None = None
+    offset: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
     scan: int | None = Field(default=None, ge=1)
     dark: str | None = None
@@ -73,11 +78,14 @@ def raw_of(parameters: IngestParameters, *, every_file: bool = False) -> RawAcqu
 # ---- the store
 
 
-def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: bool = False) -> Run:
+def create_from_raw(
+    store: Path, parameters: IngestParameters, *, overwrite: bool = False, anew: bool = False
+) -> Run:
     """Make the run of a raw acquisition, its frames still to be written by the stage's tasks.
 
-    A store of the same raw files and parameters is taken up again, finished or not. Where a whole
-    run is to be replaced the new one is made beside it, see `uemdask.stages.replacing`.
+    A store of the same raw files and parameters is taken up again, finished or not, unless it is to
+    be made `anew`. Where a whole run is to be replaced the new one is made beside it, see
+    `uemdask.stages.replacing`.
 
     Raises
     ------
@@ -88,7 +96,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
     digest = digest_of_raw(raw)
     place = store
     if store.exists():
-        if _goes_on(ingest_record(store), digest):
+        if not anew and _goes_on(ingest_record(store), digest):
             return Run(store)
         if is_whole(store):
             if not overwrite:
@@ -97,6 +105,8 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
                     f"use --overwrite"
                 )
             place = beside(store, "new")
+            if place.is_symlink():
+                clear(place)
             with suppress(UemError):  # ours, and damaged
                 if _goes_on(ingest_record(place), digest):
                     return Run(place)
@@ -116,7 +126,7 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
         pixel_size=raw.pixel_size,
         source_file=[_joined(names) for names in raw.source_names],
         scan_count=[len(images) for images in raw.repeats],
-        dark=bool(raw.dark),
+        dark=bool(raw.dark or raw.offset),
         metadata=metadata,
         digest=digest,
         parameters=parameters.model_dump(mode="json"),
@@ -131,8 +141,11 @@ def create_from_raw(store: Path, parameters: IngestParameters, *, overwrite: boo
             for images in raw.repeats
         ],
         dark=[relative_name(raw.path, file) for file in raw.dark],
+        offset=raw.offset,
+        images_in_file=raw.images_in_file,
         pump_off=[relative_name(raw.path, file) for file in raw.pump_off],
         delays_from=raw.source,
+        origins=raw.origins,
     )
     return run
 
@@ -189,8 +202,11 @@ def _dark_regions(run: Run, parameters: IngestParameters) -> list[Region]:
 
 
 def _dark(run: Run, region: Region, parameters: IngestParameters) -> Receipt:
-    files = run.stage("ingest")["dark"]
-    return write_dark(run, files, Path(parameters.raw), parameters.dataset)
+    record = run.stage("ingest")
+    if record["offset"]:  # a dark image of one value: whoever reads frames takes it off
+        run.write("dark", np.full((run.sizes["y"], run.sizes["x"]), record["offset"]))
+        return {"faults": [], "images": 0}
+    return write_dark(run, record["dark"], Path(parameters.raw), parameters.dataset)
 
 
 def _check_dark(
@@ -221,7 +237,12 @@ def _finish(
     def all_of(name: str) -> list[Any]:
         return [value for part in parts for value in part[name]]
 
-    flags = flag_outliers(all_of("flags"), all_of("level"), all_of("contrast"))
+    frames = [Brightness(*values) for values in all_of("brightness")]
+    told = all_of("flags")
+    check_describable(
+        parameters.raw, [frame for frame, flag in zip(frames, told, strict=True) if not flag]
+    )
+    flags = flag_outliers(told, [f.level for f in frames], [f.contrast for f in frames])
     ok = np.array([not flag for flag in flags])
     if ok.sum() < 3:
         raise UemError(
@@ -230,8 +251,15 @@ def _finish(
         )
     run.write("frame_ok", ok)
     run.write("frame_flag", flags)
+    means = {number: mean for part in parts for number, mean in part["means"].items()}
+    missing = np.array(all_of("missing"))[ok]
     results = {
         "frames": len(flags),
+        "mean_counts": [means[str(number)] for number in three_of(len(flags))],
+        "equal": _equal_frames(run, parts, flags),
+        "lacking": int(np.count_nonzero(missing)),
+        "missing": round(float(missing.mean()), 6),
+        "most_missing": round(float(missing.max()), 6),
         "flagged": int((~ok).sum()),
         "left_out": all_of("left_out"),
         "moved": sum(part["moved"] for part in parts),
@@ -243,6 +271,17 @@ def _finish(
         _name_used(run, all_of("used"))
     _add_notes(run, results)
     return results
+
+
+def _equal_frames(run: Run, parts: list[Receipt], flags: list[str]) -> list[float]:
+    """Return the delays of frames that are equal to the frame before them."""
+    found = [number for part in parts for number in part["equal"]]
+    start = 0
+    for before, part in pairwise(parts):
+        start += len(before["flags"])
+        if before["ends"][1] == part["ends"][0] and not flags[start]:
+            found.append(start)
+    return [float(run.read("time")[number]) for number in sorted(found)]
 
 
 def _name_used(run: Run, used: list[list[int]]) -> None:
@@ -268,6 +307,19 @@ def _add_notes(run: Run, results: dict[str, Any]) -> None:
         notes.append(
             f"{len(left_out)} repeats are left out of the average: "
             f"{', '.join(left_out[:_NAMED])}{more}"
+        )
+    if results["equal"]:
+        named = ", ".join(f"{delay:g}" for delay in results["equal"][:_NAMED])
+        more = ", ..." if len(results["equal"]) > _NAMED else ""
+        notes.append(
+            f"{len(results['equal'])} frames are equal to the frame before them to the last count "
+            f"({named}{more} ps): a copy, or an image that the camera gave twice"
+        )
+    if results["lacking"]:
+        share, most = (100 * results[name] for name in ("missing", "most_missing"))
+        notes.append(
+            f"{results['lacking']} frames lack pixels (NaN or infinite): {share:.2g} % of all, at "
+            f"most {most:.2g} % of a frame"
         )
     if results["moved"]:
         notes.append(

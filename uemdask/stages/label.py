@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from pydantic import Field
 
@@ -115,7 +116,18 @@ def _estimate(
         noise=noise,
         method=method,
     )
-    return labels[0], confidences[0] * np.minimum(travel[start], travel[end])
+    # Pyramids carry the edge of an unlit area far into the wave.
+    away = _from_dark(first) / results["wavelength_px"]
+    travels = np.minimum(travel[start], travel[end])
+    return labels[0], confidences[0] * travels * np.clip(away, 0, 1) ** 2
+
+
+def _from_dark(wave: np.ndarray) -> np.ndarray:
+    """Return the distance of pixels (y, x) to the next unlit one, px; the wave is 0 there."""
+    lit = (wave != 0).astype(np.uint8)
+    if lit.all():
+        return np.full(lit.shape, np.inf, np.float32)
+    return cv2.distanceTransform(lit, cv2.DIST_L2, 5)
 
 
 def _keep_base_range(

@@ -33,8 +33,10 @@ def _create(run: Run, parameters: PairParameters) -> None:
     sizes = run.sizes | {"pair": len(pairs)}
     run.put("frame_from", pairs[:, 0], sizes)
     run.put("frame_to", pairs[:, 1], sizes)
-    run.put("time_from", delays[pairs[:, 0]], sizes)
-    run.put("time_to", delays[pairs[:, 1]], sizes)
+    start, end = delays[pairs].T
+    run.put("time_from", start, sizes)
+    run.put("time_to", end, sizes)
+    run.put("pair_time", (start + end) / 2, sizes)
 
 
-PAIRS = Stage(name="pairs", version=1, parameters=PairParameters, create=_create)
+PAIRS = Stage(name="pairs", version=2, parameters=PairParameters, create=_create)

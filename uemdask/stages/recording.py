@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from uemdask.align import average_repeats
@@ -17,17 +17,15 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region, fields
 from uemdask.errors import UemError
 from uemdask.readers import describe_image, raw_folder, read_images
+from uemdask.stages.counts import (
+    brightness_of,
+    fault_of,
+    is_equal,
+    mean_counts,
+    missing_share,
+    three_of,
+)
 from uemdask.stages.stage import Receipt
-
-#: Share of pixels at the camera's limit, or not finite, from which a frame cannot be used. Fewer
-#: pixels that are not finite are mended on reading, as bad pixels are.
-_SHARE = 0.01
-#: Below this many counts, pixels that share the highest value are no sign of a limit.
-_LEAST_LIMIT = 200
-#: Edge in px of the blocks over which the contrast of a frame is taken, above most of its noise.
-_BLOCK = 8
-#: Pixels beyond which only some are looked at for saturation, brightness and contrast.
-_MANY = 2**20
 
 
 @dataclass
@@ -52,22 +50,27 @@ def write_slab(run: Run, region: Region, dataset: str | None, raw: Path) -> Rece
     record = run.stage("ingest")
     sources = record["sources"][start:stop]
     dark = run.dark
-    receipt: Receipt = {"flags": [], "level": [], "contrast": [], "used": [], "faults": []}
+    receipt: Receipt = {"flags": [], "brightness": [], "missing": [], "used": [], "faults": []}
     receipt |= {"left_out": [], "moved": 0, "largest_move": 0.0, "unregistered": 0, "outliers": 0}
-    level = 0.0 if dark is None else float(dark.mean())
-    frames = _frames(sources, raw, (sizes["y"], sizes["x"]), record["dtype"], dataset)
+    receipt |= {"means": {}, "equal": [], "ends": []}
+    frames = _frames(sources, raw, (sizes["y"], sizes["x"]), record, dataset)
     for row, frame in enumerate(frames):
         receipt["faults"] += frame.faults
         if not frame.images:
             continue
         flag, used = _fill(slab[row], frame, dark, sources[row], receipt)
-        brightness, contrast = _statistics(slab[row])
         receipt["flags"].append(flag)
         receipt["used"].append(used)
-        receipt["level"].append(brightness - level)
-        receipt["contrast"].append(contrast)
+        receipt["brightness"].append(astuple(brightness_of(slab[row], dark)))
+        receipt["missing"].append(round(missing_share(slab[row]), 6))
+        if start + row in three_of(sizes["time"]):
+            receipt["means"][str(start + row)] = mean_counts(slab[row])
+        if row and not flag and is_equal(slab[row - 1], slab[row]):
+            receipt["equal"].append(start + row)
     if receipt["faults"]:
         return {"faults": receipt["faults"]}
+    # The next slab, of another task, may begin with the same frame.
+    receipt["ends"] = [hashlib.sha256(slab[row].tobytes()).hexdigest()[:16] for row in (0, -1)]
     # Shard by shard: the encoded frames of a whole slab would be as much again.
     for part in fields(sizes):
         values = slab[:, *part.slices(("y", "x"), sizes)]
@@ -111,7 +114,7 @@ def write_dark(
     sources = [[[name, 0, 1]] for name in chosen]
     images: list[np.ndarray] = []
     faults: list[str] = []
-    for frame in _frames(sources, raw, (sizes["y"], sizes["x"]), None, dataset):
+    for frame in _frames(sources, raw, (sizes["y"], sizes["x"]), {}, dataset):
         images += frame.images
         faults += frame.faults
     if not faults:
@@ -129,10 +132,13 @@ def _frames(
     sources: Sequence[Sequence[Sequence[Any]]],
     raw: Path,
     shape: tuple[int, int],
-    dtype: str | None,
+    record: Mapping[str, Any],
     dataset: str | None,
 ) -> Iterator[_Frame]:
-    """Yield the images of each delay; successive ones of a file are read with it opened once."""
+    """Yield the images of each delay; successive ones of a file are read with it opened once.
+
+    `record` tells the dtype of all, and how many images a file has, where that is known.
+    """
     folder = raw_folder(raw)
     listed = [
         (folder / name, index, row, place)
@@ -143,7 +149,8 @@ def _frames(
     for file, group in groupby(listed, key=itemgetter(0)):
         places = list(group)
         try:
-            kind = dtype or describe_image(file, dataset).dtype
+            kind = record.get("dtype") or describe_image(file, dataset).dtype
+            _check_count(file, record.get("images_in_file"), dataset)
             images = read_images(file, [index for _, index, _, _ in places], shape, kind, dataset)
             for (_, _, row, place), image in zip(places, images, strict=True):
                 while current < row:
@@ -158,36 +165,12 @@ def _frames(
         frame, current = _Frame(), current + 1
 
 
-def fault_of(image: np.ndarray) -> str:
-    """Return why an image cannot be used, or an empty string."""
-    if image.dtype.kind == "f":
-        lost = 1.0 - np.count_nonzero(np.isfinite(image)) / image.size
-        if lost > _SHARE:
-            return f"NaN or infinite: {lost:.0%} of the pixels"
-        if np.nanmin(image) == np.nanmax(image):
-            return "blank: all pixels are equal"
-        return ""
-    top = image.max()
-    if top == image.flat[0] and top == image.min():
-        return "blank: all pixels are equal"
-    if top >= _LEAST_LIMIT:
-        some = image[::4, ::4] if image.size > _MANY else image
-        saturated = np.count_nonzero(some == top) / some.size
-        if saturated > _SHARE:
-            return f"saturated: {saturated:.0%} of the pixels at {top} counts"
-    return ""
-
-
-def _statistics(frame: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of a frame over blocks; of large ones over some bands."""
-    height, width = frame.shape
-    if height >= _BLOCK:
-        bands = frame[: height // _BLOCK * _BLOCK].reshape(-1, _BLOCK, width)
-        frame = bands[:: max(1, frame.size // _MANY)].reshape(-1, width)
-    real = frame.dtype.kind == "f"
-    frame = frame.astype(np.float32)
-    if real:
-        frame = np.nan_to_num(frame, posinf=0.0, neginf=0.0)
-    height, width = (max(1, edge // _BLOCK) for edge in frame.shape)
-    blocks = cv2.resize(frame, (width, height), interpolation=cv2.INTER_AREA)
-    return float(blocks.mean()), float(blocks.std(dtype=np.float64))
+def _check_count(file: Path, expected: int | None, dataset: str | None) -> None:
+    """Refuse a file of more or fewer images than the others: some would be passed over."""
+    if expected is None:
+        return
+    count = describe_image(file, dataset).frames
+    if count != expected:
+        raise UemError(
+            f"{file}: holds {count} frames, the other files {expected}; save as many in each"
+        )

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from uemdask.cube import Run
-from uemdask.cube.beside import beside
+from uemdask.cube.beside import beside, clear
+from uemdask.durable import settle_folder
 from uemdask.errors import UemError
 
 
@@ -59,9 +60,10 @@ def put_in_place(run: Run, store: Path) -> Run:
         return run
     old = beside(store, "old")
     if store.exists():
-        shutil.rmtree(old, ignore_errors=True)
+        clear(old)
         os.replace(store, old)
     os.replace(run.path, store)
+    settle_folder(store.parent)
     shutil.rmtree(old, ignore_errors=True)
     return Run(store)
 

@@ -8,11 +8,11 @@ from uemdask.align import aligned_ratio, required_halo
 from uemdask.network import Series, wave_scale
 from uemdask.simulate import Acquisition, Truth
 from uemdask.spectrum import (
+    WeightedSmoothing,
     analytic_wave,
     band_pass_operator,
     band_passed,
     directional_filter,
-    smooth,
 )
 from uemdask.stages.spectrum import Directional, directed_frames
 
@@ -65,7 +65,9 @@ def simulated_series(
     """
     truth = acquisition.truth()
     rng = np.random.default_rng([acquisition.scenario.seed, len(truth.delays)])
-    wave = smooth(_ratio(acquisition, truth, rng, drift_left), smoothing)
+    wave = _ratio(acquisition, truth, rng, drift_left)
+    smoothed = WeightedSmoothing(np.ones(wave.shape[1:], np.float32), smoothing)
+    wave = np.stack([smoothed(frame) for frame in wave])
     if centre is not None:
         operator = band_pass_operator(truth.delays, centre, window=window * 1e3 / centre)
         directed = directed_frames(operator, truth.delays, centre, directional)

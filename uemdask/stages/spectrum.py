@@ -8,17 +8,19 @@ from functools import reduce
 from operator import add
 from typing import Any, Literal
 
+import cv2
 import numpy as np
 from pydantic import Field, field_validator
 
 from uemdask import labels, network
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, tiles
+from uemdask.cube.packing import Packing
 from uemdask.errors import UemError
-from uemdask.motion import round_mantissa
 from uemdask.spectrum import (
     Band,
     TileSurvey,
+    WeightedSmoothing,
     aliased_harmonic,
     analytic_wave,
     band_pass_operator,
@@ -32,18 +34,17 @@ from uemdask.spectrum import (
     peak_map,
     peak_ratio_map,
     relevant_pixels,
-    smooth,
     smoothing_halo,
     survey_operator,
     survey_tile,
     travel_index,
+    wave_step,
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
-from uemdask.stages.frames import read_ratio, widened
+from uemdask.stages.frames import Tile, read_ratio, widened
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _PHASE_SIGMA = 8.0  # px, of the local wave vector and the travel index
-_WAVE_BITS = 8  # 0.2 %: its noise is ten times that and more
 # From this share of its power against the wave, a reflected wave is taken out: 10 % amplitude.
 _REFLECTED_SHARE = 0.01
 # A wave that travels less has no direction to keep; standing and breathing ones are below 0.12.
@@ -166,7 +167,13 @@ def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     frames, delays = usable_frames(run)
     tile = read_ratio(run, region, frames=frames, halo=smoothing_halo(parameters.smoothing))
     operator = survey_operator(delays, run.read("frequency"), trend=parameters.trend)
-    found = survey_tile(tile.values, operator, smoothing=parameters.smoothing, inner=tile.inner)
+    found = survey_tile(
+        tile.values,
+        operator,
+        smoothing=parameters.smoothing,
+        inner=tile.inner,
+        weight=tile.weight,
+    )
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in asdict(found).items()
@@ -178,22 +185,28 @@ def _choose(
 ) -> dict[str, Any]:
     whole = reduce(add, (_from_receipt(receipt) for receipt in receipts.values()))
     run.write("spectrum", whole.power)
-    # The survey looks at one pixel of many; the rest of the frame is like it.
+    # The survey looks at one lit pixel of many; the others are like it.
     seen = max(whole.pixel_count, 1)
-    pixels = run.sizes["y"] * run.sizes["x"]
+    pixels = _lit_pixels(run)
     run.write("peak_count", np.rint(whole.peak_count * (pixels / seen)).astype(np.int64))
     band = choose_band(run.read("frequency"), whole.power, whole.peak_count, limits=parameters.band)
-    brightness = whole.brightness_sum / max(whole.pixel_count, 1)
+    brightness = whole.brightness_sum / max(whole.weight_sum, 1e-30)
     _, delays = usable_frames(run)
     operator = _operator(parameters, band, delays, delays)
     # White noise through the smoothing and the band-pass, mean over the frames.
     kept = noise_gain(parameters.smoothing)[0] * np.mean(np.sum(operator.real**2, axis=1))
+    wave_noise = whole.noise_level * float(np.sqrt(kept))
+    run.set_step("wave", wave_step(run.read("frequency"), whole.power, band, noise=wave_noise))
     return {
         "band": asdict(band),
         "noise_level": whole.noise_level,
-        "wave_noise": whole.noise_level * float(np.sqrt(kept)),
+        "wave_noise": wave_noise,
         "mean_modulation": brightness.tolist(),
     }
+
+
+def _lit_pixels(run: Run) -> int:
+    return int(np.count_nonzero(~run.read("unlit")))
 
 
 def _operator(
@@ -219,10 +232,8 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     series, inner = tile.values, tile.inner
     ratio = None
     if parameters.statistic == "peak_ratio":
-        ratio = peak_ratio_map(series, delays, band, trend=parameters.trend)
-    # In place, frame by frame: the series of a tile is most of what the task holds in memory.
-    for frame in series:
-        frame[...] = smooth(frame, parameters.smoothing)
+        ratio = peak_ratio_map(np.nan_to_num(series), delays, band, trend=parameters.trend)
+    _smooth_in_place(tile, parameters)
     peaks = peak_map(series, delays, band, smoothing=0, trend=parameters.trend)
     statistic, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
     mask = relevant_pixels(
@@ -234,6 +245,7 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         threshold=parameters.threshold,
         trend=parameters.trend,
     )
+    mask &= tile.weight > 0
     k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA, smoothing=parameters.smoothing)
     step_y, step_x = run.pixel_size
     k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
@@ -247,45 +259,65 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     travel = travel_index(peaks.Z, sigma=_PHASE_SIGMA)
     run.write("travel_index", travel[inner], region)
     run.write("wavelength", wavelength[inner], region)
-    wave = _wave(run, parameters, band, delays, series[:, *inner])
-    run.write("wave", wave, region)
-    told = mask & _away_from_edges(run, region, halo)
+    packing = run.packing("wave")
+    wave, beyond = _wave(run, parameters, band, delays, series[:, *inner], packing)
+    run.write_stored("wave", wave, region)
+    told = mask & _away_from_edges(run, region, halo, tile.weight > 0)
     power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
     return {
         "relevant": int(mask[inner].sum()),
         "power": float(power.sum(dtype=np.float64)),
         "wave_power": [
-            float(np.square(frame[mask[inner]], dtype=np.float32).sum(dtype=np.float64))
+            float(np.square(packing.unpack(frame[mask[inner]])).sum(dtype=np.float64))
             for frame in wave
         ],
+        "beyond": beyond,
         "opposed": float(opposed_power(peaks.Z)[inner][told[inner]].sum(dtype=np.float64)),
         "travel": float((power * travel[inner]).sum(dtype=np.float64)),
         "wave_number_px": float((power * np.hypot(k_x, k_y)[inner]).sum(dtype=np.float64)),
     }
 
 
-def _away_from_edges(run: Run, region: Region, halo: int) -> np.ndarray:
-    """Return the pixels of a widened region that are not at the rim of the frame."""
+def _smooth_in_place(tile: Tile, parameters: SpectrumParameters) -> None:
+    """Smooth a tile frame by frame: its series is most of what the task holds in memory."""
+    smoothing = WeightedSmoothing(tile.weight, parameters.smoothing)
+    for frame in tile.values:
+        frame[...] = smoothing(frame)
+
+
+def _away_from_edges(run: Run, region: Region, halo: int, lit: np.ndarray) -> np.ndarray:
+    """Return the pixels of a widened region that are not at the rim of the frame or of the dark."""
     rows, columns, _ = widened(region, run.sizes, halo)
     height, width = run.sizes["y"], run.sizes["x"]
     rim = _RIM if min(height, width) >= 4 * _RIM else 0
     y, x = (np.arange(part.start, part.stop) for part in (rows, columns))
     inside_y, inside_x = (y >= rim) & (y < height - rim), (x >= rim) & (x < width - rim)
-    return inside_y[:, None] & inside_x[None, :]
+    near = np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)
+    dark = cv2.dilate((~lit).astype(np.uint8), near) > 0
+    return inside_y[:, None] & inside_x[None, :] & ~dark
 
 
 def _wave(
-    run: Run, parameters: SpectrumParameters, band: Band, delays: np.ndarray, series: np.ndarray
-) -> np.ndarray:
-    """Band-pass a smoothed tile for all frames; flagged ones get what their neighbours agree on."""
+    run: Run,
+    parameters: SpectrumParameters,
+    band: Band,
+    delays: np.ndarray,
+    series: np.ndarray,
+    packing: Packing,
+) -> tuple[np.ndarray, int]:
+    """Band-pass a smoothed tile for all frames; flagged ones get what their neighbours agree on.
+
+    Returns the packed wave, and how many values are beyond what can be packed.
+    """
     operator = _operator(parameters, band, delays, run.read("time"))
     _, height, width = series.shape
-    wave = np.empty((len(operator), height, width), np.float16)
+    wave, beyond = np.empty((len(operator), height, width), packing.dtype), 0
     for top in range(0, height, _ROWS):
         rows = slice(top, top + _ROWS)
-        part = band_passed(series[:, rows], operator).astype(np.float16)
-        wave[:, rows] = round_mantissa(part, _WAVE_BITS)
-    return wave
+        part = band_passed(series[:, rows], operator)
+        wave[:, rows] = packing.pack(part)
+        beyond += packing.beyond(part)
+    return wave, beyond
 
 
 # ---- third pass, where something runs against the wave: take it out
@@ -300,8 +332,10 @@ def directed_frames(
     return np.full(len(operator), directional == "all")
 
 
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region]:
-    how = run.stage("spectrum")["results"]["directional"]
+def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+    how = run.stage("spectrum").get("results", {}).get("directional")
+    if how is None:  # the maps tell
+        return None
     return tiles(run.sizes) if how != "none" else []
 
 
@@ -312,12 +346,12 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     wave_number = results["wave_number_px"]
     reach = max(_DIRECTION_HALO, int(np.ceil(2 * np.pi / wave_number)))
     tile = read_ratio(run, region, frames=frames, halo=reach + smoothing_halo(parameters.smoothing))
-    for frame in tile.values:
-        frame[...] = smooth(frame, parameters.smoothing)
+    _smooth_in_place(tile, parameters)
     operator = _operator(parameters, band, delays, run.read("time"))
     directed = directed_frames(operator, delays, band.centre, results["directional"])
     shape = tile.reference[tile.inner].shape
-    wave = np.empty((len(operator), *shape), np.float16)
+    packing = run.packing("wave")
+    wave, beyond = np.empty((len(operator), *shape), packing.dtype), 0
     for index in range(len(operator)):
         row = operator[index : index + 1]
         if directed[index]:
@@ -325,9 +359,32 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
             kept = directional_filter(Z, wave_number=wave_number).real[tile.inner]
         else:
             kept = band_passed(tile.values[:, *tile.inner], row)[0]
-        wave[index] = round_mantissa(kept.astype(np.float16), _WAVE_BITS)
-    run.write("wave", wave, region)
-    return {}
+        wave[index] = packing.pack(kept)
+        beyond += packing.beyond(kept)
+    run.write_stored("wave", wave, region)
+    return {"beyond": beyond}
+
+
+def _told_beyond(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    """Tell of values that are stored as the largest one that can be."""
+    beyond = sum(receipt["beyond"] for receipt in receipts.values())
+    if not beyond:
+        return {"warnings": []}
+    limit = run.packing("wave").limits[1]
+    return {
+        "warnings": [
+            f"{beyond} values of the wave are beyond ±{limit:.3g} and stored as that; pixels "
+            f"where the reference is close to zero look like this"
+        ]
+    }
+
+
+def _told_directed(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    return _told_beyond(run, parameters, receipts) if receipts else {}
 
 
 # ---- the scale of the wave
@@ -342,14 +399,14 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     told = [tile for tile in everything if relevant[tile.slices(("y", "x"), run.sizes)].any()]
     chosen = told[:: max(1, len(told) // _SCALE_TILES)]
     share = _SCALE_VALUES // len(chosen)
-    samples, lengths = [], []
+    samples, lengths, packing = [], [], run.packing("wave")
     for tile in chosen:
-        wave, length = run.read("wave", tile), run.read("wavelength", tile)
+        stored, length = run.read_stored("wave", tile), run.read("wavelength", tile)
         mask = relevant[tile.slices(("y", "x"), run.sizes)]
-        values = wave[:, mask].reshape(-1)
-        samples.append(values[:: max(1, values.size // share) | 1])
+        values = stored[:, mask].reshape(-1)
+        samples.append(packing.unpack(values[:: max(1, values.size // share) | 1]))
         lengths.append(length[mask])
-    sample = np.concatenate(samples).astype(np.float32).reshape(1, 1, -1)
+    sample = np.concatenate(samples).reshape(1, 1, -1)
     pixel = float(np.sqrt(np.prod(run.pixel_size)))
     length_px = float(np.median(np.concatenate(lengths))) / pixel
     scales = {"grey_scale": 1.0, "wave_scale": 1.0}
@@ -378,13 +435,17 @@ def _judge(
     # Frame by frame, over the relevant pixels: how the wave comes and goes.
     frame_power = np.sum([receipt["wave_power"] for receipt in receipts.values()], axis=0)
     results: dict[str, Any] = {
-        "relevant_share": relevant / (run.sizes["y"] * run.sizes["x"]),
+        "relevant_share": relevant / max(_lit_pixels(run), 1),
         "opposed_share": opposed / power if power > 0 else 0.0,
         "travel_index": travel / power if power > 0 else 0.0,
         "wave_power": (frame_power / max(relevant, 1)).tolist(),
         "wave_number_px": number / power if power > 0 else 0.0,
     }
-    return results | {"directional": _direction(run, parameters, results)}
+    return (
+        results
+        | {"directional": _direction(run, parameters, results)}
+        | _told_beyond(run, parameters, receipts)
+    )
 
 
 def _direction(run: Run, parameters: SpectrumParameters, results: Mapping[str, Any]) -> Directional:
@@ -424,13 +485,13 @@ def _check(run: Run, parameters: SpectrumParameters) -> None:
 
 SPECTRUM = Stage(
     name="spectrum",
-    version=1,
+    version=2,
     parameters=SpectrumParameters,
     create=_create,
     phases=(
         Phase("survey", _tiles, _survey, _choose),
         Phase("map", _tiles, _map, _judge),
-        Phase("direction", _directed, _direct),
+        Phase("direction", _directed, _direct, _told_directed),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
     check=_check,

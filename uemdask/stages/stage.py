@@ -29,8 +29,9 @@ class Phase:
     ----------
     name : str
         For ledger and progress.
-    regions : (run, parameters) -> list of Region
-        The regions, which depend on the sizes of the run and never on the cluster.
+    regions : (run, parameters) -> list of Region, or None
+        The regions, which depend on the sizes of the run and never on the cluster; None where only
+        an earlier phase can tell, which has not finished.
     work : (run, region, parameters) -> Receipt
         The task: reads its region, computes, writes whole chunks. Runs on a worker, perhaps twice.
     finish : (run, parameters, receipts by region key) -> dict
@@ -40,7 +41,7 @@ class Phase:
     """
 
     name: str
-    regions: Callable[[Run, Any], list[Region]]
+    regions: Callable[[Run, Any], list[Region] | None]
     work: Callable[[Run, Region, Any], Receipt]
     finish: Callable[[Run, Any, Mapping[str, Receipt]], dict[str, Any]] = field(
         default=lambda run, parameters, receipts: {}

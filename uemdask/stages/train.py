@@ -97,6 +97,13 @@ class TrainParameters(Parameters):
         )
 
 
+def model_of(run: Run) -> Path:
+    """Return the file of a run's network: where it was, or beside a store that was moved."""
+    path = Path(run.stage("train")["results"]["model"])
+    beside = run.path.parent / "models" / path.name
+    return beside if not path.exists() and beside.exists() else path
+
+
 def use_model(path: Path) -> dict[str, Any]:
     """Return the record of a model that is there already.
 
@@ -171,6 +178,7 @@ def train_model(
         "trained": bool(trainable),
         "start": start,
         "runs": [run.name for run in trainable],
+        "labels": {run.name: run.stage("label")["digest"] for run in trainable},
         "device": reason,
         "threads": torch.get_num_threads(),
         "processes": len(devices),

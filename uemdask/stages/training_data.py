@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from uemdask.cube import Run
-from uemdask.cube.layout import PAIRS, TILE, Region, regions
+from uemdask.cube.layout import FRAMES, PAIRS, TILE, Region, regions
 from uemdask.errors import UemError
 from uemdask.network import Crops, Series, SeriesSource, TrainingConfig
 from uemdask.stages.twin import twin_series
@@ -108,15 +108,19 @@ def _parts(run: Run, share: float) -> list[Region]:
 def _block(run: Run, region: Region) -> Series:
     sizes = run.sizes
     shape = tuple(stop - start for _, start, stop in region.bounds)
-    label = np.empty((sizes["pair"], 2, *shape), np.float16)
-    # Slab by slab: labels are stored in twice the bytes that are kept.
-    for slab in regions(sizes, pair=PAIRS):
-        part = Region(slab.bounds + region.bounds)
-        label[slice(*slab.span("pair", 0))] = run.read("label", part)
+    # Slab by slab: single precision is twice the bytes that are kept.
+    halves = {
+        "wave": np.empty((sizes["time"], *shape), np.float16),
+        "label": np.empty((sizes["pair"], 2, *shape), np.float16),
+    }
+    for name, dim, step in (("wave", "time", FRAMES), ("label", "pair", PAIRS)):
+        for slab in regions(sizes, **{dim: step}):
+            part = Region(slab.bounds + region.bounds)
+            halves[name][slice(*slab.span(dim, 0))] = run.read(name, part)
     return Series(
-        wave=run.read("wave", region),
+        wave=halves["wave"],
         scale=run.stage("spectrum")["results"]["wave_scale"],
-        label=label,
+        label=halves["label"],
         confidence=run.read_stored("label_confidence", region),
         mask=run.read("mask", region),
         frame_from=run.read("frame_from"),

@@ -283,3 +283,36 @@ def test_any_log_gives_finite_delays_or_an_error_for_people(tmp_path_factory, da
     assert all(map(math.isfinite, found.delays))
     assert found.files is None or len(found.files) == len(found.delays)
     assert found.scans is None or (len(found.scans) == len(found.delays) and min(found.scans) > 0)
+
+
+# ---- numbers as other countries write them
+
+
+def _lines(*delays, index=False):
+    rows = [
+        f"{f'{i},' if index else ''}{i + 1},{delay},0,{i + 1},Ge_0_{i + 1}.dm4,12:00"
+        for i, delay in enumerate(delays)
+    ]
+    return "\n".join([NEW[: NEW.index("1,-30")], *rows, ""])
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_decimal_commas_do_not_move_the_columns(log, index):
+    found = log(_lines("-30,500000", "−5,250000", "0,000000", "5,500000", index=index))
+    assert found.delays == (-30.5, -5.25, 0, 5.5)
+    assert found.scans == (1,) * 4
+    assert found.files[0] == "Ge_0_1.dm4"
+
+
+def test_whole_delays_of_an_old_log_are_no_decimals(log):
+    assert log(_lines(10, 20, 30, index=True)).delays == (10, 20, 30)
+
+
+def test_a_log_that_may_be_either_is_not_guessed(log):
+    with pytest.raises(UemError, match=r"may be 500000 or 1,500000; write its decimals with a po"):
+        log(_lines("1,500000", "3,500000", "4,500000"))
+
+
+def test_names_with_grouped_digits_still_state_the_unit(log):
+    text = _lines("1000.0", "1500.0").replace("Ge_0_1", "Ge_1,000fs")
+    assert log(text.replace("Ge_0_2", "Ge_1,500fs")).delays == (1, 1.5)

@@ -150,3 +150,40 @@ def test_any_names_give_finite_delays_or_an_error_for_people(names):
     if found is not None:
         assert all(map(math.isfinite, found.delays))
         assert len(found.files) == len(found.delays) > 1
+
+
+@pytest.mark.parametrize(
+    ("names", "delays"),
+    [
+        (["Ge_‑2ps", "Ge_–1ps", "Ge_＋3ps"], (-2, -1, 3)),
+        (["t.-2.00ps", "t.+1.00ps"], (-2, 1)),
+        (["Ge_1e2fs", "Ge_-1.5E3fs"], (0.1, -1.5)),
+        (["Ge_0,5ps", "Ge_1,500ps"], (0.5, 1.5)),  # the first tells
+        (["Ge_0.5ps", "Ge_1,500ps"], (0.5, 1500)),
+        (["Ge_1'500ps", "Ge_2’000ps"], (1500, 2000)),
+        (["Ge_1\u202f500ps", "Ge_2\u00a0000 ps"], (1500, 2000)),
+        (["Ge_1p125ps", "Ge_2p250ps"], (1.125, 2.25)),
+        (["Ge_5as", "Ge_10as"], (5e-6, 1e-5)),
+        (["Scan 1 50 ps", "Scan 1 100 ps"], (50, 100)),  # two numbers: '1 50' is none
+    ],
+)
+def test_numbers_in_names_are_told_by_all_names(names, delays):
+    assert _read(*names).delays == pytest.approx(delays, rel=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        (["Ge_1,000ps", "Ge_1,500ps"], "Ge_1,000ps: its delay '1,000' may be 1000 or 1;"),
+        (["Ge_500ps", "Ge_1.000ps", "Ge_0ps"], r"its delay '1\.000' may be 1 or 1000;"),
+        (["Bild 1 000 ps", "Bild 1 500 ps"], "Bild 1 000 ps: its delay may be 1000 or 0;"),
+    ],
+)
+def test_numbers_in_names_with_two_readings_are_refused(names, match):
+    with pytest.raises(UemError, match=match):
+        _read(*names)
+
+
+def test_the_end_of_a_number_is_no_delay():
+    assert delays_in_name("Ge1,500ps.tif") == []
+    assert delays_in_name("Ge1\u00a0500ps.tif") == []

@@ -62,3 +62,36 @@ def test_any_plan_gives_finite_delays_or_an_error_for_people(text):
     except UemError:
         return
     assert all(map(math.isfinite, found.delays))
+
+
+@pytest.mark.parametrize(
+    ("text", "delays"),
+    [
+        ("−2:0:1 ps", (-2, -1, 0)),
+        ("–2:0:1", (-2, -1, 0)),
+        ("0:1e1:5", (0, 5, 10)),
+        ("0,5:2,5:1", (0.5, 1.5, 2.5)),
+        ("-0,5:0,5:0,5; 0,5:2,5:1 fs", (-5e-4, 0, 5e-4, 1.5e-3, 2.5e-3)),
+        ("0:1'000:500 fs", (0, 0.5, 1)),
+        ("-500 fs : 1 ps : 500 fs", (-0.5, 0, 0.5, 1)),
+        ("0:2:1 ps, 2:4:2 ps", (0, 1, 2, 4)),
+        ("0:2:1 as", (0, 1e-6, 2e-6)),
+        ("0:2:1 μs", (0, 1e6, 2e6)),
+    ],
+)
+def test_numbers_of_plans_are_written_in_many_ways(text, delays):
+    assert parse_plan(text).delays == pytest.approx(delays, abs=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("0:1,000:500", "'1,000' may be 1000 or 1;"),
+        ("-2,5:4:1, 4:8:2", "'-2' is not start:stop:step"),
+        ("-500fs:2:100", "some numbers have a unit and others none"),
+        ("0:2:1 fs, 2:4:1", "some numbers have a unit and others none"),
+    ],
+)
+def test_what_is_not_clear_in_a_plan_is_refused(text, match):
+    with pytest.raises(UemError, match=match):
+        parse_plan(text)

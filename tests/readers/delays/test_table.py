@@ -242,3 +242,109 @@ def test_half_a_character_is_no_text(tmp_path):
     (tmp_path / "delays.csv").write_bytes("\ufeffa".encode("utf-16-le") + b"x")
     with pytest.raises(UemError, match="it is no text"):
         read_table(tmp_path / "delays.csv")
+
+
+# ---- numbers and cells of spreadsheets
+
+
+def delays_of(table, cells, separator=";", unit="fs"):
+    rows = "".join(f"f_{i}.tif{separator}{cell}\r\n" for i, cell in enumerate(cells))
+    return table(f"file{separator}delay ({unit})\r\n{rows}")
+
+
+@pytest.mark.parametrize("minus", ["-", "−", "–", "‑", "－"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        ["{}500", "0", "1000.5"],
+        ["{}500", "0", "1000,5"],
+        ["{}5E2", "0", "1,0005e3"],
+        ["{}500 fs", "0", "1.0005 ps"],
+        ["{}500", "0", "1'000.5"],
+        ["{}500", "0", "1.000,5"],
+        ["{}500", "0", "1,000.5"],
+        ["{}500,00", "0,00", "1\u202f000,50"],
+        ["{}5×10^2", "0", "1.0005·10³"],
+    ],
+)
+def test_every_writing_of_a_column_is_one(table, minus, cells):
+    found = delays_of(table, [cell.format(minus) for cell in cells])
+    assert found.delays == (-0.5, 0, 1.0005)
+
+
+@pytest.mark.parametrize("mark", ",.")
+def test_groups_of_digits_are_told_by_the_order_of_the_rows(table, mark):
+    cells = ["-500", "0", "500", f"1{mark}000", f"1{mark}500"]
+    found = delays_of(table, cells)
+    assert found.delays == (-0.5, 0, 0.5, 1, 1.5)
+    assert found.notes == (f"delays like '1{mark}000' are read as 1 ps, as the whole column shows",)
+    with pytest.raises(FaultsError, match=rf"row 2: '1\{mark}000' is not a delay: it may be 1"):
+        delays_of(table, ["500", f"1{mark}000", "0", f"1{mark}500"])
+
+
+def test_both_readings_of_a_number_are_named(table):
+    with pytest.raises(FaultsError, match=r"'1,250' is not a delay: it may be 1250 or 1\.25;"):
+        delays_of(table, ["1,000", "1,250", "1,500"])
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;", "sep=;;"])
+def test_the_line_that_names_the_separator_is_no_head(table, first):
+    found = table(f"{first}\r\nDatei;Delay (ps)\r\na.tif;-2,5\r\nb.tif;1,5\r\n")
+    assert found.delays == (-2.5, 1.5)
+    assert table("sep=|\nfile|delay_ps\na,b.tif|-2\nc.tif|3\n").files == ("a,b.tif", "c.tif")
+
+
+def test_empty_rows_and_columns_of_a_spreadsheet_are_passed_over(table):
+    text = ";;;\r\nDatei;Delay (ps);;\r\na.tif;-2,5;;\r\n;;;\r\nb.tif;1,5;;\r\n;;;\r\n;;;\r\n"
+    assert table(text).delays == (-2.5, 1.5)
+    assert table(text.replace(";", "\t")).files == ("a.tif", "b.tif")
+
+
+@pytest.mark.parametrize("blank", ["", " "])
+def test_decimal_commas_in_quotes(table, blank):
+    text = f'file,delay_ps\na.tif,{blank}"-2,5"\nb.tif,{blank}"0,5"\n'
+    assert table(text).delays == (-2.5, 0.5)
+
+
+def test_a_number_that_was_cut_in_two_is_not_taken_by_halves(table):
+    with pytest.raises(FaultsError, match="row 1: holds 3 cells, the first line 2; separate"):
+        table("file,delay_ps\na.tif,-2,5\nb.tif,3,5\n")
+    with pytest.raises(FaultsError, match="its delay may be '-2,5' or '5'; write a head"):
+        table("a.tif,-2,5\nb.tif,3,5\n")
+    assert table("a.tif,1,-25\nb.tif,1,5\n").delays == (-25, 5)  # no half has a sign
+
+
+@pytest.mark.parametrize(
+    ("head", "origin"),
+    [
+        ("file;Delay (fs)", "delays.csv, column 'Delay (fs)'"),
+        ("file;Delay", "delays.csv, column 'Delay', no unit stated: ps"),
+    ],
+)
+def test_it_is_kept_where_the_unit_is_from(table, head, origin):
+    assert table(f"{head}\na.tif;1\nb.tif;2\n").origin == origin
+    assert table("delay\n1 ps\n2 ps\n").origin == "delays.csv, column 'delay'"
+
+
+@given(
+    st.lists(st.integers(-(10**6), 10**6), min_size=3, max_size=8, unique=True),
+    st.integers(0, 4),
+    st.sampled_from([("-", "."), ("−", ","), ("–", ",")]),
+    st.sampled_from("\t;"),
+)
+@settings(max_examples=60)
+def test_delays_come_back_exactly_or_both_readings_are_named(
+    tmp_path_factory, values, places, marks, separator
+):
+    delays = [value / 10**places for value in values]
+    cells = [f"{d:.{places}f}".replace("-", marks[0]).replace(".", marks[1]) for d in delays]
+    path = tmp_path_factory.getbasetemp() / "exact.csv"
+    rows = [f"f_{i}.tif{separator}{cell}" for i, cell in enumerate(cells)]
+    path.write_text("\n".join([f"file{separator}delay_ps", *rows]), encoding="utf-8")
+    try:
+        found = read_table(path).delays
+    except FaultsError as error:
+        doubtful = [f for f in error.faults if " may be " in f]
+        assert (places, marks[1], len(doubtful)) == (3, ",", len(error.faults))  # noqa: PT017
+    else:
+        assert found == tuple(delays)

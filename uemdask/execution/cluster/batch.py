@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import os
 import re
 import shlex
 import signal
 import subprocess
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -140,6 +141,14 @@ class BatchSystem(ABC):
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if the system does not answer."""
 
+    async def ours(self) -> dict[str, JobState] | None:
+        """Return the state of all of the user's worker jobs; None if the system does not answer."""
+        living = await self._all_living()
+        return None if living is None else _of_ours(living)
+
+    @abstractmethod
+    async def _all_living(self) -> dict[str, JobState] | None: ...
+
     @abstractmethod
     async def end_of(self, job: str) -> str:
         """Return how a job ended, in the words of the batch system; empty where it is forgotten.
@@ -165,9 +174,9 @@ class BatchSystem(ABC):
         living = await self.living(jobs)
         if living is None:
             return None
-        left = sorted(job for job, state in living.items() if state.name.startswith(_OURS))
+        left = sorted(_of_ours(living))
         if left:
-            code, _, _ = await _call(*self._job_class.cancel_command.split(), *left)
+            code, _, _ = await call(*self._job_class.cancel_command.split(), *left)
             if code:
                 return None
         return left
@@ -192,27 +201,30 @@ class Slurm(BatchSystem):
 
     async def answers(self) -> bool:
         """Return whether Slurm's controller answers."""
-        return await self.living(()) is not None
+        return await self._all_living() is not None
 
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""
+        living = await self._all_living()
+        return living and {job: state for job, state in living.items() if job in jobs}
+
+    async def _all_living(self) -> dict[str, JobState] | None:
         states = "PENDING,RUNNING,CONFIGURING,SUSPENDED,REQUEUED,STOPPED,RESIZING"
-        code, out, _ = await _call("squeue", "--me", "-h", "-o", "%A|%T|%r|%j", "-t", states)
+        code, out, _ = await call("squeue", "--me", "-h", "-o", "%A|%T|%r|%j", "-t", states)
         if code:
             return None
         found = {}
         for job, state, reason, name in re.findall(
             r"^(\d+)\|(\w+)\|(.*?)\|(.*)$", out, re.MULTILINE
         ):
-            if job in jobs:
-                waits = state == "PENDING"
-                hopeless = waits and bool(_HOPELESS.search(reason))
-                found[job] = JobState(waits, reason, name, hopeless)
+            waits = state == "PENDING"
+            hopeless = waits and bool(_HOPELESS.search(reason))
+            found[job] = JobState(waits, reason, name, hopeless)
         return found
 
     async def end_of(self, job: str) -> str:
         """Return how a job ended; empty where it is forgotten."""
-        code, out, _ = await _call("scontrol", "show", "job", "-o", job)
+        code, out, _ = await call("scontrol", "show", "job", "-o", job)
         if code:
             return ""
         words = dict(word.split("=", 1) for word in out.split() if "=" in word)
@@ -236,14 +248,14 @@ class Pbs(BatchSystem):
 
     async def answers(self) -> bool:
         """Return whether the PBS server answers."""
-        code, _, _ = await _call("qstat", "-B")
+        code, _, _ = await call("qstat", "-B")
         return not code
 
     async def living(self, jobs: Collection[str]) -> dict[str, JobState] | None:
         """Return the state of those jobs that wait or run; None if it does not answer."""
         if not jobs:
             return {}
-        code, out, err = await _call("qstat", "-f", *sorted(jobs))
+        code, out, err = await call("qstat", "-f", *sorted(jobs))
         # Jobs that have ended make it fail, and so does a server that is away.
         if code and not out and not re.search("unknown job|has finished", err, re.IGNORECASE):
             return None
@@ -251,7 +263,7 @@ class Pbs(BatchSystem):
         for part in re.split(r"^Job Id:", out, flags=re.MULTILINE)[1:]:
             number = re.match(r"\s*(\d+)", part)
             state = re.search(r"job_state = (\w)", part)
-            if number and state and state[1] not in "CFX":
+            if number and number[1] in jobs and state and state[1] not in "CFX":
                 waits, reason = state[1] in "QHW", _found(r"comment = (.+)", part)
                 found[number[1]] = JobState(
                     waits=waits,
@@ -261,9 +273,13 @@ class Pbs(BatchSystem):
                 )
         return found
 
+    async def _all_living(self) -> dict[str, JobState] | None:
+        code, out, _ = await call("qselect", "-u", getpass.getuser())
+        return None if code else await self.living(re.findall(r"^\d+", out, re.MULTILINE))
+
     async def end_of(self, job: str) -> str:
         """Return how a job ended; empty where it is forgotten."""
-        _, out, _ = await _call("qstat", "-x", "-f", job)
+        _, out, _ = await call("qstat", "-x", "-f", job)
         found = re.search(r"Exit_status = (-?\d+)", out)
         if not found:
             return ""
@@ -319,6 +335,10 @@ def worker_arguments(pool: Pool, walltime: int | None) -> list[str]:
     return arguments
 
 
+def _of_ours(jobs: Mapping[str, JobState]) -> dict[str, JobState]:
+    return {job: state for job, state in jobs.items() if state.name.startswith(_OURS)}
+
+
 def _found(pattern: str, text: str) -> str:
     match = re.search(pattern, text, re.MULTILINE)
     return match[1] if match else ""
@@ -341,13 +361,15 @@ def _ask(*command: str) -> str:
     return "" if done.returncode else done.stdout
 
 
-async def _call(*command: str) -> tuple[int, str, str]:
+async def call(*command: str) -> tuple[int, str, str]:
+    """Return exit code, output and errors of a command; 127 where there is no such command."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C must not end a submission half-way
         )
     except FileNotFoundError:
         return 127, "", f"{command[0]}: command not found"

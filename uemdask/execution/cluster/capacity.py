@@ -82,6 +82,8 @@ class Cluster:
         Looks after workers that come and go.
     losses : Losses, optional
         Hears of lost workers.
+    dashboard_hosts : tuple of str
+        Names under which a proxy shows the dashboard of a scheduler that ran already.
     """
 
     client: Client
@@ -92,6 +94,7 @@ class Cluster:
     hints: tuple[str, ...] = ()
     overseer: Overseer | None = None
     losses: Losses | None = None
+    dashboard_hosts: tuple[str, ...] = ()
 
     def capacity(self, gpu: bool) -> Capacity:
         """Return the room for GPU tasks or for the others."""

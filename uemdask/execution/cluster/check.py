@@ -146,7 +146,8 @@ def _asked(
 ) -> list[str]:
     token = f"{os.getpid()}-{time.time_ns()}"
     note = folder / f".check-{token}"
-    note.write_text(token, encoding="utf-8")
+    with note.open("x", encoding="utf-8") as file:  # not where somebody put a link
+        file.write(token)
     try:
         begun = time.monotonic()
         future = client.submit(inspect_worker, str(note), workers=[worker], pure=False)
@@ -191,7 +192,8 @@ def inspect_worker(note: str) -> dict[str, Any]:
     except OSError as error:
         text = f"{error.strerror}"
     try:
-        Path(note).with_suffix(".answer").write_text(text, encoding="utf-8")
+        with Path(note).with_suffix(".answer").open("x", encoding="utf-8") as file:
+            file.write(text)
         Path(note).with_suffix(".answer").unlink()
         written = ""
     except OSError as error:

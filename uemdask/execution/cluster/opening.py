@@ -8,9 +8,9 @@ import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import dask
 from distributed import Client, LocalCluster
@@ -33,10 +33,13 @@ from uemdask.execution.cluster.profile import (
 from uemdask.execution.cluster.quiet import quieten
 from uemdask.execution.cluster.security import security_from, session_keys
 from uemdask.execution.cluster.session import end_abandoned, session
+from uemdask.execution.cluster.visitors import guard
 
 # How long to wait for the first worker, and for a scheduler that runs already, in s.
 _PATIENCE = 60
 _ANSWER = 30
+
+_OwnProfile = LocalProfile | BatchProfile
 
 
 @contextmanager
@@ -51,7 +54,8 @@ def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
     quieten()
     with dask.config.set(SETTINGS), ExitStack() as stack:
         if isinstance(profile, ExistingProfile):
-            yield _surveyed(stack.enter_context(_join(profile)), stack)
+            found = _surveyed(stack.enter_context(_join(profile)), stack)
+            yield replace(found, dashboard_hosts=profile.dashboard_hosts)
         elif isinstance(profile, LocalProfile):
             yield _local(profile, stack)
         else:
@@ -72,8 +76,11 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
         )
     )
     client = stack.enter_context(Client(local, set_as_default=False))
-    hints = _tunnel(client) if "SSH_CONNECTION" in os.environ else ()
-    return _surveyed(client, stack, training_threads=profile.workers, hints=hints)
+    port, hints = _open_dashboard(local, profile)
+    if "SSH_CONNECTION" in os.environ:
+        hints += _tunnel(port)
+    found = _surveyed(client, stack, training_threads=profile.workers, hints=hints)
+    return replace(found, dashboard=_address(port))
 
 
 def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
@@ -102,7 +109,8 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
         keeper = Pools(local.scheduler, profile, system, security, folder / "logs", own.note)
         local.sync(keeper.start)
         stack.callback(local.sync, keeper.close)
-    hints = _tunnel(client)
+    port, hints = _open_dashboard(local, profile)
+    hints += _tunnel(port)
     if cancelled := local.sync(end_abandoned, folder, home, system.cancel):
         hints += (f"cancelled what an uemdask that was killed had left: {_jobs(cancelled)}",)
     if not profile.tls:
@@ -110,7 +118,8 @@ def _batch(profile: BatchProfile, stack: ExitStack) -> Cluster:
             "the profile says 'tls: false': whoever reaches this host can run programs in your "
             "name",
         )
-    return _pooled(profile, client, hints, keeper, _losses(client, stack))
+    found = _pooled(profile, client, hints, keeper, _losses(client, stack))
+    return replace(found, dashboard=_address(port))
 
 
 def _jobs(numbers: Sequence[str]) -> str:
@@ -198,11 +207,22 @@ def _dashboard(port: int) -> str:
     return f"127.0.0.1:{_free_port(port)}"
 
 
-def _tunnel(client: Client) -> tuple[str, ...]:
+def _open_dashboard(local: LocalCluster, profile: _OwnProfile) -> tuple[int, tuple[str, ...]]:
+    """Guard the dashboard, and return its port, and a line if that is not the wanted one."""
+    guard(local.scheduler.http_application, profile.dashboard_hosts)
+    wanted, port = profile.dashboard_port, int(local.scheduler.http_server.port)
+    if wanted in (0, port):
+        return port, ()
+    return port, (f"port {wanted} is in use or closed here; the dashboard is on port {port}",)
+
+
+def _address(port: int) -> str:
+    """Return where the dashboard is, which listens on loopback whatever the scheduler does."""
+    return f"http://127.0.0.1:{port}/status"
+
+
+def _tunnel(port: int) -> tuple[str, ...]:
     """Return how the dashboard is seen from elsewhere; it listens on this host's loopback alone."""
-    port = urlsplit(client.dashboard_link).port
-    if port is None:  # no dashboard
-        return ()
     host = socket.gethostname()
     login = os.environ.get("SLURM_SUBMIT_HOST") or os.environ.get("PBS_O_HOST")
     jump = f"-J {getpass.getuser()}@{login} " if login and login != host else ""

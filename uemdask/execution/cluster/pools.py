@@ -20,9 +20,11 @@ from typing import TYPE_CHECKING
 from distributed import Scheduler, Security
 from distributed.scheduler import TaskState, WorkerState
 
+from uemdask.errors import UemError
 from uemdask.execution.cluster.batch import CANCELLED, BatchSystem, JobState
 from uemdask.execution.cluster.job_log import end_of_log
 from uemdask.execution.cluster.profile import BatchProfile, Pool
+from uemdask.execution.cluster.submission import Submissions
 
 if TYPE_CHECKING:
     from dask_jobqueue.core import Job
@@ -104,6 +106,8 @@ class Pools:
         self._security = security
         self._logs = logs
         self._note = note
+        self._submissions = Submissions(system)
+        self._submission: asyncio.Task[str] | None = None  # the newest
         self._pools = {pool.name: _Pool(pool) for pool in profile.pools}
         self._asked = 0.0
         self._silent = False  # the batch system did not answer when it was given a job
@@ -140,6 +144,8 @@ class Pools:
             self._loop.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._loop
+        if self._submission is not None:
+            await asyncio.gather(self._submission, return_exceptions=True)
         jobs = [job for pool in self._pools.values() for job in pool.jobs.values()]
         await asyncio.gather(*(submitted.job.close() for submitted in jobs))
 
@@ -219,18 +225,28 @@ class Pools:
             logs=self._logs,
         )
         try:
-            await job.start()
-        except (RuntimeError, ValueError, OSError) as error:
+            # Where this is called off, the number must be known all the same.
+            self._submission = asyncio.create_task(self._submissions.submit(job))
+            self._submission.add_done_callback(lambda done: self._submitted(pool, name, job, done))
+            await asyncio.shield(self._submission)
+        except UemError as error:
+            self._failed(pool, str(error))
+            return False
+        except (RuntimeError, OSError) as error:
             if isinstance(error, FileNotFoundError) or await self._system.answers():
-                refused = f"{self._system.submit} refused the job: {_said(error)}"
+                refused = f"{self._system.submit} refused the job: {error}"
                 self._failed(pool, f"{refused}; {_REMEDY}")
             else:
                 self._wait_for_system(pool)
             return False
         self._silent = False
-        pool.jobs[name] = _Submitted(job, name)
-        self._note(pool.jobs[name].number)
         return True
+
+    def _submitted(self, pool: _Pool, name: str, job: Job, submission: asyncio.Task[str]) -> None:
+        if submission.cancelled() or submission.exception() is not None:
+            return
+        pool.jobs[name] = _Submitted(job, name)
+        self._note(submission.result())
 
     def _wait_for_system(self, pool: _Pool) -> None:
         """Try again later; that the batch system is away is no fault of the job."""
@@ -337,10 +353,3 @@ class Pools:
                 )
             del pool.jobs[name]
             await submitted.job.close()
-
-
-def _said(error: Exception) -> str:
-    """Return what a refused command wrote to its error output."""
-    text = str(error)
-    _, found, said = text.partition("stderr:\n")
-    return " ".join((said if found else text).split())

@@ -54,10 +54,17 @@ def _directive(text: str) -> str:
     return _one_line(text)
 
 
+def _host(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9.-]+", text):
+        raise ValueError(f"{text!r} is no host name; write it without scheme and port")
+    return text.lower()
+
+
 Size = Annotated[str, AfterValidator(_size)]
 Line = Annotated[str, AfterValidator(_one_line)]
 Directive = Annotated[str, AfterValidator(_directive)]
 Walltime = Annotated[str, AfterValidator(_walltime)]
+Hosts = tuple[Annotated[str, AfterValidator(_host)], ...]
 
 
 class _Strict(BaseModel):
@@ -75,12 +82,15 @@ class LocalProfile(_Strict):
         Of each worker, such as ``"2GiB"``; default: its share of the machine.
     dashboard_port : int
         On loopback; another free port is taken where it is in use.
+    dashboard_hosts : list of str
+        Names under which a proxy shows the dashboard; all others but the loopback's are refused.
     """
 
     kind: Literal["local"] = "local"
     workers: int = Field(default_factory=lambda: len(os.sched_getaffinity(0)), ge=1)
     memory: Annotated[str, AfterValidator(_size_or_auto)] = "auto"
     dashboard_port: int = Field(default=8787, ge=0, le=65535)
+    dashboard_hosts: Hosts = ()
 
 
 class TlsFiles(_Strict):
@@ -100,12 +110,15 @@ class ExistingProfile(_Strict):
         Where it is; one of the two.
     tls : TlsFiles
         What this side shows to it, where its address begins with ``tls://``.
+    dashboard_hosts : list of str
+        Names under which a proxy shows the campaign page, beside those of the scheduler's host.
     """
 
     kind: Literal["existing"]
     address: str | None = None
     scheduler_file: str | None = None
     tls: TlsFiles | None = None
+    dashboard_hosts: Hosts = ()
 
     @model_validator(mode="after")
     def _has_a_place(self) -> ExistingProfile:
@@ -234,6 +247,8 @@ class BatchProfile(_Strict):
         Encrypt, and admit only who has this session's certificate.
     dashboard_port : int
         On loopback; another free port is taken where it is in use.
+    dashboard_hosts : list of str
+        Names under which a proxy shows the dashboard; all others but the loopback's are refused.
     start_attempts : int
         Times that jobs of a pool may end before a worker has come; those that end together are one.
     death_timeout : float
@@ -265,6 +280,7 @@ class BatchProfile(_Strict):
     folder: Path = Path("uemdask-jobs")
     tls: bool = True
     dashboard_port: int = Field(default=8787, ge=0, le=65535)
+    dashboard_hosts: Hosts = ()
     start_attempts: int = Field(default=3, ge=1)
     death_timeout: float = Field(default=180.0, ge=10)
     idle: float = Field(default=60.0, ge=0)

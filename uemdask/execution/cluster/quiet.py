@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 
 
 class _ToldElsewhere(logging.Filter):
@@ -33,6 +34,7 @@ _TELL = (
 
 
 def quieten() -> None:
-    """Leave out of this process's log what the driver tells in plain words."""
+    """Leave out of this process's log and warnings what the driver tells in plain words."""
+    warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
     for name in _TELL:
         logging.getLogger(name).addFilter(_TOLD_ELSEWHERE)

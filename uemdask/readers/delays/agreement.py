@@ -8,8 +8,10 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 
+from uemdask.errors import UemError
 from uemdask.readers.delays.delay_table import DECIMALS, DelayTable
 from uemdask.readers.delays.names import delays_in_name
+from uemdask.readers.folders import same_name
 
 
 def with_images(table: DelayTable, images: Sequence[Path]) -> DelayTable:
@@ -27,9 +29,11 @@ def with_images(table: DelayTable, images: Sequence[Path]) -> DelayTable:
     other_name: list[tuple[str, str]] = []
     for file in table.files:
         wanted = PureWindowsPath(file)  # splits at / and at \
-        image = _of_path(wanted, by_name.get(wanted.name.casefold(), []))
+        image = _of_path(wanted, by_name.get(same_name(wanted.name), []))
         if image is None:
-            image = _only(by_stem.get(wanted.name.casefold()) or by_stem.get(_stem(wanted)))
+            image = _only(
+                by_stem.get(same_name(wanted.name)) or by_stem.get(same_name(wanted.stem))
+            )
             if image is not None:
                 other_ending.append((wanted.name, image.name))
         if image is None:
@@ -58,8 +62,8 @@ def _indices(
     by_stem: dict[str, list[Path]] = {}
     by_place: dict[object, list[Path]] = {}
     for image in images:
-        by_name.setdefault(image.name.casefold(), []).append(image)
-        by_stem.setdefault(image.stem.casefold(), []).append(image)
+        by_name.setdefault(same_name(image.name), []).append(image)
+        by_stem.setdefault(same_name(image.stem), []).append(image)
         if (place := _place(image.name)) is not None:
             by_place.setdefault(place, []).append(image)
     return by_name, by_stem, by_place
@@ -67,11 +71,7 @@ def _indices(
 
 def _written(image: Path, by_name: Mapping[str, Sequence[Path]]) -> str:
     """Return the name of an image, its path where others have that name."""
-    return image.name if len(by_name[image.name.casefold()]) == 1 else image.as_posix()
-
-
-def _stem(path: PureWindowsPath) -> str:
-    return path.stem.casefold()
+    return image.name if len(by_name[same_name(image.name)]) == 1 else image.as_posix()
 
 
 def _of_path(wanted: PureWindowsPath, images: Sequence[Path]) -> Path | None:
@@ -79,12 +79,12 @@ def _of_path(wanted: PureWindowsPath, images: Sequence[Path]) -> Path | None:
     exact = [image for image in images if image.name == wanted.name] or list(images)
     if len(exact) < 2:
         return _only(exact)
-    parents = [part.casefold() for part in wanted.parts[:-1] if part != wanted.anchor]
+    parents = [same_name(part) for part in wanted.parts[:-1] if part != wanted.anchor]
     return _only(
         [
             image
             for image in exact
-            if [part.casefold() for part in image.parts[:-1]][-len(parents) or None :] == parents
+            if [same_name(part) for part in image.parts[:-1]][-len(parents) or None :] == parents
         ]
     )
 
@@ -94,13 +94,16 @@ def _only(images: Sequence[Path] | None) -> Path | None:
 
 
 def _place(name: str) -> tuple[str, int, int, float] | None:
-    times = delays_in_name(name)
+    try:
+        times = delays_in_name(name)
+    except UemError:  # it is not clear which delay
+        return None
     if not times:
         return None
     last = times[-1]
     if last.scan is None or last.step is None:
         return None
-    return (last.base or "").casefold(), last.scan, last.step, last.delay
+    return same_name(last.base or ""), last.scan, last.step, last.delay
 
 
 def by_image(table: DelayTable, images: Sequence[Path]) -> dict[str, float]:

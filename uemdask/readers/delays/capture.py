@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from uemdask.errors import UemError
+from uemdask.readers.folders import entries
 from uemdask.readers.images import is_image
-from uemdask.readers.natural_order import natural_order
 
 _LEVEL = re.compile(r"(hour|minute|second)[_ ]?([0-9]{1,6})", re.IGNORECASE)
 _LEVELS = {"hour": 0, "minute": 1, "second": 2}
@@ -25,18 +24,13 @@ def capture_images(folder: Path) -> list[Path]:
     UemError
         If a folder cannot be listed.
     """
-    try:
-        return [image for inner in _inner(folder, -1) for image in _images(inner)]
-    except OSError as error:
-        raise UemError(
-            f"{error.filename or folder}: cannot be listed ({error.strerror}); check its rights"
-        ) from error
+    return [image for inner in _inner(folder, -1) for image in _images(inner)]
 
 
 def _inner(folder: Path, above: int) -> Iterator[Path]:
     """Yield the folders of time below a folder, in the order of time, outer ones first."""
     found = []
-    for child in folder.iterdir():
+    for child in entries(folder):
         match = _LEVEL.fullmatch(child.name)
         level = _LEVELS[match[1].casefold()] if match else -1
         if match and level > above and child.is_dir():
@@ -47,6 +41,4 @@ def _inner(folder: Path, above: int) -> Iterator[Path]:
 
 
 def _images(folder: Path) -> list[Path]:
-    return sorted(
-        (file for file in folder.iterdir() if is_image(file) and file.is_file()), key=natural_order
-    )
+    return [file for file in entries(folder) if is_image(file) and file.is_file()]

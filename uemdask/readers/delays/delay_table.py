@@ -25,6 +25,10 @@ class DelayTable:
         Scan of each row, counted from 1, where the source says so.
     source : str
         What messages call it, a file or the option.
+    origin : str
+        Where the delays and their unit were found, in words.
+    plan : bool
+        Whether it was stated, so that its length is meant.
     notes : tuple of str
         What a person should know, one sentence each.
     facts : mapping
@@ -38,6 +42,8 @@ class DelayTable:
     source: str = ""
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
+    plan: bool = False
 
 
 def number_scans(

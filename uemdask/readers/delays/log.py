@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
+from uemdask.numbers import parse_number
+from uemdask.readers.delays.cells import delay_in, is_delay, mark_in, number_in, unit_in
 from uemdask.readers.delays.delay_table import DelayTable, known_scans
-from uemdask.readers.delays.names import NamedDelay, delays_in_name
+from uemdask.readers.delays.names import NamedDelay, delays_in_names
 from uemdask.readers.text import read_text
 from uemdask.units import parse_delay
 
@@ -21,7 +22,7 @@ _HEADER = re.compile(r"\s*\[\s*([^\]]*?)\s*\]\s*:?\s*(.*?)\s*")
 # One writer leaves no line end before this key.
 _GLUED = re.compile(r"(?<=.)(?=\[\s*Number of)")
 _ROW = re.compile(r"\s*[0-9]+\s*,")
-_WHOLE = re.compile(r"[0-9]{1,9}")
+_WHOLE = re.compile(r"[0-9]{1,20}")
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,13 @@ class _Row:
     place: str
     cells: dict[str, str]
 
-    def named(self) -> NamedDelay | None:
-        """Return the delay that the row's file name states."""
-        times = delays_in_name(self.cells["file name"])
-        return times[-1] if times else None
+
+@dataclass(frozen=True)
+class _Layout:
+    """How rows are written: with a number of their own before, with a comma in their decimals."""
+
+    index: bool
+    comma: bool
 
 
 def read_log(path: Path) -> DelayTable:
@@ -55,27 +59,28 @@ def read_log(path: Path) -> DelayTable:
     """
     head, lines = _split(read_text(path, "a log", replace=True))
     columns = _columns(head)
-    rows, faults, notes = _rows(lines, columns)
+    rows, faults, notes = _rows(path, lines, columns)
     if not rows and not faults:
         raise UemError(
             f"{path}: holds no rows 'step,delay,scan,scan step,file name,time'; "
             f"move it away or give --delays FILE"
         )
+    named = _named(rows)
     try:
-        unit = _unit(head, rows, notes)
+        unit = _unit(head, rows, named, notes)
     except UemError as error:
         raise UemError(f"{path}: {error}") from None
     delays, numbers = _values(rows, unit, faults)
     if faults:
         raise FaultsError(str(path), faults)
-    delays = _without_tenfold(rows, delays, unit, notes)
     files = tuple(row.cells["file name"] for row in rows)
-    scans = _scans(rows, numbers, delays)
+    delays = _without_tenfold(files, named, delays, unit, notes)
+    scans = _scans(rows, named, numbers, delays)
     facts = _facts(head)
     notes += _counts(facts, scans)
-    return DelayTable(
-        tuple(delays), files if any(files) else None, scans, str(path), tuple(notes), facts
-    )
+    named_files = files if any(files) else None
+    origin = f"the log {path.name}, in {unit}"
+    return DelayTable(tuple(delays), named_files, scans, str(path), tuple(notes), facts, origin)
 
 
 def _split(text: str) -> tuple[dict[str, str], list[tuple[int, str]]]:
@@ -102,21 +107,19 @@ def _columns(head: dict[str, str]) -> tuple[str, ...]:
 
 
 def _rows(
-    lines: Sequence[tuple[int, str]], columns: Sequence[str]
+    path: Path, lines: Sequence[tuple[int, str]], columns: Sequence[str]
 ) -> tuple[list[_Row], list[str], list[str]]:
     """Return the whole rows, what is wrong with others, and a note on one that was cut off."""
     rows: list[_Row] = []
     faults: list[str] = []
     notes: list[str] = []
-    index: bool | None = None  # whether rows begin with a number of their own, as in old logs
-    for count, (number, line) in enumerate(lines, 1):
-        cells = line.split(",") if _ROW.match(line) else []
-        if index is None and len(cells) >= len(columns):
-            index = _has_index(cells, columns)
-        cells = cells[bool(index) :]
+    cut = [line.split(",") if _ROW.match(line) else [] for _, line in lines]
+    layout = _layout(path, cut, columns)
+    for count, ((number, line), cells) in enumerate(zip(lines, cut, strict=True), 1):
         place = f"row {count} (line {number})"
-        if len(cells) >= len(columns):
-            rows.append(_Row(place, _by_column(cells, columns)))
+        found = _by_column(cells, columns, layout)
+        if found is not None:
+            rows.append(_Row(place, found))
         elif count == len(lines):
             notes.append(f"the log ends in the middle of row {count}, which is left out")
         else:
@@ -124,21 +127,94 @@ def _rows(
     return rows, faults, notes
 
 
-def _has_index(cells: Sequence[str], columns: Sequence[str]) -> bool:
-    """Return whether a number stands where the file name should, and the name one further."""
-    file = columns.index("file name")
-    return len(cells) > len(columns) and _WHOLE.fullmatch(cells[file].strip()) is not None
+def _layout(path: Path, rows: Sequence[Sequence[str]], columns: Sequence[str]) -> _Layout:
+    """Return the layout that most rows have.
+
+    Raises
+    ------
+    UemError
+        If a number may be a delay, or the decimals of the one before it.
+    """
+    fitting = {
+        layout: [row for row in rows if _fits(_by_column(row, columns, layout))]
+        for layout in (_Layout(index, comma) for comma in (False, True) for index in (False, True))
+    }
+    most = max(map(len, fitting.values()))
+    best = [layout for layout, fit in fitting.items() if len(fit) == most]
+    if best[0].comma == best[-1].comma or not most:
+        return best[0]
+    # Steps are counted through all scans, so that in the first both counts are the same.
+    row = fitting[best[0]][0]
+    found = {layout: _by_column(row, columns, layout) or {} for layout in (best[0], best[-1])}
+    same = [layout for layout, of in found.items() if of.get("step") == of.get("scan step", "")]
+    if len(same) == 1:
+        return same[0]
+    first, second = (of["delay"] for of in found.values())
+    raise UemError(
+        f"{path}: the delay in {','.join(row[:5])!r} ... may be {first} or {second}; "
+        f"write its decimals with a point, or give --delays FILE"
+    )
 
 
-def _by_column(cells: Sequence[str], columns: Sequence[str]) -> dict[str, str]:
-    """Return the cells by column; commas too many belong to the file name."""
+def _fits(cells: Mapping[str, str] | None) -> bool:
+    """Return whether numbers stand where numbers should, and none where the file name should."""
+    return (
+        cells is not None
+        and is_delay(cells["delay"])
+        and all(_WHOLE.fullmatch(cells.get(name, "0")) for name in ("step", "scan", "scan step"))
+        and not _WHOLE.fullmatch(cells["file name"].partition(",")[0].strip())
+    )
+
+
+def _by_column(
+    cells: Sequence[str], columns: Sequence[str], layout: _Layout
+) -> dict[str, str] | None:
+    """Return the cells by column, None if there are too few.
+
+    Commas too many belong to the file name.
+    """
+    cells, delay = list(cells[layout.index :]), columns.index("delay")
+    if layout.comma:
+        if len(cells) <= len(columns) or not _WHOLE.fullmatch(cells[delay + 1].strip()):
+            return None
+        cells[delay : delay + 2] = [f"{cells[delay].strip()},{cells[delay + 1].strip()}"]
+    if len(cells) < len(columns):
+        return None
     file, extra = columns.index("file name"), len(cells) - len(columns)
     name = ",".join(cells[file : file + extra + 1])
     merged = [*cells[:file], name, *cells[file + extra + 1 :]]
     return {column: cell.strip() for column, cell in zip(columns, merged, strict=True)}
 
 
-def _unit(head: dict[str, str], rows: Sequence[_Row], notes: list[str]) -> str:
+def _named(rows: Sequence[_Row]) -> list[NamedDelay | None]:
+    """Return the delays that the rows' file names state, by the mark that makes them the logged."""
+    names = [row.cells["file name"] for row in rows]
+    for decimal in (None, ".", ","):
+        try:
+            found = [times[-1] if times else None for times in delays_in_names(names, decimal)]
+        except UemError:  # the log tells the delays, its names only the unit and the scan
+            continue
+        if decimal is None or _are_logged(rows, found):
+            return found
+    return [None] * len(rows)
+
+
+def _are_logged(rows: Sequence[_Row], named: Sequence[NamedDelay | None]) -> bool:
+    """Return whether names state the numbers that are logged; a decimal place may be lost."""
+    try:
+        cells = [parse_number(row.cells["delay"]) for row in rows]
+    except UemError:
+        return False
+    pairs = zip(cells, named, strict=True)
+    return all(time is not None and abs(cell - time.number) < 0.1 for cell, time in pairs)
+
+
+def _unit(
+    head: dict[str, str],
+    rows: Sequence[_Row],
+    named: Sequence[NamedDelay | None],
+    notes: list[str],
+) -> str:
     """Return the unit of the delays: stated, or that of the file names beside equal numbers."""
     for name in head.get("column descriptions", "").split(","):
         if name.strip().casefold().startswith("delay") and (unit := unit_in(name.strip())):
@@ -146,24 +222,22 @@ def _unit(head: dict[str, str], rows: Sequence[_Row], notes: list[str]) -> str:
     for key in ("delay units", "delay unit", "units"):
         if head.get(key):
             return unit_in(f"delay ({head[key]})")
-    named = [(row.cells["delay"], time) for row in rows if (time := row.named()) is not None]
-    units = {time.unit for _, time in named}
-    if len(named) < len(rows) or len(units) != 1 or units == {"ps"}:
+    units = {time.unit for time in named if time is not None}
+    if len(units) != 1 or units == {"ps"} or not _are_logged(rows, named):
+        return "ps"
+    if not any(time.number for time in named if time is not None):
         return "ps"
     unit = units.pop()
-    # A decimal place may be lost in a name.
-    equal = all(is_number(cell) and abs(float(cell) - time.number) < 0.1 for cell, time in named)
-    if not equal or not any(time.number for _, time in named):
-        return "ps"
     notes.append(f"delays are taken in {unit}, as the file names in the log state it")
     return unit
 
 
 def _values(rows: Sequence[_Row], unit: str, faults: list[str]) -> tuple[list[float], list[int]]:
     delays, numbers = [], []
+    decimal = mark_in([row.cells["delay"] for row in rows])
     for row in rows:
         try:
-            delays.append(delay_in(row.cells["delay"], unit))
+            delays.append(delay_in(row.cells["delay"], unit, decimal))
             if "scan" in row.cells:
                 numbers.append(number_in(row.cells["scan"]))
         except UemError as error:
@@ -172,33 +246,39 @@ def _values(rows: Sequence[_Row], unit: str, faults: list[str]) -> tuple[list[fl
 
 
 def _without_tenfold(
-    rows: Sequence[_Row], delays: list[float], unit: str, notes: list[str]
+    files: Sequence[str],
+    named: Sequence[NamedDelay | None],
+    delays: list[float],
+    unit: str,
+    notes: list[str],
 ) -> list[float]:
     """Return the delays; where a name is in tenths, the program logs ten times the delay."""
     tenfold = []
-    for i, row in enumerate(rows):
-        name = row.named()
+    for i, name in enumerate(named):
         if name is not None and name.tenths:
-            stated = parse_delay(f"{10 * name.number!r}{unit}")
+            stated = parse_delay(10 * name.number, unit=unit)
             if delays[i] and abs(delays[i] - stated) < 1e-6 * abs(stated):
                 tenfold.append(i)
-                delays[i] = parse_delay(f"{name.number!r}{unit}")
+                delays[i] = parse_delay(name.number, unit=unit)
     if tenfold:
         notes.append(
             f"{len(tenfold)} delays are logged tenfold, as file names such as "
-            f"{rows[tenfold[0]].cells['file name']} show; they are divided by 10"
+            f"{files[tenfold[0]]} show; they are divided by 10"
         )
     return delays
 
 
 def _scans(
-    rows: Sequence[_Row], numbers: Sequence[int], delays: Sequence[float]
+    rows: Sequence[_Row],
+    named: Sequence[NamedDelay | None],
+    numbers: Sequence[int],
+    delays: Sequence[float],
 ) -> tuple[int, ...] | None:
     """Return the scans from their column, or from the file names where it says nothing."""
     scans = known_scans(numbers, delays) if len(numbers) == len(rows) else None
     if scans is None:
-        named = [name.scan for row in rows if (name := row.named()) and name.scan is not None]
-        scans = known_scans(named, delays) if len(named) == len(rows) else None
+        counted = [name.scan for name in named if name is not None and name.scan is not None]
+        scans = known_scans(counted, delays) if len(counted) == len(rows) else None
     return scans
 
 

@@ -11,10 +11,12 @@ from uemdask.errors import UemError
 from uemdask.readers.delays.agreement import by_image, disagreement, with_images
 from uemdask.readers.delays.delay_table import DelayTable
 from uemdask.readers.delays.log import read_log
-from uemdask.readers.delays.names import delays_in_name, read_names
+from uemdask.readers.delays.names import delays_in_names, read_names
 from uemdask.readers.delays.plan import parse_plan
 from uemdask.readers.delays.table import read_table
 from uemdask.readers.delays.tags import read_tags
+from uemdask.readers.folders import entries, on_disk, same_name
+from uemdask.readers.images import is_image
 
 _TABLE_ENDINGS = (".csv", ".tsv", ".txt")
 
@@ -51,8 +53,8 @@ def find_delays(
 
 
 def _given(given: str) -> DelayTable:
-    if _is_file(given):
-        file = Path(given)
+    file = on_disk(Path(given))
+    if _is_file(file):
         return read_log(file) if _is_log(file) else read_table(file)
     if ":" in given:
         return parse_plan(given)
@@ -63,10 +65,12 @@ def _found(
     path: Path, images: Sequence[Path], tags: Callable[[Path], Mapping[str, Any]]
 ) -> DelayTable:
     table, not_used = _log(path, images)
-    table = table or _table(path) or _own(images, tags)
+    table = table or _table(path, images) or _own(images, tags)
     if table is not None:
         return replace(table, notes=(*not_used, *table.notes))
     looked = "a log (*.ulg), delays.csv, delays.tsv or delays.txt"
+    if len(images) == 1:
+        looked = f"a log (*.ulg), delays.csv or {_stems(images[0])[-1]}.csv (or .tsv, .txt)"
     if len(images) > 1:
         looked += f", LaserParameter tags, or file names like {images[0].stem}_-30ps"
     also = "".join(f"; {note}" for note in not_used)
@@ -117,8 +121,8 @@ def _found_in(table: DelayTable, images: Sequence[Path]) -> list[bool]:
     return [file in known for file in table.files or ()]
 
 
-def _table(path: Path) -> DelayTable | None:
-    return next((read_table(file) for file in _tables(path)), None)
+def _table(path: Path, images: Sequence[Path]) -> DelayTable | None:
+    return next((read_table(file) for file in _tables(path, images)), None)
 
 
 def _own(images: Sequence[Path], tags: Callable[[Path], Mapping[str, Any]]) -> DelayTable | None:
@@ -147,7 +151,7 @@ def _disagreements(
     notes: list[str | None] = []
     if given is None and _is_log(Path(table.source)):
         try:
-            other = _table(path)
+            other = _table(path, images)
         except UemError as error:
             notes.append(f"delays are not compared: {error}")
             other = None
@@ -159,7 +163,8 @@ def _disagreements(
     except UemError:  # names that cannot be told are no second word
         named = None
     if named is not None and table.source != named.source:
-        rounding = min(time.rounding for image in images for time in delays_in_name(image.name))
+        times = delays_in_names([image.name for image in images])
+        rounding = min(time.rounding for inside in times for time in inside)
         stated = by_image(named, images)
         notes.append(disagreement(used, stated, named.source, rounding))
     return [note for note in notes if note]
@@ -167,34 +172,39 @@ def _disagreements(
 
 def _logs(path: Path) -> list[Path]:
     """Return the logs in a folder, or the one of a stack."""
-    found = [file for file in _listed(path) if _is_log(file) and not file.name.startswith(".")]
-    return found if path.is_dir() else [file for file in found if file.stem == path.stem]
+    if not is_image(path):
+        return [file for file in entries(path) if _is_log(file)]
+    return [f for f in entries(path.parent) if _is_log(f) and same_name(f.stem) in _stems(path)]
 
 
-def _listed(path: Path) -> list[Path]:
-    """Return what is in a folder, or beside a stack."""
-    folder = path if path.is_dir() else path.parent
-    try:
-        return sorted(folder.iterdir())
-    except OSError as error:
-        raise UemError(f"{folder}: cannot be listed ({error.strerror}); check its rights") from None
+def _stems(stack: Path) -> list[str]:
+    """Return the names that a table or log of a stack may have, without their endings."""
+    stem = same_name(stack.stem)
+    return list(dict.fromkeys((stem, stem.removesuffix(".ome"))))
 
 
 def _is_log(file: Path) -> bool:
     return file.suffix.casefold() == ".ulg"
 
 
-def _tables(path: Path) -> list[Path]:
+def _tables(path: Path, images: Sequence[Path]) -> list[Path]:
     """Return the tables of a folder or stack, the surest name first, whatever its case."""
-    names = [f"delays{ending}" for ending in _TABLE_ENDINGS]
-    if not path.is_dir():
-        names = [f"{path.stem.casefold()}{ending}" for ending in _TABLE_ENDINGS] + names
-    found = [file for file in _listed(path) if file.name.casefold() in names and file.is_file()]
-    return sorted(found, key=lambda file: (names.index(file.name.casefold()), file.name.swapcase()))
+    stems, folders = ["delays"], [path.parent if is_image(path) else path]
+    if len(images) == 1:
+        stems = [*_stems(images[0]), "delays"]
+        folders = list(dict.fromkeys((*folders, images[0].parent)))
+    names = [f"{stem}{ending}" for stem in stems for ending in _TABLE_ENDINGS]
+    found = [
+        (names.index(same_name(file.name)), place, file.name.swapcase(), file)
+        for place, folder in enumerate(folders)
+        for file in entries(folder)
+        if same_name(file.name) in names and file.is_file()
+    ]
+    return [file for *_, file in sorted(found)]
 
 
-def _is_file(text: str) -> bool:
+def _is_file(path: Path) -> bool:
     try:
-        return Path(text).is_file()
+        return path.is_file()
     except (OSError, ValueError):  # a long plan is no file name, nor is one with a NUL
         return False

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers.delays.cells import delay_in, is_number, number_in, unit_in
+from uemdask.numbers import decimal_mark, parse_number
+from uemdask.readers.delays.cells import (
+    delay_in,
+    is_delay,
+    is_grouped,
+    is_number,
+    mark_in,
+    number_in,
+    unit_in,
+)
 from uemdask.readers.delays.delay_table import DelayTable, known_scans
-from uemdask.readers.text import read_text
-from uemdask.units import parse_delay
+from uemdask.readers.text_table import read_rows
 
 # Words in the head of a column, the surest first.
 _FILE_WORDS = ("file", "datei", "name", "image", "bild", "frame")
@@ -26,14 +33,14 @@ _OTHER_TIMES = {
     *("start", "started", "end", "ended", "created", "modified", "saved", "written", "recorded"),
     *("frame", "file", "readout", "lab", "log", "logged", "zero", "belichtung"),
 }
-_DECIMAL_COMMA = re.compile(r"[-+−]?\d+,\d+")
-_THOUSANDS = re.compile(r"[-+−]?[1-9]\d{0,2},\d{3}")
+_DIGITS = re.compile(r"\d+")
 
 
 def read_table(path: Path) -> DelayTable:
     """Read delays from a text table, one row per frame.
 
-    The separator is a comma, semicolon or tab; beside the last two, decimals may have a comma.
+    The separator is a comma, semicolon or tab. Decimals may have a comma, in a table of commas
+    inside quotes; the whole column tells what its commas and points are.
     The head of the delay column holds ``delay``, or else the word ``time``, or is ``t``, and may
     give the unit, as ``delay_ps`` or ``Delay (fs)``; without one delays are in ps. Columns of
     other times, as ``timestamp`` or ``exposure time``, are not taken. A column whose head holds
@@ -49,11 +56,13 @@ def read_table(path: Path) -> DelayTable:
     FaultsError
         If some rows have no finite delay, or no scan number; all of them are listed.
     """
-    rows = _read_cells(path)
+    rows = read_rows(path, "a table of delays")
+    if not rows:
+        raise UemError(f"{path}: holds no rows; write the columns file,delay_ps")
     head, unit = rows[0], "ps"
     delay_column, file_columns = len(head) - 1, [0] if len(head) > 1 else []
     scan_column: int | None = None
-    headed = not any(_is_delay(cell) for cell in head)
+    headed = not any(is_delay(cell) for cell in head)
     if headed:
         rows = rows[1:]
         try:
@@ -69,30 +78,40 @@ def read_table(path: Path) -> DelayTable:
         scan_column = _scan_column(head)
     if not rows:
         raise UemError(f"{path}: holds no rows below its head; write one per frame")
-    delays, scans = _values(path, rows, delay_column, unit, scan_column)
+    faults = _faults_of_width(rows, len(head), headed)
+    if faults:
+        raise FaultsError(str(path), faults)
+    delays, scans, notes = _values(path, rows, delay_column, unit, scan_column)
+    origin = f"{path.name}, column {head[delay_column]!r}" if headed else path.name
+    if not (headed and unit_in(head[delay_column])):
+        bare = any(is_number(_cell(row, delay_column)) for row in rows)
+        origin += ", no unit stated: ps" if bare else ""
     columns = [[_cell(row, i) for row in rows] for i in file_columns]
     for names in columns:
         if any(names) and not all(map(is_number, names)):
-            return DelayTable(tuple(delays), tuple(names), scans, source=str(path))
+            return DelayTable(tuple(delays), tuple(names), scans, str(path), notes, {}, origin)
     if headed and columns:
         order = _order(columns[0])
         delays = [delays[i] for i in order]
         scans = tuple(scans[i] for i in order) if scans is not None else None
-    return DelayTable(tuple(delays), None, scans, source=str(path))
+    return DelayTable(tuple(delays), None, scans, str(path), notes, {}, origin)
 
 
-def _read_cells(path: Path) -> list[list[str]]:
-    text = read_text(path, "a table of delays")
-    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    if not lines:
-        raise UemError(f"{path}: holds no rows; write the columns file,delay_ps")
-    separator = next((s for s in "\t;," if 2 * sum(s in line for line in lines) > len(lines)), ",")
-    try:
-        table = csv.reader(lines, delimiter=separator)
-        rows = [[cell.strip() for cell in row] for row in table]
-    except csv.Error as error:
-        raise UemError(f"{path}: cannot be read as a table of delays ({error})") from error
-    return rows if separator == "," else [[_with_point(cell) for cell in row] for row in rows]
+def _faults_of_width(rows: Sequence[Sequence[str]], width: int, headed: bool) -> list[str]:
+    """Say where decimals with a comma were cut in two, so that half of a number would be taken."""
+    remedy = "separate the cells by semicolons where decimals have a comma"
+    if not headed and width > 2 and all(_are_halves(row[-2:]) for row in rows):
+        whole, half = f"{rows[0][-2]},{rows[0][-1]}", rows[0][-1]
+        return [f"row 1: its delay may be {whole!r} or {half!r}; write a head, or {remedy}"]
+    return [
+        f"row {number}: holds {len(row)} cells, the first line {width}; {remedy}"
+        for number, row in enumerate(rows, 1)
+        if len(row) > width and any(row[width:])
+    ]
+
+
+def _are_halves(cells: Sequence[str]) -> bool:
+    return is_number(cells[0]) and _DIGITS.fullmatch(cells[-1]) is not None
 
 
 def _cell(row: Sequence[str], column: int) -> str:
@@ -137,39 +156,39 @@ def _words(text: str) -> set[str]:
 
 def _values(
     path: Path, rows: list[list[str]], column: int, unit: str, scan_column: int | None
-) -> tuple[list[float], tuple[int, ...] | None]:
+) -> tuple[list[float], tuple[int, ...] | None, tuple[str, ...]]:
+    """Return delays, scans, and a note where only the column told what a number is."""
     delays, scans, faults = [], [], []
+    notes: list[str] = []
     if scan_column is not None and not any(_cell(row, scan_column) for row in rows):
         scan_column = None
+    decimal = mark_in([_cell(row, column) for row in rows])
     for number, row in enumerate(rows, 1):
+        cell = _cell(row, column)
         try:
-            delays.append(delay_in(_cell(row, column), unit))
+            delays.append(delay_in(cell, unit, decimal))
             if scan_column is not None:
                 scans.append(number_in(_cell(row, scan_column)))
         except UemError as error:
             faults.append(f"row {number}: {error}")
+        else:
+            if not notes and is_grouped(cell, decimal):
+                notes.append(
+                    f"delays like {cell!r} are read as {delays[-1]:.15g} ps, as the whole column "
+                    f"shows"
+                )
     if faults:
         raise FaultsError(str(path), faults)
-    return delays, known_scans(scans, delays) if scan_column is not None else None
+    return delays, known_scans(scans, delays) if scan_column is not None else None, tuple(notes)
 
 
 def _order(numbers: list[str]) -> Sequence[int]:
     """Return the rows in the order of the frame numbers, where those are all different."""
-    if not all(map(is_number, numbers)) or len(set(map(float, numbers))) < len(numbers):
-        return range(len(numbers))
-    return sorted(range(len(numbers)), key=lambda i: float(numbers[i]))
-
-
-def _with_point(cell: str) -> str:
-    # '1,000' may be one or a thousand: left as it is, it is refused as a delay.
-    if _DECIMAL_COMMA.fullmatch(cell) and not _THOUSANDS.fullmatch(cell):
-        return cell.replace(",", ".")
-    return cell
-
-
-def _is_delay(text: str) -> bool:
     try:
-        parse_delay(text)
+        decimal = decimal_mark(numbers)
+        values = [parse_number(number, decimal) for number in numbers]
     except UemError:
-        return is_number(text)
-    return True
+        return range(len(numbers))
+    if len(set(values)) < len(values):
+        return range(len(numbers))
+    return sorted(range(len(values)), key=values.__getitem__)

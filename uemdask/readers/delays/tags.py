@@ -8,13 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from uemdask.errors import FaultsError, UemError
+from uemdask.numbers import parse_number
 from uemdask.readers.delays.cells import delay_in, is_unit
 from uemdask.readers.delays.delay_table import DelayTable
+from uemdask.units import parse_delay
 
 _GROUP = "laserparameter"
 #: Tags deeper than this are not looked at, in nested groups.
 _DEEPEST = 12
-_TENTHS = re.compile(r"([-+−]?[0-9]{1,12})x10")
+_TENTHS = re.compile(r"(.{1,13})x10")
 #: Tags of the laser that are kept as facts, in their own spelling.
 _LASER = ("Wavelength", "Repitition Rate", "Repetition Rate", "Laser Power")
 
@@ -66,7 +68,8 @@ def read_tags(
         if len(values) > 1
     ]
     facts = {key: next(iter(values)) for key, values in seen.items() if len(values) == 1}
-    return DelayTable(tuple(delays), tuple(files), None, "LaserParameter tags", tuple(notes), facts)
+    source = "LaserParameter tags"
+    return DelayTable(tuple(delays), tuple(files), None, source, tuple(notes), facts, source)
 
 
 def _laser(image: Path, tags: Callable[[Path], Mapping[str, Any]]) -> dict[str, Any]:
@@ -111,7 +114,7 @@ def _delay(laser: Mapping[str, Any]) -> float:
     tenths = _TENTHS.fullmatch(text)
     try:
         if tenths is not None:
-            return delay_in(repr(int(tenths[1].replace("−", "-")) / 10), unit)
+            return parse_delay(parse_number(tenths[1]) / 10, unit=unit)
         return delay_in(text, unit)
     except UemError:
         raise UemError(f"Delay {text!r} is no delay; give --delays FILE") from None

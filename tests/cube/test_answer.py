@@ -1,0 +1,97 @@
+"""The answer of a run in a sentence, and the command to give next."""
+
+import numpy as np
+import pytest
+
+from uemdask.cube import STAGES, Run, answers_of, describe_run, export_run, next_command
+
+FEATURES = ["mean_speed", "mean_angle", "valid_fraction"]
+
+
+@pytest.fixture
+def run(run):
+    """Return a run with two regions: one has a wave in half of its pairs, the other has none."""
+    pairs, rois = 4, 2
+    sizes = run.sizes | {"pair": pairs, "roi": rois, "feature": len(FEATURES), "mode_class": 2}
+    for stage in STAGES[1:]:
+        run.begin(stage, digest="x", parameters={})
+        if stage == "spectrum":
+            run.note(stage, results={"band": {"low": 30.0, "high": 40.0, "centre": 36.25}})
+        if stage == "pairs":
+            run.put("time_from", np.arange(4.0) * 10, sizes)
+            run.put("time_to", np.arange(4.0) * 10 + 10, sizes)
+        if stage == "feature":
+            value = np.full((rois, len(FEATURES), pairs), np.nan)
+            value[0, 0], value[0, 1] = [9.0, 2.0, 2.2, np.nan], [0.0, 179.0, -179.0, np.nan]
+            value[:, 2] = 0.0
+            value[0, 2, 1:3] = 0.5
+            run.put("roi", ["left", "right"], sizes)
+            run.put("feature", FEATURES, sizes)
+            run.put("roi_feature", value, sizes)
+            run.put("roi_feature_sd", np.full_like(value, 0.1), sizes)
+        if stage == "mode":
+            run.put("mode", ["travelling", "none"], sizes)
+            run.put("mode_probability", np.array([[0.9, 0.1], [0.2, 0.8]]), sizes)
+        run.finish(stage)
+    return run
+
+
+def test_each_region_has_an_answer_with_units(run):
+    left, right = answers_of(run)
+    assert left.speed == pytest.approx(2.1)  # of the pairs in which enough is valid
+    assert left.speed_sd == pytest.approx(0.1)
+    assert abs(left.direction) == pytest.approx(180)  # a mean on the circle
+    assert (left.first, left.last) == (10.0, 30.0)
+    assert str(left) == (
+        "left: 2.1 ± 0.1 nm/ps towards "
+        f"{left.direction:.1f} ± 0.1° (10 to 30 ps), 36.25 GHz, travelling (0.90)"
+    )
+    assert str(right) == "right: no valid speed, 36.25 GHz, none (0.80)"
+
+
+def test_what_is_not_known_yet_is_not_made_up(run):
+    run.forget("mode")
+    assert str(answers_of(run)[1]) == "right: no valid speed, 36.25 GHz, mode not known yet"
+    run.forget("feature")
+    assert answers_of(run) == []
+
+
+def test_info_ends_with_the_answer_and_the_next_command(run):
+    *_, left, right, following = describe_run(run.path).splitlines()
+    assert left.startswith("answer: left: 2.1")
+    assert right.startswith("answer: right: no valid speed")
+    assert following == f"next: uemdask report {run.path}"
+
+
+def test_a_run_of_a_campaign_is_finished_by_its_campaign(run, tmp_path):
+    file = tmp_path / "my ge.yaml"
+    file.touch()
+    run.remember(["run", str(file), "--set", "spectrum.band=[30, 40]"])
+    run.forget("flow")
+    wanted = f"uemdask run '{file}' --set 'spectrum.band=[30, 40]'"
+    assert next_command(Run(run.path)) == wanted
+    file.unlink()
+    assert next_command(Run(run.path)) == f"{wanted}  (no longer there: {file})"
+
+
+def test_without_a_command_what_is_there_is_left_alone(run):
+    run.forget("feature")
+    assert next_command(run) == f"uemdask run {run.path} --only feature --only mode"
+    run.forget("align")
+    assert next_command(run) == f"uemdask run {run.path}"
+
+
+@pytest.mark.parametrize("command", [7, {"run": 1}, ["run", 3], []])
+def test_a_damaged_note_of_the_command_is_passed_over(run, command):
+    record = run.record | {"command": command}
+    run._write(attributes={"uemdask": record})
+    run.forget("align")
+    assert next_command(run) == f"uemdask run {run.path}"
+
+
+def test_an_export_is_to_be_looked_at(run, tmp_path):
+    run.remember(["run", "/somewhere/ge.yaml"])
+    run.forget("mode")
+    export_run(run.path, tmp_path / "home.zarr")
+    home = Run(tmp_path / "home.zarr")
+    assert next_command(home) == f"uemdask report {home.path}"
