@@ -110,9 +110,7 @@ def _look(folder: Path, place: list, *, report: bool) -> None:
     looks = [["status", campaign], ["run", campaign, "--dry-run"]]
     if (store / "zarr.json").exists():  # else there is no run to look at yet
         looks.append(["info", str(store)])
-        if report:
-            looks.append(["report", str(store)])
-    if report:
+    if report:  # with the page of each run
         looks.append(["report", campaign])
     for arguments in looks:
         log = folder.parent / "look.txt"

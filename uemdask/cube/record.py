@@ -142,7 +142,7 @@ def check_record(path: Path, attributes: Mapping[str, Any], record: object) -> N
     except (ValidationError, RecursionError) as error:
         raise UemError(
             f"{path}: the record of the run in zarr.json is damaged ({_fault(error)}); bring "
-            f"zarr.json back from a copy, or ingest the raw data again"
+            f"zarr.json back from a copy, or remove the run and ingest the raw data again"
         ) from None
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import reprlib
 import shutil
 import uuid
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -92,8 +92,8 @@ class Run:
             raise UemError(f"{self.path}: is not a run; name a folder NAME.zarr") from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise UemError(
-                f"{self.path}: zarr.json is damaged ({reprlib.repr(str(error))}); bring it back "
-                f"from a copy, or ingest the raw data again"
+                f"{self.path}: zarr.json is damaged ({shorten(str(error), 120)}); bring it back "
+                f"from a copy, or remove the run and ingest the raw data again"
             ) from error
         except OSError as error:  # a path that is too long, or holds no file system
             raise UemError(f"{self.path}: cannot be read ({error.strerror})") from error

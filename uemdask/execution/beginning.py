@@ -24,13 +24,14 @@ def first_run(planned: PlannedRun, only: Sequence[str], *, overwrite: bool) -> R
     store, ingest = planned.store, planned.parameters.ingest
     recover(store)
     raw = reads_raw(planned, only)
-    anew = False
-    if _is_ingested(planned):
-        anew = raw and overwrite and bool(damages_of(Run(store), "ingest", store))
-        if not anew:
-            refuse_damaged_frames(Run(store), store)
-    elif not raw:
+    if not raw and not _is_ingested(planned):
         raise UemError(not_ingested(planned, only))
+    anew = False
+    if (store / "zarr.json").exists():  # else nothing, or what is refused below
+        run = Run(store)
+        anew = raw and overwrite and bool(damages_of(run, "ingest", store))
+        if not anew:
+            refuse_damaged_frames(run, store)
     if raw:
         return create_from_raw(store, ingest, overwrite=overwrite, anew=anew)
     return Run(store)

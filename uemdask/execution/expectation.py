@@ -153,7 +153,7 @@ def _look(found: Expectation, only: Sequence[str], overwrite: bool) -> None:
     try:
         found.run = Run(store)
     except UemError:
-        if not ingest.raw:
+        if not ingest.raw or (store / "zarr.json").exists():
             raise
         is_whole(store)  # raises where something else is in the way
     done = found.run is not None and found.run.is_done("ingest")
