@@ -84,7 +84,7 @@ def test_what_is_not_known_yet_is_not_made_up(run):
 def test_info_ends_with_the_answer_and_the_next_command(run):
     *_, left, right, following = describe_run(run.path).splitlines()
     assert left.startswith("answer: left: 2.1")
-    assert right.startswith("answer: right: no valid speed")
+    assert right.startswith("answer: right: no speed")
     assert following == f"next: uemdask report {run.path}"
 
 

@@ -31,7 +31,7 @@ def test_a_campaign_has_a_line_for_every_run(make_run: MakeRun, tmp_path: Path) 
     html = out.read_text(encoding="utf-8")
     rows = re.findall(r"<tr.*?</tr>", html, re.DOTALL)[1:]
     assert len(rows) == 6
-    assert "3.000 ± 0.040" in rows[0]
+    assert "3.000 ± 0.010" in rows[0]
     assert "20.0 – 30.0" in rows[0]
     assert "travelling (0.94)" in rows[0]
     assert "9 of 9" in rows[0]
