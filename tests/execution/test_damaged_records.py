@@ -4,6 +4,7 @@ import copy
 import json
 import shutil
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -180,9 +181,7 @@ def test_metadata_of_any_shape(pair, two_runs, drive, file, text):
 @pytest.mark.parametrize("variable", ["frame_ok", "time", "source_file"])
 @pytest.mark.parametrize("content", [b"x" * 7, None], ids=repr)
 def test_small_arrays_of_any_content(pair, two_runs, drive, variable, content):
-    (path,) = [
-        f for f in (pair / "results" / "bad.zarr" / variable / "c").rglob("*") if f.is_file()
-    ]
+    path = pair / "results" / "bad.zarr" / variable / "c" / "0"
     whole = path.read_bytes()
     path.unlink()
     if content is not None:
@@ -264,3 +263,25 @@ def test_a_fact_that_is_not_there_is_told(pair):
         run.stage("align")["results"]["nothing"]
     assert np.isfinite(run.stage("align")["results"]["followed_share"])
     assert run_status
+
+
+def test_the_page_says_what_is_said(finished, plan):
+    page = (Path(__file__).parents[2] / "docs" / "bad_input.md").read_text(encoding="utf-8")
+    store = finished / "results" / "raw.zarr"
+    whole = (store / "zarr.json").read_text()
+    said = []
+
+    def listen():
+        said.append(preview(plan(finished)).runs[0].fault.replace(str(store), "raw.zarr"))
+
+    (store / "zarr.json").write_text("")
+    listen()
+    place = ("attributes", "uemdask", "stages", "align", "digest")
+    (store / "zarr.json").write_text(json.dumps(changed(json.loads(whole), place, changed)))
+    listen()
+    (store / "zarr.json").write_text(whole)
+    (store / "intensity" / "c" / "0" / "0" / "0").unlink()
+    listen()
+    said.append(preview(plan(finished, runs=[{"raw": "raw", "name": "a\0b"}])).runs[0].fault)
+    for text in said:
+        assert f"| `{text}` |" in page

@@ -264,6 +264,11 @@ def test_a_copy_elsewhere_is_checked_and_mended_there(store, finished, tmp_path,
     assert damages(copy, deep=True) == []
 
 
+def test_a_run_that_is_not_made_yet_is_no_fault(raw, plan):
+    (run,) = verify(plan(raw)).runs
+    assert (run.sound, run.notes) == (True, ["not made yet"])
+
+
 def test_what_another_version_made_is_not_mended_in_part(store, mend):
     run = Run(store)
     record = run.record

@@ -78,9 +78,17 @@ class _Results(_Known):
     model_digest: _Name = "-"
     training_digest: str = ""
     trained: bool = False
+    start: str = ""
+    runs: list[str] = []
+    labels: dict[str, str] = {}
+    existing: bool = False
     deviation_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
     region_error: _Number = 0
+    region_turn: _Number = 0
     # feature
+    roi_pixels: list[_Count] = []
+    roi_relevant_pixels: list[_Count] = []
+    roi_amplitude: list[_Number] = []
     rois: list[str] = []
     empty_rois: list[str] = []
 
@@ -111,6 +119,7 @@ class _Record(_Known):
     contract: _Count
     run_id: _Name
     created_by: str
+    command: list[str] = []
     stages: dict[str, _Stage]
 
 

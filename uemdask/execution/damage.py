@@ -44,8 +44,10 @@ class Damage(BaseModel):
     wrong: Wrong
 
     def __str__(self) -> str:
-        place = f" ({self.variable} {self.region})" if self.region else ""
-        return f"{self.file} is {self.wrong}{place}".replace("is cannot", "cannot")
+        if not self.region:
+            return f"{self.file}: is damaged ({self.wrong})"
+        verb = "" if self.wrong == "cannot be read" else "is "
+        return f"{self.file} {verb}{self.wrong} ({self.variable} {self.region})"
 
 
 def damages_of(run: Run, stage: str, ledger: Path, *, deep: bool = False) -> list[Damage]:
@@ -63,18 +65,18 @@ def damages_of(run: Run, stage: str, ledger: Path, *, deep: bool = False) -> lis
         Read the files and compare their sums; otherwise names and sizes only.
     """
     found = _damaged_documents(run, stage) if run.is_done(stage) else []
-    regions = _Regions(run)
-    for broken in Account.of(run, stage, ledger).broken(deep=deep):
-        variable = broken.key.partition("/")[0]
-        found.append(
+    if broken := Account.of(run, stage, ledger).broken(deep=deep):
+        regions = _Regions(run)
+        found += [
             Damage(
-                file=broken.key,
-                variable=variable,
-                region=regions.of(broken.key),
+                file=each.key,
+                variable=each.key.partition("/")[0],
+                region=regions.of(each.key),
                 stage=stage,
-                wrong=broken.wrong,
+                wrong=each.wrong,
             )
-        )
+            for each in broken
+        ]
     return found
 
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Ledger:
         return files
 
     def _entries(self, stage: str) -> Iterator[Entry]:
-        for entry in read_entries(self.path):
+        for entry in _entries_now(self.path):
             if entry.made == self.identity and getattr(entry, "stage", "") == stage:
                 yield entry
 
@@ -193,6 +194,20 @@ def read_entries(path: Path) -> Iterator[Entry]:
     for text in _texts(path):
         if (entry := entry_of(text)) is not None:
             yield entry
+
+
+def _entries_now(path: Path) -> tuple[Entry, ...]:
+    """Return all entries; where the ledger has not grown since the last time, it is not read."""
+    if not path.exists():
+        return ()
+    found = path.stat()
+    return _entries_of(path, found.st_ino, found.st_mtime_ns, found.st_size)
+
+
+# Of one run at a time: its stages are looked at one after the other.
+@lru_cache(maxsize=1)
+def _entries_of(path: Path, inode: int, modified: int, size: int) -> tuple[Entry, ...]:
+    return tuple(read_entries(path))
 
 
 def _texts(path: Path) -> Iterator[str]:

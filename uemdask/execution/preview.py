@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
+from uemdask.errors import UemError
 from uemdask.execution.account import Account
 from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan
@@ -226,7 +227,10 @@ def _tasks(found: Expectation) -> _Counts:
     for stage in _with_tasks(found):
         why = found.to_do[stage]
         begun = found.run if why == BEGUN or why.startswith(DAMAGED) else None
-        regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
+        try:
+            regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
+        except UemError:  # metadata of a variable are damaged, and are brought back first
+            regions = tasks_of(found.foreseen, stage, found.planned.parameters)
         done: dict[str, set[str]] = {}
         if begun is not None:
             account = Account.of(begun, stage, found.planned.store)

@@ -64,6 +64,18 @@ def run_status(planned: PlannedRun) -> RunStatus:
     return status
 
 
+def refuse_name(planned: PlannedRun) -> None:
+    """Refuse a name that no file can have.
+
+    Raises
+    ------
+    UemError
+        If it is one.
+    """
+    if "\0" in str(planned.store):
+        raise UemError(f"{planned.name!r}: no file can have this name; give another 'name'")
+
+
 def in_words(error: Exception, store: Path) -> str:
     """Say what is wrong with a run that cannot be looked at."""
     if isinstance(error, UemError):
@@ -75,6 +87,7 @@ def in_words(error: Exception, store: Path) -> str:
 
 def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
     store = planned.store
+    refuse_name(planned)
     if not store.exists() or (store.is_dir() and not any(store.iterdir())):
         return  # nothing was made yet
     run = Run(store)

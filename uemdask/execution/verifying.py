@@ -14,7 +14,7 @@ from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import Course, Work
 from uemdask.execution.damage import INGEST_AGAIN, Damage, damages_of, reopen
-from uemdask.execution.status import in_words
+from uemdask.execution.status import in_words, refuse_name
 from uemdask.network import model_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.train import model_of
@@ -91,6 +91,10 @@ def verify_run(planned: PlannedRun, *, deep: bool = False) -> RunVerification:
     """Check the files of one run, see `verify`."""
     found = RunVerification(run=planned.name, store=str(planned.store))
     try:
+        refuse_name(planned)
+        if not planned.store.exists():
+            found.notes.append("not made yet")
+            return found
         _look(Run(planned.store), found, deep=deep)
     except Exception as error:  # one bad run never stops the others
         found.fault = in_words(error, planned.store)
