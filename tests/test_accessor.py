@@ -43,7 +43,9 @@ def dataset(tmp_path_factory):
     run.put("component", ["x", "y"], sizes)
     run.put("drift", drift, sizes)
     run.put("gain", gain, sizes)
-    run.put("bad_pixel", np.zeros((SIZE, SIZE), bool), sizes)
+    run.put("gain_slope", np.zeros((20, 2)), sizes)
+    for name in ("bad_pixel", "shaded", "unlit"):
+        run.put(name, np.zeros((SIZE, SIZE), bool), sizes)
     run.put("reference", scene[4:-4, 4:-4].astype(np.float32), sizes)
     run.put("wave", wave, sizes)
     run.consolidate()

@@ -63,7 +63,8 @@ def read_regular(path: Path, most: int = LONGEST_TEXT) -> bytes:
             raise IsADirectoryError(errno.EISDIR, "Is a directory", str(path))
         if not stat.S_ISREG(found.st_mode):
             raise UemError(f"{path}: is not a file; move it away")
-        data = file.read(most + 1)
+        # No more than is there: a buffer of the largest size would be the most a task holds.
+        data = file.read(min(most, found.st_size) + 1)
     if len(data) > most:
         raise UemError(f"{path}: is longer than {most / 2**20:g} MiB, as no such text is; move it")
     return data

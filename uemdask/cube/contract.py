@@ -322,7 +322,7 @@ def faults_of(run: xr.Dataset) -> list[str]:
             faults.append(f"{name}: units {units!r}; the contract says {wanted.units!r}")
         if not _is_of_type(found, wanted):
             faults.append(f"{name}: dtype {found.dtype}; the contract says {wanted.dtype}")
-    faults += _coordinate_faults(run)
+    faults += coordinate_faults(run)
     return faults
 
 
@@ -332,7 +332,8 @@ def _is_of_type(found: xr.Variable, wanted: Variable) -> bool:
     return wanted.dtype in ("str", "frame") or found.dtype == np.dtype(wanted.dtype)
 
 
-def _coordinate_faults(run: xr.Dataset) -> list[str]:
+def coordinate_faults(run: xr.Dataset) -> list[str]:
+    """List what is wrong with delays and pixel centres."""
     faults = []
     if "time" in run.coords and run["time"].ndim == 1:
         time = run["time"].values

@@ -16,10 +16,10 @@ import zarr
 
 from uemdask.cube.attributes import structured
 from uemdask.cube.beside import beside, clear, place_of
-from uemdask.cube.contract import CONTRACT_VERSION, validate
+from uemdask.cube.contract import CONTRACT_VERSION, coordinate_faults, validate
 from uemdask.cube.store import RECORD, Run
 from uemdask.durable import settle_folder
-from uemdask.errors import UemError, telling_of_room
+from uemdask.errors import FaultsError, UemError, telling_of_room
 from uemdask.metadata import check_metadata
 from uemdask.version import __version__
 
@@ -95,6 +95,13 @@ def create_run(
     given = dict(metadata or {})
     vendor = {key: structured(given.pop(key)) for key in ("vendor",) if key in given}
     clean, _ = check_metadata(given, f"{path}: metadata")
+    centres = {
+        dim: (np.arange(size) + 0.5) * step
+        for dim, size, step in zip(("y", "x"), shape, pixel_size, strict=True)
+    }
+    faults = coordinate_faults(xr.Dataset(coords={"time": delays} | centres))
+    if faults:
+        raise FaultsError(str(path), faults)
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
     part = beside(path, "part")
@@ -119,8 +126,8 @@ def create_run(
         run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))
         sizes = {"time": count, "y": shape[0], "x": shape[1]}
         run.put("time", delays, sizes)
-        for dim, size, step in zip(("y", "x"), shape, pixel_size, strict=True):
-            run.put(dim, (np.arange(size) + 0.5) * step, sizes)
+        for dim, values in centres.items():
+            run.put(dim, values, sizes)
         run.put("frame_ok", np.ones(count, bool), sizes)
         run.put("frame_flag", [""] * count, sizes)
         run.put("source_file", files, sizes)
