@@ -90,7 +90,7 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
         Need("train", True, training + 350 * _MIB),
         Need("flow", True, 12 * field + 150 * _MIB),
         # Pair by pair; or the complex wave of 32 pairs of a tile, from the frames around them.
-        Need("feature", False, max(13 * field, 5 * min(frames, 90) * fronts + 20 * _MIB)),
+        Need("feature", False, max(13 * field, 5.5 * min(frames, 90) * fronts + 20 * _MIB)),
     ]
 
 
