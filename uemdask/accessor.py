@@ -75,8 +75,8 @@ class UemAccessor:
         Returns
         -------
         xarray.DataArray, (time, y, x) float32
-            Counts at the brightness of the reference, or 1. Zero where a frame did not cover the
-            pixel.
+            Counts at the brightness of the reference, or 1. NaN where a frame did not show the
+            pixel, and where there is nothing to form a ratio of.
 
         Raises
         ------
@@ -89,30 +89,33 @@ class UemAccessor:
         >>> ds.uem.aligned(ratio=True).dims
         ('time', 'y', 'x')
         """
-        self._need("intensity", "drift", "gain", "bad_pixel", "reference")
+        by_frame, maps = (
+            ("drift", "gain", "gain_slope"),
+            ("bad_pixel", "shaded", "unlit", "reference"),
+        )
+        self._need("intensity", *by_frame, *maps)
         ds = self._dataset
         frames = _whole_frames(ds["intensity"])
 
         if "dark" in ds:
             frames = frames.astype(np.float32) - ds["dark"].chunk(y=-1, x=-1)
 
-        def correct(
-            counts: np.ndarray,
-            drift: np.ndarray,
-            gain: np.ndarray,
-            bad: np.ndarray,
-            reference: np.ndarray,
-        ) -> np.ndarray:
-            return _correct(counts, drift, gain, bad, reference if ratio else None)
-
         result = xr.apply_ufunc(
-            correct,
+            _correct,
             frames,
-            ds["drift"].chunk(time=_FRAMES, component=-1),
-            ds["gain"].chunk(time=_FRAMES),
-            ds["bad_pixel"].chunk(y=-1, x=-1),
-            ds["reference"].chunk(y=-1, x=-1),
-            input_core_dims=[["y", "x"], ["component"], [], ["y", "x"], ["y", "x"]],
+            *(
+                ds[name].chunk({dim: _FRAMES if dim == "time" else -1 for dim in ds[name].dims})
+                for name in by_frame
+            ),
+            *(ds[name].chunk(y=-1, x=-1) for name in maps),
+            kwargs={"ratio": ratio},
+            input_core_dims=[
+                ["y", "x"],
+                ["component"],
+                [],
+                ["component"],
+                *(["y", "x"] for _ in maps),
+            ],
             output_core_dims=[["y", "x"]],
             dask="parallelized",
             output_dtypes=[np.float32],
@@ -361,20 +364,48 @@ def _correct(
     counts: np.ndarray,
     drift: np.ndarray,
     gain: np.ndarray,
+    slope: np.ndarray,
     bad: np.ndarray,
-    reference: np.ndarray | None,
+    shaded: np.ndarray,
+    unlit: np.ndarray,
+    reference: np.ndarray,
+    *,
+    ratio: bool,
 ) -> np.ndarray:
     """Align whole frames."""
-    from uemdask.align import aligned_frames, aligned_ratio, required_halo
+    from uemdask.align import (
+        DARK,
+        aligned_frames,
+        aligned_ratio,
+        even_out,
+        lit_level,
+        required_halo,
+    )
 
     height, width = counts.shape[-2:]
     halo = required_halo(drift)
     padded = np.pad(counts, ((0, 0), (halo, halo), (halo, halo)))
-    inside = (halo, halo + height, halo, halo + width)
     shift = drift, gain, np.pad(bad, halo)
-    if reference is None:
-        return aligned_frames(padded, *shift, halo=halo, inside=inside)
-    return aligned_ratio(padded, reference, *shift, halo=halo, inside=inside)
+    inside = (halo, halo + height, halo, halo + width)
+    shade = np.pad(shaded, halo)
+    least = DARK * lit_level(np.where(unlit, 0.0, reference))
+    if ratio:
+        values = aligned_ratio(
+            padded,
+            reference,
+            *shift,
+            halo=halo,
+            inside=inside,
+            shaded=shade,
+            dark_below=least,
+            unlit=unlit,
+        )
+    else:
+        values = aligned_frames(
+            padded, *shift, halo=halo, inside=inside, shaded=shade, dark_below=least
+        )
+    even_out(values, slope, (0, 0), (height, width), ratio=ratio)
+    return values
 
 
 def _line(

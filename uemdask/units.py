@@ -226,7 +226,7 @@ def parse_counts(text: str | float, *, what: str = "counts") -> float:
     >>> parse_counts("-400 counts")
     -400.0
     """
-    return _parse(text, "count", "counts", what)
+    return parse_quantity(text, "count", what=what, example="100", bare="counts").value
 
 
 def parse_delay(

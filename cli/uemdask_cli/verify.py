@@ -4,22 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from uemdask.execution import (
-    Driver,
-    Plan,
-    Repair,
-    RunVerification,
-    Verification,
-    open_cluster,
-    read_profile,
-)
-from uemdask.execution import verify as verify_plan
-from uemdask_cli.console import listener
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
 from uemdask_cli.run import plan_of
+
+if TYPE_CHECKING:
+    from uemdask.execution import Plan, RunVerification, Verification
 
 
 @click.command()
@@ -41,6 +34,8 @@ def verify(
 
     Exit code 1 where something is wrong.
     """
+    from uemdask.execution import verify as verify_plan
+
     plan = plan_of(paths, output=output, model=None, settings=())
     found = verify_plan(plan, deep=deep)
     failed: dict[str, str] = {}
@@ -66,6 +61,9 @@ def verify(
 
 def _repair(plan: Plan, cluster: Path | None, *, deep: bool, quiet: bool) -> dict[str, str]:
     """Make again what is damaged; return the messages of runs where that failed."""
+    from uemdask.execution import Driver, Repair, open_cluster, read_profile
+    from uemdask_cli.console import listener
+
     with listener(quiet=quiet) as hears, open_cluster(read_profile(cluster)) as workers:
         course = partial(Repair, deep=deep)
         return Driver(plan, workers, course=course, listener=hears).run().failed

@@ -7,6 +7,7 @@ import pytest
 
 from uemdask.cube import Run, describe_run, open_run
 from uemdask.errors import FaultsError, UemError
+from uemdask.stages.replacing import put_in_place
 
 
 def test_a_new_run_is_empty_but_whole(make):
@@ -128,3 +129,15 @@ def test_what_a_kill_left_beside_the_store_is_in_nobodys_way(make, tmp_path, mon
     (tmp_path / ".a.zarr.part").mkdir()  # while a store was made
     run.note("ingest", level=1)
     assert run.stage("ingest")["level"] == 1
+
+
+@pytest.mark.parametrize("kind", ["part", "old"])
+def test_a_link_that_somebody_prepared_leads_nothing_elsewhere(make, tmp_path, kind):
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+    (theirs / "mine.txt").write_text("mine")
+    (tmp_path / f".a.zarr.{kind}").symlink_to(theirs)
+    run = make("a.zarr")
+    put_in_place(make(".a.zarr.new"), run.path)
+    assert [file.name for file in theirs.iterdir()] == ["mine.txt"]
+    assert Run(run.path).sizes["time"] == 20

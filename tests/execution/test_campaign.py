@@ -115,16 +115,17 @@ def test_brackets_in_names_are_no_patterns(tmp_path):
 
 def test_defaults_hold_where_a_run_does_not_say_otherwise(read):
     plan = read(
-        "defaults: {pixel_size: 3 nm, metadata: {sample: Ge, operator: Jo}}\n"
+        "defaults: {pixel_size: 3 nm, offset: 100, metadata: {sample: Ge, operator: Jo}}\n"
         "rois: [{name: all, mask: mask}]\n"
         "runs:\n"
         "  - raw: raw/a\n"
-        "  - {raw: raw/b, pixel_size: 2 nm, time_zero: 12 ps, metadata: {sample: Si},\n"
+        "  - {raw: raw/b, pixel_size: 2 nm, time_zero: 12 ps, offset: 0, metadata: {sample: Si},\n"
         "     rois: [{name: mine, mask: mask}]}\n"
     )
     first, second = (run.parameters for run in plan.runs)
     assert first.ingest.pixel_size == "3 nm"
     assert first.ingest.metadata == {"sample": "Ge", "operator": "Jo"}
+    assert (first.ingest.offset, second.ingest.offset) == ("100", "0")
     assert [roi["name"] for roi in first.feature.rois] == ["all"]
     assert (second.ingest.pixel_size, second.ingest.time_zero) == ("2 nm", "12 ps")
     assert second.ingest.metadata == {"sample": "Si", "operator": "Jo"}
@@ -214,7 +215,7 @@ def test_faults_of_every_kind_are_told_in_one_round(read, folder):
             "  - {raw: raw/c, rois: [{name: a, rectangle: {x: [9, 0], y: [0, 9]}}]}\n"
             "  - {run: old.zarr, scan: 2}\n"
             "  - 3\n"
-            "defaults: {delays: log.csv, time_zero: soon}\n"
+            "defaults: {delays: log.csv, time_zero: soon, offset: 3 nm}\n"
             "rois:\n"
             "  - {name: ring, circle: 3}\n"
             "  - {name: left, mask: lft}\n"
@@ -236,6 +237,7 @@ def test_faults_of_every_kind_are_told_in_one_round(read, folder):
         "line 10, runs.4.scan",
         "line 11, runs.5",
         "line 12, defaults.time_zero",
+        "line 12, defaults.offset",
         "line 14, rois.0.circle",
         "line 15, rois.1.mask",
         "line 17, parameters.spectrum.band",

@@ -10,7 +10,7 @@ import xarray as xr
 
 from uemdask.cube import STAGES, Run, describe_run, export_run, faults_of, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution import run_status
+from uemdask.execution import preview, run_status
 from uemdask.execution.course import Course, TrainingWanted
 from uemdask.execution.ledger import ledger_path
 from uemdask.execution.worker import run_task
@@ -168,7 +168,9 @@ def test_an_export_is_not_emptied_by_other_parameters(finished, plan, drive):
     changed = plan(
         finished, runs=[{"run": "home.zarr"}], parameters={"spectrum": {"smoothing": 3.0}}
     )
+    (broken,) = preview(changed).broken
     failed = drive(changed).outcome.failed["home"]
+    assert failed == broken.fault
     assert "without frames" in failed
     assert Run(home).is_done("mode")
     assert Run(home).read("flow").size

@@ -59,6 +59,15 @@ def test_the_error_of_the_region_is_what_all_pixels_have_in_common(model, share)
     assert calibrate(model, series).region_error == pytest.approx(abs(share - 1), abs=1e-3)
 
 
+@pytest.mark.parametrize("turn", [-8.0, 0.0, 3.0])
+def test_the_turn_of_the_region_is_what_all_directions_have_in_common(model, turn):
+    series = exact_series(model, 0.0)
+    x, y = series.label[:, 0].copy(), series.label[:, 1].copy()
+    cos, sin = np.cos(np.radians(turn)), np.sin(np.radians(turn))
+    series.label[:, 0], series.label[:, 1] = cos * x - sin * y, sin * x + cos * y
+    assert calibrate(model, series).region_turn == pytest.approx(abs(turn), abs=0.1)
+
+
 def test_nothing_to_calibrate_with_is_said(model):
     series = exact_series(model, 1.0)
     series.confidence[...] = 0

@@ -512,6 +512,8 @@ def test_a_burst_is_averaged(raw, ingest, tmp_path):
     assert code == 0
     assert "8 frames of 40 x 48 px from 24 images" in out
     assert "note: each file holds 3 images of one delay, which are averaged" in out
+    first = np.mean([image(k) for k in range(3)])
+    assert f"counts: mean {first:.4g}, " in out
     assert ingest()[0] == 0
     run = Run(tmp_path / "run.zarr")
     assert run.read("scan_count").tolist() == [3] * COUNT

@@ -66,3 +66,9 @@ def test_brackets_in_the_name_of_a_folder_are_no_pattern(tmp_path):
 def test_a_folder_that_cannot_be_listed_is_named(tmp_path):
     with pytest.raises(UemError, match=r"none: cannot be listed"):
         entries(tmp_path / "none")
+
+
+@pytest.mark.parametrize("text", ["a\0b*", "x" * 300, "[", ""])
+def test_what_is_no_name_names_nothing(tmp_path, text):
+    assert matching(tmp_path / "gone", text) == []
+    assert on_disk(tmp_path / text) == tmp_path / text

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from uemdask.errors import UemError
-from uemdask.regions import MODES, classify_mode, mode_statement, roi_numbers, uniform_share
+from uemdask.regions import MODES, classify_mode, roi_numbers, uniform_share
 
 SHARES = st.floats(0, 1)
 
@@ -104,9 +104,3 @@ def test_what_a_region_has_in_common_is_told_from_a_wave_in_it():
     # Breathing that was taken out as gain is in the common part alone.
     assert uniform_share(0.1 * wave, 1.0, whole) == pytest.approx(1 / 1.01)
     assert np.isnan(uniform_share(wave, 0.0, ~whole))
-
-
-def test_a_part_that_travels_is_not_hidden_by_the_whole():
-    assert mode_statement("standing", 0.051) == "standing, but 5 % of its pixels travel"
-    assert mode_statement("standing", 0.04) == "standing"
-    assert mode_statement("none", float("nan")) == "none"

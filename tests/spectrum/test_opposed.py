@@ -30,3 +30,15 @@ def test_a_ring_has_none_and_a_standing_wave_much():
     ring = np.exp(-2j * np.pi * np.hypot(X - 80, Y - 80) / 20)
     assert share(ring) < 0.02
     assert share(plane(20) + plane(200)) > 0.3
+
+
+@pytest.mark.parametrize("angle", [0, 35, -120])
+def test_a_lone_wave_has_none_whatever_its_contrast(angle):
+    """Contrast that is reversed across lines, or that has a texture, is no second wave."""
+    reversed_ = np.tanh(np.sin((X + 20 * np.sin(Y / 30)) / 13) / 0.3)
+    textured = 1 + 0.3 * np.sin(X / 3) * np.cos(Y / 4)
+    for contrast in (reversed_, textured):
+        assert share(contrast * plane(angle)) < 0.005
+    # A second wave is seen all the same.
+    both = plane(angle) + 0.35 * plane(angle + 180)
+    assert 0.06 < share(textured * both) < 0.13

@@ -54,7 +54,9 @@ def test_tiles_add_up_to_the_whole() -> None:
     assert total.pixel_count == whole.pixel_count == 24 * 24
     np.testing.assert_allclose(total.power_sum, whole.power_sum, rtol=1e-4)
     np.testing.assert_allclose(total.brightness_sum, whole.brightness_sum, atol=1e-3)
-    assert total.noise_sum == pytest.approx(whole.noise_sum, rel=1e-5)
+    # Medians of parts are not the median of the whole.
+    assert total.noise_sum == pytest.approx(whole.noise_sum, rel=0.03)
+    assert total.noise_count == whole.noise_count
     assert np.abs(total.peak_count - whole.peak_count).sum() <= 4
 
 

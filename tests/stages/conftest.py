@@ -40,6 +40,7 @@ def waving(tmp_path_factory):
                 run.write("wave", wave[:, *tile.slices(("y", "x"), run.sizes)], tile)
                 mask = (x < 140)[tile.slices(("y", "x"), run.sizes)]
                 run.write("mask", mask, tile)
+                run.write("peak_amplitude", np.full(mask.shape, 0.1, np.float32), tile)
         if name == "label":
             for field in pair_fields(run.sizes):
                 count = np.subtract(*field.span("pair", 0)[::-1])

@@ -1,6 +1,6 @@
 """The cube: one run is one Zarr store is one flat xarray Dataset."""
 
-from uemdask.cube.answer import Answer, answers_of
+from uemdask.cube.answer import ONE_WAY, Answer, answers_of, mode_statement
 from uemdask.cube.contract import STAGES, VARIABLES, faults_of, validate
 from uemdask.cube.creation import create_run
 from uemdask.cube.export import export_run
@@ -10,6 +10,7 @@ from uemdask.cube.store import Run, missing_stages
 from uemdask.cube.summary import describe_run, onset_sentence
 
 __all__ = [
+    "ONE_WAY",
     "STAGES",
     "VARIABLES",
     "Answer",
@@ -20,6 +21,7 @@ __all__ = [
     "export_run",
     "faults_of",
     "missing_stages",
+    "mode_statement",
     "next_command",
     "onset_sentence",
     "open_run",

@@ -8,8 +8,30 @@ import numpy as np
 
 from uemdask.cube.store import Run
 
-#: Share of a region that must be valid for its speed to mean something.
-_LEAST_VALID = 0.05
+#: Share of a region's pixels that travel, from which it is said of a region that does not.
+LEAST_TRAVELLING = 0.05
+#: Circular standard deviation, degree, beyond which no single direction is that of the fronts.
+ONE_WAY = 30.0
+
+
+def mode_statement(mode: str, travelling_share: float) -> str:
+    """Say how a region moves: its mode, and that a part of it travels where the whole does not.
+
+    Parameters
+    ----------
+    mode : str
+        As in the store.
+    travelling_share : float
+        Share of its pixels with a valid speed, 0..1.
+
+    Examples
+    --------
+    >>> mode_statement("standing", 0.12), mode_statement("travelling", 0.9)
+    ('standing, but 12 % of its pixels travel', 'travelling')
+    """
+    if mode == "travelling" or not travelling_share >= LEAST_TRAVELLING:
+        return mode
+    return f"{mode}, but {100 * travelling_share:.0f} % of its pixels travel"
 
 
 @dataclass(frozen=True)
@@ -22,14 +44,17 @@ class Answer:
         Its name.
     speed, speed_sd : float
         In nm/ps; NaN where no speed is valid.
-    direction, direction_sd : float
-        In degrees, anticlockwise from +x as displayed.
+    direction, direction_sd, spread : float
+        In degrees, anticlockwise from +x as displayed; `spread` is the circular standard deviation
+        of the directions within the region.
     first, last : float
         Delays that the speed covers, ps.
     frequency : float
         Of the wave, GHz.
+    missing : str
+        Why there is no speed.
     mode : str
-        Kind of motion; empty where it is not known yet.
+        Kind of motion, as `mode_statement` says it; empty where it is not known yet.
     probability : float
         Of that mode, 0..1.
     """
@@ -39,9 +64,11 @@ class Answer:
     speed_sd: float
     direction: float
     direction_sd: float
+    spread: float
     first: float
     last: float
     frequency: float
+    missing: str = ""
     mode: str = ""
     probability: float = np.nan
 
@@ -49,10 +76,15 @@ class Answer:
     def motion(self) -> str:
         """Speed and direction, or that there are none."""
         if np.isnan(self.speed):
-            return "no valid speed"
+            return f"no speed ({self.missing})" if self.missing else "no speed"
+        where = (
+            f"towards {self.direction:.1f} ± {self.direction_sd:.1f}°"
+            if self.spread <= ONE_WAY
+            else f"in many directions (spread ± {self.spread:.0f}°)"
+        )
         return (
-            f"{self.speed:.4g} ± {self.speed_sd:.2g} nm/ps towards {self.direction:.1f} ± "
-            f"{self.direction_sd:.1f}° ({self.first:g} to {self.last:g} ps)"
+            f"{self.speed:.4g} ± {self.speed_sd:.2g} nm/ps {where} "
+            f"({self.first:g} to {self.last:g} ps)"
         )
 
     def __str__(self) -> str:
@@ -63,48 +95,41 @@ class Answer:
 def answers_of(run: Run) -> list[Answer]:
     """Return the answer for each region of interest; none before the stage ``feature`` is done.
 
-    Speed and direction are means over the pairs in which enough of the region is valid, weighted by
-    how much; their errors are those of a typical pair, for what a pair has wrong others have too.
+    It is the headline: the mean over all delays that are trusted, with its standard error.
     """
-    if not run.is_done("feature"):
+    if not run.is_done("feature") or "roi_speed" not in run:
         return []
-    names = [str(name) for name in run.read("feature")]
-    value = dict(zip(names, np.moveaxis(run.read("roi_feature"), 1, 0), strict=True))
-    error = dict(zip(names, np.moveaxis(run.read("roi_feature_sd"), 1, 0), strict=True))
-    begins, ends = run.read("time_from"), run.read("time_to")
-    frequency = float(run.stage("spectrum")["results"]["band"]["centre"])
-    known = run.is_done("mode")
-    found = []
-    for i, roi in enumerate(run.read("roi")):
-        share = np.nan_to_num(value["valid_fraction"][i])
-        told = (share >= _LEAST_VALID) & np.isfinite(value["mean_speed"][i])
-        numbers = dict.fromkeys(("speed", "speed_sd", "direction", "direction_sd"), np.nan)
-        if told.any():
-            weight = np.where(told, share, 0) / share[told].sum()
-            numbers = {
-                "speed": _mean(value["mean_speed"][i], weight),
-                "speed_sd": _mean(error["mean_speed"][i] ** 2, weight) ** 0.5,
-                "direction": _mean_angle(value["mean_angle"][i], weight),
-                "direction_sd": _mean(error["mean_angle"][i] ** 2, weight) ** 0.5,
-            }
-        found.append(
-            Answer(
-                roi=str(roi),
-                **numbers,
-                first=float(begins[told].min(initial=np.inf)),
-                last=float(ends[told].max(initial=-np.inf)),
-                frequency=frequency,
-                mode=str(run.read("mode")[i]) if known else "",
-                probability=float(run.read("mode_probability")[i].max()) if known else np.nan,
-            )
+    columns = {
+        "speed": "roi_speed",
+        "speed_sd": "roi_speed_sd",
+        "direction": "roi_direction",
+        "direction_sd": "roi_direction_sd",
+        "spread": "roi_direction_spread",
+        "first": "roi_delay_first",
+        "last": "roi_delay_last",
+        "frequency": "roi_frequency",
+    }
+    value = {key: run.read(name) for key, name in columns.items()}
+    # Without a speed the frequency is that of the band.
+    centre = float(run.stage("spectrum")["results"]["band"]["centre"])
+    value["frequency"] = np.where(np.isfinite(value["speed"]), value["frequency"], centre)
+    rois, missing = run.read("roi"), run.read("roi_speed_missing")
+    modes, probability, share = (
+        [""] * len(rois),
+        np.full((len(rois), 1), np.nan),
+        np.zeros(len(rois)),
+    )
+    if run.is_done("mode"):
+        modes, probability = [str(mode) for mode in run.read("mode")], run.read("mode_probability")
+        if "roi_travelling_share" in run:
+            share = run.read("roi_travelling_share")
+    return [
+        Answer(
+            roi=str(roi),
+            **{key: float(column[i]) for key, column in value.items()},
+            missing=str(missing[i]),
+            mode=mode_statement(modes[i], float(share[i])),
+            probability=float(probability[i].max()),
         )
-    return found
-
-
-def _mean(values: np.ndarray, weight: np.ndarray) -> float:
-    return float(np.sum(np.nan_to_num(values) * weight))
-
-
-def _mean_angle(degrees: np.ndarray, weight: np.ndarray) -> float:
-    turns = np.exp(1j * np.radians(np.nan_to_num(degrees)))
-    return float(np.degrees(np.angle(np.sum(turns * weight))))
+        for i, roi in enumerate(rois)
+    ]

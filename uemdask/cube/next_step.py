@@ -23,8 +23,7 @@ def next_command(run: Run) -> str:
     store, missing = str(run.path), missing_stages(run)
     if not missing or run.is_export:
         return shlex.join(["uemdask", "report", store])
-    command = run.record.get("command")
-    if isinstance(command, list) and command and all(isinstance(word, str) for word in command):
+    if command := run.record.get("command"):
         gone = [text for text in command if text.startswith("/") and not Path(text).exists()]
         told = f"  (no longer there: {', '.join(gone)})" if gone else ""
         return shlex.join(["uemdask", *command]) + told

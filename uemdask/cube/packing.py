@@ -7,11 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import zarr
+
+from uemdask.errors import UemError
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,14 @@ class Unpacked:
     ----------
     array : zarr.Array
         Packed or not.
+    store : Path
+        The run.
+    name : str
+        Of the variable.
     """
 
-    def __init__(self, array: zarr.Array[Any]) -> None:
-        self._array = array
+    def __init__(self, array: zarr.Array[Any], store: Path, name: str) -> None:
+        self._array, self._store, self._name = array, store, name
         self._packing = Packing.of(array)
         self.shape: tuple[int, ...] = array.shape
         self.ndim: int = array.ndim
@@ -108,5 +116,26 @@ class Unpacked:
         return self.shape[0]
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        stored = np.asarray(self._array[index])
+        stored = self.stored(index)
         return stored if self._packing is None else self._packing.unpack(stored)
+
+    def stored(self, index: Any) -> np.ndarray:
+        """Return a part as it is stored.
+
+        Raises
+        ------
+        UemError
+            If a file is damaged.
+        """
+        try:
+            return np.asarray(self._array[index])
+        except Exception as error:  # a codec's own, whatever it is
+            raise unreadable(self._store, self._name, error) from error
+
+
+def unreadable(store: Path, name: str, error: Exception) -> UemError:
+    """Return what to say of a variable whose files are damaged."""
+    return UemError(
+        f"{store}: {name!r} cannot be read ({shorten(str(error), 120)}); 'uemdask "
+        f"verify --deep' names what is damaged"
+    )

@@ -78,9 +78,17 @@ class _Results(_Known):
     model_digest: _Name = "-"
     training_digest: str = ""
     trained: bool = False
+    start: str = ""
+    runs: list[str] = []
+    labels: dict[str, str] = {}
+    existing: bool = False
     deviation_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
     region_error: _Number = 0
+    region_turn: _Number = 0
     # feature
+    roi_pixels: list[_Count] = []
+    roi_relevant_pixels: list[_Count] = []
+    roi_amplitude: list[_Number] = []
     rois: list[str] = []
     empty_rois: list[str] = []
 
@@ -111,11 +119,13 @@ class _Record(_Known):
     contract: _Count
     run_id: _Name
     created_by: str
+    command: list[str] = []
     stages: dict[str, _Stage]
 
 
 class _Root(_Known):
-    pixel_size: Annotated[list[Annotated[_Number, Field(gt=0)]], Field(min_length=2, max_length=2)]
+    # Of which sign is the contract's matter, which lists all faults of a new run.
+    pixel_size: Annotated[list[_Number], Field(min_length=2, max_length=2)]
     notes: list[Any] | str = []
 
 

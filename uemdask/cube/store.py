@@ -25,8 +25,7 @@ from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
 from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
-from uemdask.cube.packing import Packing, Unpacked
-from uemdask.cube.record import Facts, check_record
+from uemdask.cube.packing import Packing, Unpacked, unreadable
 from uemdask.errors import UemError, telling_of_room
 from uemdask.files import check_regular
 from uemdask.version import __version__
@@ -64,6 +63,9 @@ class Run:
                 f"{self.path}: a Zarr group without the attribute {RECORD!r}, so not a run; "
                 f"make one with 'uemdask ingest'"
             )
+        # Not with the module: to import the library must not cost what models of pydantic do.
+        from uemdask.cube.record import check_record
+
         check_record(self.path, self.group.attrs, self.group.attrs[RECORD])
 
     def _open(self) -> zarr.Group:
@@ -137,6 +139,8 @@ class Run:
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
+        from uemdask.cube.record import Facts
+
         facts = dict(self.record["stages"].get(stage, {}))
         if "results" in facts:
             facts["results"] = Facts(facts["results"], self.path, stage)
@@ -150,15 +154,17 @@ class Run:
 
     def read(self, name: str, region: Region | None = None) -> np.ndarray:
         """Return a variable, or a region of it; what is packed as its values."""
-        return self._read(name, self.array(name), region)
+        array = self.array(name)
+        return array[self._index(name, array.shape, region)]
 
     def read_stored(self, name: str, region: Region | None = None) -> np.ndarray:
         """Return a variable, or a region of it, as stored: confidence as 0..255."""
-        return self._read(name, self._stored(name), region)
+        array = self.array(name)
+        return array.stored(self._index(name, array.shape, region))
 
     def array(self, name: str) -> Unpacked:
         """Return a variable to be read by index; what is packed as its values."""
-        return Unpacked(self._stored(name))
+        return Unpacked(self._stored(name), self.path, name)
 
     def packing(self, name: str) -> Packing:
         """Return how a variable is packed that the contract says is packed."""
@@ -175,18 +181,10 @@ class Run:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
             )
-        return self.group[name]
-
-    def _read(
-        self, name: str, array: Unpacked | zarr.Array[Any], region: Region | None
-    ) -> np.ndarray:
         try:
-            return np.asarray(array[self._index(name, array.shape, region)])
-        except Exception as error:  # a codec's own, whatever it is
-            raise UemError(
-                f"{self.path}: {name!r} cannot be read ({shorten(str(error), 120)}); 'uemdask "
-                f"verify --deep' names what is damaged"
-            ) from error
+            return self.group[name]
+        except Exception as error:
+            raise unreadable(self.path, name, error) from error
 
     def _index(self, name: str, shape: tuple[int, ...], region: Region | None) -> tuple[slice, ...]:
         sizes = dict(zip(VARIABLES[name].dims, shape, strict=True))

@@ -91,6 +91,21 @@ def refuse_gap(run: Run, only: Sequence[str]) -> None:
             )
 
 
+def refuse_export(run: Run, stage: str) -> None:
+    """Refuse what an export cannot be asked for: it has no frames.
+
+    Raises
+    ------
+    UemError
+        If `stage` comes before `feature`, and the run is an export.
+    """
+    if run.is_export and STAGES.index(stage) < STAGES.index("feature"):
+        raise UemError(
+            f"{run.path}: an export without frames, so stage '{stage}' cannot be made "
+            f"anew; use the run that it was exported from"
+        )
+
+
 def refuse_removal(store: Path, stage: str, only: Sequence[str]) -> None:
     """Refuse single stages where making one anew removes what a later one needs.
 

@@ -10,7 +10,7 @@ from typing import Any
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution.account import Account
-from uemdask.execution.beginning import first_run, refuse_gap, refuse_removal
+from uemdask.execution.beginning import first_run, refuse_export, refuse_gap, refuse_removal
 from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.damage import damages_of, refuse_damaged, remake_later, reopen
 from uemdask.execution.foreseen import Foreseen
@@ -170,11 +170,7 @@ class Course(Iterator[Work]):
             reopen(run, stage.name, damages, self._planned.store)
             record = run.stage(stage.name)
         if record.get("digest") != digest or not record.get("created"):
-            if run.is_export and STAGES.index(stage.name) < STAGES.index("feature"):
-                raise UemError(
-                    f"{run.path}: an export without frames, so stage '{stage.name}' cannot be made "
-                    f"anew; use the run that it was exported from"
-                )
+            refuse_export(run, stage.name)
             refuse_removal(run.path, stage.name, self._only)
             stage.check(run, parameters)
             if later:

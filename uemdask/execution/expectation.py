@@ -9,7 +9,13 @@ from typing import Any, Literal
 
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
-from uemdask.execution.beginning import not_ingested, reads_raw, refuse_gap, refuse_removal
+from uemdask.execution.beginning import (
+    not_ingested,
+    reads_raw,
+    refuse_export,
+    refuse_gap,
+    refuse_removal,
+)
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.course import lacks_wave
 from uemdask.execution.damage import damages_of, refuse_damaged, refuse_damaged_frames
@@ -111,6 +117,8 @@ def expect(plan: Plan, *, only: Sequence[str] = (), overwrite: bool = False) -> 
             if each.run is not None and "flow" in each.to_do and "train" not in each.to_do:
                 check_model(each.run)
             anew = [stage for stage, why in each.to_do.items() if not _is_kept(why)]
+            if anew and each.run is not None:
+                refuse_export(each.run, anew[0])
             if anew:
                 refuse_removal(each.planned.store, anew[0], only)
             if each.foreseen is not None:

@@ -275,7 +275,7 @@ def _from_folder(folder: Path, text: str) -> str:
 
 def _special(folder: Path, text: str | None) -> str | None:
     """Return the absolute path of images beside the campaign; else what is in the raw folder."""
-    if text is None or not (place := on_disk(folder / text)).exists():
+    if text is None or not _is_there(place := on_disk(folder / text)):
         return text
     return str(place.absolute())
 

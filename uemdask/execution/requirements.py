@@ -17,6 +17,7 @@ from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster
 from uemdask.execution.status import run_status
 from uemdask.readers import inspect_raw
+from uemdask.regions import FRONT_HALO
 from uemdask.stages import StageParameters
 from uemdask.stages.drift import WHOLE
 
@@ -33,7 +34,7 @@ _TRAFFIC = {
     "label": (3.5, 0.6),
     "train": (0.75, 0.0),
     "flow": (6.3, 0.85),
-    "feature": (0.6, 0.0),
+    "feature": (2.0, 0.0),
     "mode": (0.03, 0.0),
 }
 
@@ -73,6 +74,7 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
     slab = min(frames, FRAMES) * height * width * _PIXEL
     tile = frames * min(height, TILE) * min(width, TILE) * _PIXEL
     field = PAIRS * min(height, FIELD) * min(width, FIELD) * _PIXEL
+    fronts = min(height, TILE + 2 * FRONT_HALO) * min(width, TILE + 2 * FRONT_HALO) * _PIXEL
     series = frames * height * width * _PIXEL
     # A frame with what registers it and its slab; or a tile of all frames with the spectra of its
     # patches: 49 of 1,035 frequencies each, four complex copies, 512 MiB at most.
@@ -87,7 +89,8 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
         Need("label", False, 22 * field + 10 * _MIB),
         Need("train", True, training + 350 * _MIB),
         Need("flow", True, 12 * field + 150 * _MIB),
-        Need("feature", False, 13 * field),
+        # Pair by pair; or the complex wave of 32 pairs of a tile, from the frames around them.
+        Need("feature", False, max(13 * field, 5 * min(frames, 90) * fronts + 20 * _MIB)),
     ]
 
 

@@ -6,7 +6,6 @@ from uemdask.regions.headline import Headline, headlines
 from uemdask.regions.modes import (
     MODES,
     classify_mode,
-    mode_statement,
     roi_numbers,
     uniform_share,
 )
@@ -32,7 +31,6 @@ __all__ = [
     "front_sums",
     "headlines",
     "mask_outline",
-    "mode_statement",
     "outline",
     "parse_rois",
     "rasterise",

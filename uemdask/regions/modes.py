@@ -154,26 +154,6 @@ def uniform_share(amplitude: np.ndarray, common: complex, roi: np.ndarray) -> fl
     return min(float(np.abs(total.mean()) ** 2) / power, 1.0) if power > 0 else float("nan")
 
 
-def mode_statement(mode: str, travelling_share: float) -> str:
-    """Say how a region moves: its mode, and that a part of it travels where the whole does not.
-
-    Parameters
-    ----------
-    mode : str
-        One of `MODES`, or the user's.
-    travelling_share : float
-        Share of its pixels with a valid speed, 0..1.
-
-    Examples
-    --------
-    >>> mode_statement("standing", 0.12), mode_statement("travelling", 0.9)
-    ('standing, but 12 % of its pixels travel', 'travelling')
-    """
-    if mode == "travelling" or not travelling_share >= TRAVELLING_SHARE[0]:
-        return mode
-    return f"{mode}, but {100 * travelling_share:.0f} % of its pixels travel"
-
-
 def roi_numbers(
     travel: np.ndarray, significant: np.ndarray, amplitude: np.ndarray, roi: np.ndarray
 ) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import numpy as np
 
-from uemdask.cube import STAGES, Run, answers_of
+from uemdask.cube import ONE_WAY, STAGES, Run, answers_of
 from uemdask.errors import UemError
 from uemdask.report.downsampling import read_small
 from uemdask.report.findings import Findings
@@ -128,7 +128,9 @@ def _row(found: Findings, page: str, message: str) -> dict[str, Any]:
             "delays": "" if np.isnan(answer.speed) else f"{answer.first:g} to {answer.last:g} ps",
             "direction": "–"
             if np.isnan(answer.direction)
-            else f"{with_error(answer.direction, answer.direction_sd)}°",
+            else f"{with_error(answer.direction, answer.direction_sd)}°"
+            if answer.spread <= ONE_WAY
+            else f"many ways (± {answer.spread:.0f}°)",
             "mode": f"{answer.mode} ({answer.probability:.2f})" if answer.mode else "–",
         }
         for answer in answers_of(found.run)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.regions import mode_statement
+from uemdask.cube import mode_statement
 from uemdask.report.causes import cause_of
 from uemdask.report.findings import LEAST_VALID, Check, Findings, Verdict
 

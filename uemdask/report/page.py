@@ -14,13 +14,12 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from uemdask.cube import STAGES, Run
+from uemdask.cube import ONE_WAY, STAGES, Run, mode_statement
 from uemdask.cube.store import RECORD
 from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.execution.damage import damages_of_run, told
 from uemdask.plain import plain
-from uemdask.regions import mode_statement
 from uemdask.report.causes import cause_of
 from uemdask.report.checks import checks_of, notes_of, warnings_of
 from uemdask.report.findings import Findings, Headline, gather
@@ -33,8 +32,6 @@ _FOLDER = Path(__file__).parent
 _OTHER = {RECORD, "coordinates", "vendor", "pixel_size_units"}
 
 
-#: Circular standard deviation, degree, beyond which no single direction is that of the fronts.
-_ONE_WAY = 30.0
 #: Share by which a speed must change over the delays to be said to.
 _CHANGES = 0.05
 #: Sign and word of each verdict, so that colour is not all that tells.
@@ -246,7 +243,7 @@ def _speed_numbers(found: Findings) -> Iterator[Number]:
 
 def _direction(headline: Headline) -> Number:
     spread = f"± {headline.spread:.2g}°" if headline.spread < 99.5 else "over the whole circle"
-    if headline.spread > _ONE_WAY:
+    if headline.spread > ONE_WAY:
         note = (
             f"fronts bend or run in rings: directions spread by {spread} about "
             f"{headline.direction:.0f}°, so no single one is theirs"

@@ -10,10 +10,14 @@ from scipy.special import ndtr
 
 from uemdask.errors import UemError
 from uemdask.spectrum.harmonics import Complex64, Float32
-from uemdask.spectrum.phase import local_wavevector
+from uemdask.spectrum.phase import local_wavevector, travel_index
+from uemdask.spectrum.smoothing import smooth
 
 # Half-planes computed; the two nearest to each pixel's direction are blended.
 _HALF_PLANES = 8
+# Travel index from which the energy flow is known; that of standing waves is below 0.12.
+_LEAST_FLOW = 0.2
+_TINY = np.float32(1e-30)
 
 
 def directional_filter(
@@ -78,11 +82,15 @@ def directional_filter(
 
 
 def opposed_power(Z: Complex64, *, sigma: float = 16.0) -> Float32:
-    """Power at each pixel that travels against the local direction of the wave.
+    """Local mean of the power that travels against the direction of the wave.
 
     Of a lone travelling wave next to nothing does; of one with a reflected wave of 35 % amplitude
     a tenth; of a standing or breathing one a third or more. Within half a wavelength of the edge of
     the map the number is too large.
+
+    A contrast that changes or is reversed over the frame also spreads the spectrum of a lone wave
+    into the opposite half-plane. Its energy flow tells: it is strong where the wave is, while past
+    the ripples of two waves against each other it is even. The smaller of both powers counts.
 
     Parameters
     ----------
@@ -106,7 +114,31 @@ def opposed_power(Z: Complex64, *, sigma: float = 16.0) -> Float32:
     0.11
     """
     left = Z - directional_filter(Z, sigma=sigma)
-    return np.square(left.real) + np.square(left.imag)
+    opposed = np.square(left.real) + np.square(left.imag)
+    opposed = smooth(opposed, sigma)
+    # Where little travels there is no flow to ask.
+    asked = travel_index(Z, sigma=sigma) > _LEAST_FLOW
+    return np.where(asked, np.minimum(opposed, _unmoved_ripple(Z, sigma)), opposed)
+
+
+def _unmoved_ripple(Z: Complex64, sigma: float) -> Float32:
+    """Power of a second wave that ripples the energy but not its flow, local mean.
+
+    ``|a exp(-iks) + b exp(iks)|**2`` ripples by ``2 a b cos(2 k s)`` about its mean, while the flow
+    is ``k (a**2 - b**2)``; so half the variance that the flow does not follow is ``a**2 b**2``:
+    ``s (1 - s)`` of the mean squared, ``s`` being the second wave's share of the power.
+    """
+    energy = np.square(Z.real) + np.square(Z.imag)
+    flow = [-(Z.conj() * np.gradient(Z, axis=axis)).imag.astype(np.float32) for axis in (1, 0)]
+    mean = smooth(energy, sigma)
+    mean_flow = [smooth(np.ascontiguousarray(part), sigma) for part in flow]
+    size = np.maximum(np.hypot(*mean_flow), _TINY)
+    along = sum(part * mean_part for part, mean_part in zip(flow, mean_flow, strict=True)) / size
+    # The flow in the unit of the energy: over the mean wave number.
+    unmoved = energy - along * mean / size
+    covariance = smooth(np.ascontiguousarray(unmoved * energy), sigma)
+    share = np.clip(covariance / np.maximum(2 * mean**2, _TINY), 0, 0.25)
+    return np.asarray(mean * (1 - np.sqrt(1 - 4 * share)) / 2, dtype=np.float32)
 
 
 def _continued(Z: Complex64, k: Float32, margin: int) -> Complex64:

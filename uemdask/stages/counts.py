@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.readers import RawAcquisition, describe_image, read_image
+from uemdask.readers import RawAcquisition, RawImage, describe_image, read_image
 
 #: Share of finite pixels below which a frame cannot be used. Where a few are missing they are
 #: mended on reading, as bad pixels are; where many are, they lie at the margin of a frame that was
@@ -23,6 +23,8 @@ _LEAST_LIMIT = 200
 _BLOCK = 8
 #: Pixels beyond which only some are looked at for saturation, brightness and contrast.
 _MANY = 2**20
+#: Repeats of a delay that a first look reads.
+_REPEATS = 16
 #: Share of the brightness that may lie below zero: noise of unlit parts does, half of the
 #: brightness of a difference does.
 _MOST_BELOW = 1 / 3
@@ -150,7 +152,7 @@ class FirstLook:
     Attributes
     ----------
     means : tuple of float or None
-        Mean counts of each, as recorded.
+        Mean counts of each, as recorded; of repeats the mean of all.
     notes : tuple of str
         What a person should know.
     """
@@ -165,17 +167,19 @@ def three_of(frames: int) -> tuple[int, int, int]:
 
 
 def first_look(raw: RawAcquisition) -> FirstLook:
-    """Read the first image of the first, middle and last delay, and refuse what ingest would.
+    """Read images of the first, middle and last delay, and refuse what ingest would.
 
     Raises
     ------
     UemError
         If one cannot be read, or a ratio does not describe them.
     """
-    chosen = [raw.repeats[i][0] for i in three_of(len(raw.repeats))]
-    images = [
-        read_image(image.file, image.index, raw.shape, raw.dtype, raw.dataset) for image in chosen
-    ]
+    images, means = [], []
+    for number in three_of(len(raw.repeats)):
+        repeats = [_image(raw, image) for image in raw.repeats[number][:_REPEATS]]
+        known = [mean for mean in map(mean_counts, repeats) if mean is not None]
+        images.append(repeats[0])
+        means.append(sum(known) / len(known) if known else None)
     dark = np.full(raw.shape, raw.offset, np.float32) if raw.offset else _dark(raw)
     usable = [image for image in images if not fault_of(image)]
     if usable:
@@ -183,7 +187,11 @@ def first_look(raw: RawAcquisition) -> FirstLook:
     notes = []
     if len(usable) == len(images) and all(is_equal(images[0], image) for image in images[1:]):
         notes.append("first, middle and last frame are equal to the last count; check the files")
-    return FirstLook(tuple(map(mean_counts, images)), tuple(notes))
+    return FirstLook(tuple(means), tuple(notes))
+
+
+def _image(raw: RawAcquisition, image: RawImage) -> np.ndarray:
+    return read_image(image.file, image.index, raw.shape, raw.dtype, raw.dataset)
 
 
 def _dark(raw: RawAcquisition) -> np.ndarray | None:

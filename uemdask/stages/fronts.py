@@ -36,7 +36,7 @@ def _strength(run: Run, region: Region, parameters: FeatureParameters) -> Receip
     return {
         "pixels": rois.sum(axis=(1, 2)).tolist(),
         "relevant": inside.sum(axis=(1, 2)).tolist(),
-        "power": [float(power[pixels].sum()) for pixels in inside],
+        "power": [float(np.nansum(power[pixels])) for pixels in inside],
     }
 
 
@@ -80,7 +80,7 @@ def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
         rois,
         rois & strong & away_from_rims(relevant)[inner],
         frequency=band_of(run).centre,
-        wavelength_px=2 * np.pi / max(results["wave_number_px"], 1e-3),
+        wavelength_px=results["wavelength_px"],
         pixel_size=run.pixel_size,
         smoothing=run.stage("spectrum")["parameters"]["smoothing"],
         noise=results["wave_noise"],

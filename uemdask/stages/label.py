@@ -26,7 +26,7 @@ _HALO = 64
 _PHASE_SIGMA = (8.0, 20.0)
 # Trust in a label from two frames, beside one from the frames around them. A contrast that is
 # reversed across a line holds the former there, and it does not know.
-_TWO_FRAMES = 0.5
+_TWO_FRAMES = 0.1
 # A base label carries no motion; finer steps would only store noise.
 _BASE_STEP = 1 / 16
 

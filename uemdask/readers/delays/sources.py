@@ -198,7 +198,7 @@ def _tables(path: Path, images: Sequence[Path]) -> list[Path]:
         (names.index(same_name(file.name)), place, file.name.swapcase(), file)
         for place, folder in enumerate(folders)
         for file in entries(folder)
-        if same_name(file.name) in names and file.is_file()
+        if same_name(file.name) in names and not file.is_dir()
     ]
     return [file for *_, file in sorted(found)]
 
