@@ -5,10 +5,10 @@ Half precision would be as small, but sums of it overflow and then means over a 
 
 from __future__ import annotations
 
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -136,6 +136,6 @@ class Unpacked:
 def unreadable(store: Path, name: str, error: Exception) -> UemError:
     """Return what to say of a variable whose files are damaged."""
     return UemError(
-        f"{store}: {name!r} cannot be read ({reprlib.repr(str(error))}); 'uemdask "
+        f"{store}: {name!r} cannot be read ({shorten(str(error), 120)}); 'uemdask "
         f"verify --deep' names what is damaged"
     )

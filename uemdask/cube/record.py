@@ -124,7 +124,8 @@ class _Record(_Known):
 
 
 class _Root(_Known):
-    pixel_size: Annotated[list[Annotated[_Number, Field(gt=0)]], Field(min_length=2, max_length=2)]
+    # Of which sign is the contract's matter, which lists all faults of a new run.
+    pixel_size: Annotated[list[_Number], Field(min_length=2, max_length=2)]
     notes: list[Any] | str = []
 
 
