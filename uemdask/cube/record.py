@@ -58,6 +58,12 @@ class _Results(_Known):
     time_zero_ps: _Number | None = None
     time_zero_sd_ps: _Number | None = None
     time_zero_reason: str = ""
+    bad_pixels: _Count = 0
+    shaded_share: _Number = 0
+    unlit_share: _Number = 0
+    lit_level: _Number = 0
+    noise: dict[Literal["quantum", "read", "offset"], _Number] = {}
+    beam_fall: _Number = 1
     # spectrum
     band: _Band | None = None
     noise_level: _Number = 0

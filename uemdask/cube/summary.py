@@ -14,6 +14,8 @@ from uemdask.cube.next_step import next_command
 from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
 
+#: A beam that falls no further over the field is not worth a word.
+_EVEN_BEAM = 0.5
 #: Without these a speed can hardly be compared with another one.
 _WORTH_KNOWING = ("sample", "temperature", "beam_energy", "pump_wavelength", "pump_fluence",
                   "repetition_rate")  # fmt: skip
@@ -117,6 +119,7 @@ def _alignment(run: Run) -> list[str]:
         table = run.stage("align")["parameters"].get("drift_table")
         whose = f", from the table {table}" if table else ""
         lines.append(f"drift     over {reach:.1f} px{sure}{whose}")
+    lines += _light(results)
     if results.get("breathing_ghz"):
         lines.append(
             f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "
@@ -124,6 +127,26 @@ def _alignment(run: Run) -> list[str]:
         )
     text = onset_sentence(results)
     return [*lines, f"change    {text}"] if text else lines
+
+
+def _light(results: Mapping[str, Any]) -> list[str]:
+    """Say how much of the field says nothing, which pixels are bad, how uneven the beam is."""
+    lines = []
+    unlit, bad, fall = (results.get(name) for name in ("unlit_share", "bad_pixels", "beam_fall"))
+    if unlit:
+        lines.append(f"unlit     {_share(unlit)} of the pixels are dark or seldom in view")
+    if bad:
+        lines.append(f"bad       {bad} pixels of the detector are repaired")
+    if fall is not None and fall < _EVEN_BEAM:
+        lines.append(
+            f"note      the beam falls to {_share(fall)} over the field; what its wandering does "
+            f"is taken out"
+        )
+    return lines
+
+
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %" if value >= 5e-4 else "under 0.1 %"
 
 
 def counts_sentence(means: Sequence[float | None]) -> str:
