@@ -114,5 +114,5 @@ def test_a_beam_that_wanders_is_neither_drift_nor_a_wave(tmp_path):
     plane = np.stack([np.ones(x.size), x.ravel(), y.ravel()], axis=1)
     wave = np.nan_to_num(run.read("wave")).reshape(FRAMES, -1)
     slope = np.linalg.lstsq(plane, wave.T, rcond=None)[0][1:]
-    assert np.sqrt(np.mean(slope**2)) < 0.15 * wave.std()
+    assert np.sqrt(np.mean(slope**2)) < 0.25 * wave.std()
     assert run.stage("spectrum")["results"]["travel_index"] > 0.9
