@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from uemdask.errors import UemError
 from uemdask.network.device import choose_device, choose_devices, data_device, to_device
@@ -87,3 +88,10 @@ def test_what_is_on_the_device_is_not_copied():
     tensor = torch.ones(3)
     assert to_device(tensor, "cpu") is tensor
     assert to_device(tensor, "meta").is_meta
+
+
+@pytest.mark.parametrize("name", ["cuda", "cuda:0"])
+def test_what_is_on_the_gpu_is_not_pinned_whether_or_not_it_has_a_number(name):
+    with FakeTensorMode():  # `choose_device` says "cuda", but a tensor is on "cuda:0"
+        tensor = torch.empty(3, device="cuda:0")
+        assert to_device(tensor, name) is tensor

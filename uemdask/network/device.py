@@ -159,9 +159,9 @@ def data_device(nbytes: int, device: torch.device) -> torch.device:
 def to_device(tensor: torch.Tensor, device: torch.device | str) -> torch.Tensor:
     """Return a tensor on a device, without waiting for the work that is under way there."""
     device = torch.device(device)
-    if tensor.device == device:
-        return tensor
-    if device.type == "cuda":
+    if tensor.device.type == device.type and device.index in (None, tensor.device.index):
+        return tensor  # "cuda" without a number is whichever it is on
+    if device.type == "cuda" and tensor.device.type == "cpu":
         # From ordinary memory CUDA would first finish all it has been given to do.
         tensor = tensor.pin_memory()
     return tensor.to(device, non_blocking=device.type != "mps")
