@@ -312,3 +312,15 @@ def test_waiting_for_the_device_would_be_seen():
     assert waits.found
     with pytest.raises(RuntimeError):
         float(torch.ones((), device="meta"))
+
+
+@pytest.mark.parametrize("crops_on", ["cpu", "meta"])
+def test_no_step_mixes_processors(monkeypatch, crops_on):
+    # "meta" computes nothing, but refuses what is elsewhere, as a GPU does.
+    monkeypatch.setattr("uemdask.network.training.weights_of", lambda model: {})
+    batches = SeriesSource([travelling_wave()[0]], crops_on)
+    training = _Training(SHORT.model_copy(update={"pretrain_steps": 1}), UNet(TINY), "meta")
+    for names in (["supervised"], ["photometric", "gradient", "smoothness", "aperture"]):
+        training.advance(batches)
+        assert training._names[: len(names)] == names
+        assert training._smoothed.is_meta
