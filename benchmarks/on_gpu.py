@@ -20,7 +20,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
@@ -50,6 +50,7 @@ from uemdask.network import (
 from uemdask.network.checkpoint import load_checkpoint
 from uemdask.network.device import data_device
 from uemdask.network.job import do_job, write_job
+from uemdask.network.processes import _start as start_process
 from uemdask.simulate import scenario, simulate
 from uemdask.stages.flow import FlowParameters
 from uemdask.stages.simulated import simulated_series
@@ -297,23 +298,21 @@ def trained_apart(folder: Path, kill_at: int | None = None) -> tuple[list[int], 
     """Train as uemdask does on several GPUs, here one process; return its steps and exit code."""
     meeting = folder / f"meeting-{time.monotonic_ns()}"
     steps: list[int] = []
-    with subprocess.Popen(  # noqa: S603  # our own interpreter and module
-        [sys.executable, "-m", "uemdask.network.rank", str(folder), "0", str(meeting)],
-        stdin=subprocess.PIPE,  # the process ends when this is closed
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with start_process(folder, 0, meeting) as process:
         alarm = threading.Timer(PATIENCE, process.kill)
         alarm.start()
         assert process.stdout is not None
         for line in process.stdout:
-            step = json.loads(line).get("entry", {}).get("step")
-            steps += [step] if step else []
-            if step == kill_at and step:
-                process.kill()
-        process.wait()
+            with suppress(json.JSONDecodeError):  # killed in the middle of a word
+                step = json.loads(line).get("entry", {}).get("step")
+                steps += [step] if step else []
+                if step and step == kill_at:
+                    process.kill()
+        code = process.wait()
         alarm.cancel()
-    return steps, process.returncode
+    if code not in (0, -signal.SIGKILL):
+        click.echo((folder / "rank-0.log").read_text(encoding="utf-8"), err=True)
+    return steps, code
 
 
 def memory(bench: Bench) -> Iterator[Row]:
