@@ -1,6 +1,6 @@
 # make demo   simulate an acquisition, process it on this machine, write its report
 # make test   everything that must hold: lint, types, tests
-# make test-kills   kill the driver at every single change of the disk, and go on; half an hour
+# make test-kills   kill the driver in every phase of every stage, and go on; EVERY=1: at each change of the disk
 # make test-cluster   the same work through a real Slurm on this machine, and faults; as root
 # All make their own environment in .venv; they need Python 3.11 or later and make, the last one Slurm too.
 
@@ -37,7 +37,7 @@ test: lint
 	$(BIN)/pytest
 
 test-kills: $(INSTALLED)
-	UEMDASK_SWEEP=every $(BIN)/pytest tests/execution/test_kill_sweep.py
+	UEMDASK_SWEEP=$(if $(EVERY),every) $(BIN)/pytest -m kills tests/execution
 
 test-cluster: $(INSTALLED)
 	$(BIN)/pytest --durations=0 tests/cluster

@@ -40,6 +40,7 @@ def campaign(tmp_path, quick):
     return folder
 
 
+@pytest.mark.kills
 @pytest.mark.timeout(7200)
 def test_killed_everywhere_and_equal_to_an_undisturbed_run(campaign, tmp_path, drive, same_arrays):
     every = ["--every"] * (os.environ.get("UEMDASK_SWEEP") == "every")
