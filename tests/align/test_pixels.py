@@ -145,7 +145,7 @@ def test_crossing_dead_lines_are_found_on_a_rough_film(offset, read):
     frames[:, dead] = 0
     frames += offset + random.normal(0, read, frames.shape)
     found = find_stuck_pixels(frames.mean(0), frames.var(0), 32)
-    assert found[dead].mean() > 0.8 if offset else found[dead].mean() > 0.99
+    assert found[dead].mean() > 0.7 if offset else found[dead].mean() > 0.99
     assert not (found & ~dead).any()
 
 
