@@ -33,7 +33,7 @@ _STUCK_COUNTS = 50.0
 """Electrons over all frames from which a variance of nothing is no chance."""
 
 _STUCK_FRAMES = 12
-"""Frames from which it is none either."""
+"""Frames from which it is none either; below, only what is next to nothing is dead."""
 
 _AROUND = 7
 """Edge, px, of the surroundings of a dark pixel."""
@@ -206,14 +206,16 @@ def find_stuck_pixels(mean: np.ndarray, variance: np.ndarray, frames: int) -> np
         return np.zeros(mean.shape, bool)
     signal = np.where(lit, mean, 0.0).astype(np.float32)
     stuck = (variance < _STUCK * quantum * signal) & (signal * frames > _STUCK_COUNTS * quantum)
+    dark = _DEAD_COUNTS
     if frames < _STUCK_FRAMES:
         stuck[:] = False
+        dark = _DEAD
     # What is stuck or hot does not tell how bright it is around.
     calm = np.where(stuck, np.float32(0), signal)
     bright = cv2.dilate(cv2.medianBlur(calm, 5), np.ones((5, 5), np.uint8))
     around = cv2.blur(np.minimum(calm, bright), (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT)
     dead = (variance < _DEAD * quantum * around) & (around * frames > _STUCK_COUNTS * quantum)
-    return np.asarray(stuck | (dead & (signal < _DEAD_COUNTS * around)))
+    return np.asarray(stuck | (dead & (signal < dark * around)))
 
 
 def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
