@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 
@@ -122,6 +123,40 @@ def test_a_block_that_does_not_count_is_stuck_and_chance_is_not():
     assert found.sum() == 144
     sparse = np.random.default_rng(4).poisson(0.02, (32, 64, 64)).astype(float)
     assert not find_stuck_pixels(sparse.mean(0), sparse.var(0), 32).any()
+
+
+def rough(size=96, counts=400.0):
+    """A film whose texture is as coarse as a pixel: dead lines do not stand out from it."""
+    random = np.random.default_rng(8)
+    grain = cv2.GaussianBlur(random.normal(size=(size, size)), (0, 0), 1.2)
+    return counts * np.clip(1 + 0.35 * grain / grain.std(), 0.2, None)
+
+
+CROSSING = [(np.s_[:, 0]), (np.s_[:, 40:42]), (np.s_[60, :])]
+
+
+@pytest.mark.parametrize(("offset", "read"), [(0, 0), (0, 3), (100, 5)])
+def test_crossing_dead_lines_are_found_on_a_rough_film(offset, read):
+    random = np.random.default_rng(9)
+    frames = random.poisson(rough(), (32, 96, 96)).astype(np.float32)
+    dead = np.zeros(frames.shape[1:], bool)
+    for line in CROSSING:
+        dead[line] = True
+    frames[:, dead] = 0
+    frames += offset + random.normal(0, read, frames.shape)
+    found = find_stuck_pixels(frames.mean(0), frames.var(0), 32)
+    assert found[dead].mean() > 0.7 if offset else found[dead].mean() > 0.99
+    assert not (found & ~dead).any()
+
+
+def test_beside_hot_pixels_none_seems_dead():
+    random = np.random.default_rng(10)
+    frames = random.poisson(rough(), (32, 96, 96)).astype(np.float32)
+    hot = random.random(frames.shape[1:]) < 0.1
+    frames[:, hot] = random.poisson(60000, (32, int(hot.sum())))
+    assert not find_stuck_pixels(frames.mean(0), frames.var(0), 32).any()
+    few = random.poisson(rough(), (4, 96, 96)).astype(np.float32)
+    assert find_stuck_pixels(few.mean(0), few.var(0), 4).mean() < 0.001
 
 
 def test_one_hit_in_a_hundred_pixels_is_found_and_no_fringe():

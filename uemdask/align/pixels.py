@@ -32,6 +32,20 @@ _STUCK = 0.02
 _STUCK_COUNTS = 50.0
 """Electrons over all frames from which a variance of nothing is no chance."""
 
+_STUCK_FRAMES = 12
+"""Frames from which it is none either; below, only what is next to nothing is dead."""
+
+_AROUND = 7
+"""Edge, px, of the surroundings of a dark pixel."""
+
+_DEAD = 0.1
+"""Share of the variance of the surroundings below which a dark pixel does not count; some is the
+noise of reading."""
+
+_DEAD_COUNTS = 0.5
+"""Share of the counts of the surroundings below which a pixel is dark: where nothing is counted an
+offset is left."""
+
 _HIT = 0.2
 """Smallest X-ray hit that matters, as a share of the local brightness."""
 
@@ -161,6 +175,9 @@ def _columns(
 def find_stuck_pixels(mean: np.ndarray, variance: np.ndarray, frames: int) -> npt.NDArray[np.bool_]:
     """Find pixels that do not count: their values vary far less than those of others do.
 
+    A dark one is held against what its surroundings count, so that dead pixels and lines are found
+    however uneven the sample is; wide dark areas are not.
+
     Parameters
     ----------
     mean, variance : ndarray, shape (y, x)
@@ -177,8 +194,9 @@ def find_stuck_pixels(mean: np.ndarray, variance: np.ndarray, frames: int) -> np
     --------
     >>> frames = np.random.default_rng(0).poisson(100, (32, 16, 16)).astype(float)
     >>> frames[:, 3:9, 4:10] = 4095
+    >>> frames[:, :, 13] = 0
     >>> int(find_stuck_pixels(frames.mean(0), frames.var(0), 32).sum())
-    36
+    52
     """
     lit = (mean > 0) & np.isfinite(variance)
     if not lit.any():
@@ -186,9 +204,18 @@ def find_stuck_pixels(mean: np.ndarray, variance: np.ndarray, frames: int) -> np
     quantum = float(np.median(variance[lit] / mean[lit]))
     if quantum <= 0:
         return np.zeros(mean.shape, bool)
-    expected = quantum * np.maximum(mean, 0)
-    enough = mean * frames > _STUCK_COUNTS * quantum
-    return np.asarray(enough & (variance < _STUCK * expected))
+    signal = np.where(lit, mean, 0.0).astype(np.float32)
+    stuck = (variance < _STUCK * quantum * signal) & (signal * frames > _STUCK_COUNTS * quantum)
+    dark = _DEAD_COUNTS
+    if frames < _STUCK_FRAMES:
+        stuck[:] = False
+        dark = _DEAD
+    # What is stuck or hot does not tell how bright it is around.
+    calm = np.where(stuck, np.float32(0), signal)
+    bright = cv2.dilate(cv2.medianBlur(calm, 5), np.ones((5, 5), np.uint8))
+    around = cv2.blur(np.minimum(calm, bright), (_AROUND, _AROUND), borderType=cv2.BORDER_REFLECT)
+    dead = (variance < _DEAD * quantum * around) & (around * frames > _STUCK_COUNTS * quantum)
+    return np.asarray(stuck | (dead & (signal < dark * around)))
 
 
 def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
