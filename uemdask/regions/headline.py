@@ -5,8 +5,9 @@ trusted pairs, each counting alike. So a wave that slows down has the mean of it
 
 While a wave grows, the window of the band-pass sees more of what comes later: under a Gaussian of
 sigma :math:`s` in time the amplitude that it gives, :math:`A`, is centred
-:math:`s^2 (\ln A)'` later (Tweedie's formula). What is seen of the wavenumber there is carried back
-along its own slope.
+:math:`s^2 (\ln A)'` later (Tweedie's formula). Where the series ends the window is cut off, and
+sees more of what came earlier. What is seen of the wavenumber there is carried along its own slope
+to the delay that it stands for.
 
 The standard error is that of patches of 64 px (32 px in small regions), far enough apart to err by
 themselves; a change of the speed along the region (a plane) is no error. To it are added the
@@ -25,6 +26,7 @@ import numpy.typing as npt
 
 from uemdask.motion.kinematics import NO_DIRECTION_SD
 from uemdask.regions.fronts import FrontSums
+from uemdask.spectrum import band_pass_operator
 from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS
 
 LEAST_STRENGTH = 0.25
@@ -157,7 +159,14 @@ def _headline(
         return Headline(speeds=np.full(len(delays), np.nan), reason=reason)
     safe = np.where(count > 0, count, 1.0)
     k = np.where(trusted, wavenumber / safe, np.nan)
-    k = k / _seen_late(k, np.sqrt(energy), delays[:, 1], trusted, complex_window, period)
+    k = k / _seen_elsewhere(
+        k,
+        np.sqrt(energy),
+        delays,
+        trusted,
+        (window, np.sqrt(complex_window**2 - window**2)),
+        period,
+    )
     late = np.where(trusted, wavenumber / safe / np.where(trusted, k, 1.0), 1.0)
     speeds = np.where(trusted, speed / safe * late, np.nan)
     mean = float(speeds[trusted].mean())
@@ -271,25 +280,44 @@ def _slope(values: np.ndarray, delays: np.ndarray, sigma: float) -> npt.NDArray[
     return np.asarray((weight * away * values).sum(axis=1) / least)
 
 
-def _seen_late(
+def _seen_elsewhere(
     k: np.ndarray,
     amplitude: np.ndarray,
     delays: np.ndarray,
     trusted: np.ndarray,
-    window: float,
+    windows: tuple[float, float],
     period: float,
 ) -> npt.NDArray[np.float64]:
-    """Return by what factor the wavenumber is that of a later delay, (pair,)."""
+    """Return by what factor the wavenumber is that of a later or earlier delay, (pair,)."""
     factor = np.ones(len(k))
     there = trusted & (amplitude > 0)
     if there.sum() < 2 * _FEWEST_PAIRS:
         return factor
-    growth, change = (
-        _slope(np.log(values[there]), delays[there], _SLOPE * period) for values in (amplitude, k)
+    at, frames = delays[there, 1], np.unique(delays)
+    centre, variance = (
+        moment[np.searchsorted(frames, at)] for moment in _under_windows(frames, windows, period)
     )
-    shift = np.clip(change * growth * window**2, -_LARGEST_SHIFT, _LARGEST_SHIFT)
-    factor[there] += shift
+    growth = _slope(np.log(amplitude[there]), at, _SLOPE * period)
+    shift = centre + growth * variance
+    # Where the series ends, the delays that are seen lie closer together than those that are told.
+    change = _slope(np.log(k[there]), at + shift, _SLOPE * period)
+    factor[there] += np.clip(change * shift, -_LARGEST_SHIFT, _LARGEST_SHIFT)
     return factor
+
+
+def _under_windows(
+    frames: np.ndarray, windows: tuple[float, float], period: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Return by how much the delays that both band-passes see are later, and their variance.
+
+    (frame,) each, ps and ps^2: moments of what they make of a wave whose amplitude is 1, t, t^2.
+    """
+    time = frames / period
+    moments = np.exp(2j * np.pi * time) * np.stack([np.ones_like(time), time, time**2])
+    first, second = (band_pass_operator(frames, 1e3 / period, window=window) for window in windows)
+    moments = moments @ first.real.T @ second.T  # the first makes the real wave
+    mean, square = (moments[1:] / moments[0]).real
+    return period * (mean - time), period**2 * (square - mean**2)
 
 
 def _between_patches(deviation: np.ndarray, weight: np.ndarray) -> float:
