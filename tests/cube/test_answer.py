@@ -99,6 +99,12 @@ def test_a_run_of_a_campaign_is_finished_by_its_campaign(run, tmp_path):
     assert next_command(Run(run.path)) == f"{wanted}  (no longer there: {file})"
 
 
+def test_a_copy_goes_on_itself_not_its_original(run, tmp_path):
+    run.remember(["run", str(tmp_path / "original" / run.path.name)])
+    run.forget("flow")
+    assert next_command(Run(run.path)) == f"uemdask run {run.path}"
+
+
 def test_without_a_command_what_is_there_is_left_alone(run):
     run.forget("feature")
     assert next_command(run) == f"uemdask run {run.path} --only feature --only mode"

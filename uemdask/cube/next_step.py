@@ -24,6 +24,11 @@ def next_command(run: Run) -> str:
     if not missing or run.is_export:
         return shlex.join(["uemdask", "report", store])
     if command := run.record.get("command"):
+        # A copy goes on itself, not the run it was copied from.
+        command = [
+            store if text.startswith("/") and Path(text).name == run.path.name else text
+            for text in command
+        ]
         gone = [text for text in command if text.startswith("/") and not Path(text).exists()]
         told = f"  (no longer there: {', '.join(gone)})" if gone else ""
         return shlex.join(["uemdask", *command]) + told

@@ -293,7 +293,9 @@ def _away_from_edges(run: Run, region: Region, halo: int, lit: np.ndarray) -> np
     y, x = (np.arange(part.start, part.stop) for part in (rows, columns))
     inside_y, inside_x = (y >= rim) & (y < height - rim), (x >= rim) & (x < width - rim)
     near = np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)
-    dark = cv2.dilate((~lit).astype(np.uint8), near) > 0
+    # Single pixels of no weight have no rim: here and there one would leave nothing.
+    areas = cv2.morphologyEx((~lit).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    dark = cv2.dilate(areas, near) > 0
     return inside_y[:, None] & inside_x[None, :] & ~dark
 
 
