@@ -115,12 +115,15 @@ def located_faults(
 
 
 def keys_of(schema: type[BaseModel]) -> dict[str, str]:
-    """Return the keys of a schema, those of the schemas in it included, as words for themselves."""
+    """Return the keys of a schema and of the schemas in it as words, and the dotted path of each.
+
+    Of keys of one name the first counts.
+    """
     found = {key: key for key in schema.model_fields}
-    for field in schema.model_fields.values():
+    for key, field in schema.model_fields.items():
         for inner in (field.annotation, *get_args(field.annotation)):
             if hasattr(inner, "model_fields"):
-                found |= keys_of(inner)
+                found = {word: f"{key}.{path}" for word, path in keys_of(inner).items()} | found
     return found
 
 
@@ -129,13 +132,23 @@ def spelled(place: Place) -> str:
     return ".".join(str(part) for part in place) or "file"
 
 
+def _nearby(path: str, place: Place) -> str:
+    """Return the key at the end of a path; its whole path where the word itself is no mistake."""
+    *_, key = path.split(".")
+    return path if key == place[-1] else key
+
+
 def sentence(fault: Mapping[str, Any], keys: Mapping[str, str] | None = None) -> str:
     """Return in words of a person what one of pydantic's faults says."""
     kind, found = fault["type"], fault.get("input")
     if kind == "extra_forbidden":
         words = keys or {}
         like = get_close_matches(str(fault["loc"][-1]), words, n=1)
-        remedy = f"did you mean {words[like[0]]!r}?" if like else "check the spelling"
+        remedy = (
+            f"did you mean {_nearby(words[like[0]], fault['loc'])!r}?"
+            if like
+            else "check the spelling"
+        )
         return f"is no key that is known here; {remedy}"
     if kind == "missing":
         return "is missing; give it"

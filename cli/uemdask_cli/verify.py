@@ -80,7 +80,9 @@ def _lines(run: RunVerification, *, deep: bool) -> list[str]:
     if run.fault:
         return [f"{run.run}: {run.fault}", f"{run.run}: {run.remedy}"]
     state = "all is well" if run.sound else f"{len(run.damages)} damaged"
-    lines = [f"{run.run}: {run.files} files {how}, {state}"]
+    # Nothing was looked at, so nothing is well; a note says why.
+    idle = run.sound and not run.files
+    lines = [] if idle and run.notes else [f"{run.run}: {run.files} files {how}, {state}"]
     lines += [f"{run.run}: stage {damage.stage}: {damage}" for damage in run.damages]
     lines += [f"{run.run}: note: {note}" for note in run.notes]
     return [*lines, f"{run.run}: {run.remedy}"] if run.remedy else lines

@@ -55,7 +55,7 @@ def test_each_region_has_an_answer_with_units(run):
     assert (left.speed, left.speed_sd) == (2.1, 0.1)
     assert (left.first, left.last) == (10.0, 30.0)
     assert str(left) == (
-        "left: 2.1 ± 0.1 nm/ps towards -179.9 ± 0.4° (10 to 30 ps), 36.4 GHz, travelling (0.90)"
+        "left: 2.10 ± 0.10 nm/ps towards -179.90 ± 0.40° (10 to 30 ps), 36.4 GHz, travelling (0.90)"
     )
     assert str(right) == (
         "right: no speed (none of its pixels is relevant), 36.25 GHz, none (0.80)"

@@ -199,6 +199,7 @@ def test_where_guesses_are_from(raw):
         "pixel": "ImageJ tags",
         "time zero": "not given, 0 ps",
         "scans": "one",
+        "offset": "none",
         "dark": "1, by the names of files or folders",
         "pump off": "1, by the names of files or folders",
     }

@@ -39,7 +39,7 @@ def test_a_campaign_has_a_line_for_every_run(make_run: MakeRun, tmp_path: Path) 
     assert "2 of 9" in rows[1]
     assert "Flügel &lt;i&gt; 3 &amp; 4" in rows[2]
     assert "no run here" in rows[3]
-    assert "broken.zarr: cannot be read" in rows[4]
+    assert "broken.zarr: &#39;reference&#39; cannot be read" in rows[4]
     assert "never &lt;b&gt;" in rows[5]
     assert "raw: no images" in rows[5]
     assert "6 runs, 1 complete, 4 failed" in html

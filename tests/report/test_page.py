@@ -15,7 +15,7 @@ from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.ledger import Ledger
 from uemdask.report import write_report
-from uemdask.report.page import findings_of, with_error
+from uemdask.report.page import findings_of, measured
 from uemdask.report.sections import read_history, sections_of
 from uemdask.report.style import figure_style
 
@@ -353,4 +353,4 @@ def test_the_page_lies_beside_the_store(make_run: MakeRun, tmp_path: Path) -> No
 def test_numbers_have_the_digits_their_uncertainty_allows(
     value: float, sd: float, text: str
 ) -> None:
-    assert with_error(value, sd) == text
+    assert measured(value, sd) == text

@@ -1,6 +1,6 @@
 """The cube: one run is one Zarr store is one flat xarray Dataset."""
 
-from uemdask.cube.answer import ONE_WAY, Answer, answers_of, mode_statement
+from uemdask.cube.answer import ONE_WAY, Answer, answers_of, mode_statement, with_error
 from uemdask.cube.contract import STAGES, VARIABLES, faults_of, validate
 from uemdask.cube.creation import create_run
 from uemdask.cube.export import export_run
@@ -26,4 +26,5 @@ __all__ = [
     "onset_sentence",
     "open_run",
     "validate",
+    "with_error",
 ]

@@ -34,6 +34,21 @@ def mode_statement(mode: str, travelling_share: float) -> str:
     return f"{mode}, but {100 * travelling_share:.0f} % of its pixels travel"
 
 
+def with_error(value: float, sd: float) -> str:
+    """Return a number with its uncertainty, to the digits that the uncertainty allows.
+
+    Examples
+    --------
+    >>> with_error(1.9442, 0.0231), with_error(33.5, 1.24), with_error(5.0, float("nan"))
+    ('1.944 ± 0.023', '33.5 ± 1.2', '5')
+    """
+    if not sd > 0 or sd == float("inf"):
+        return f"{value:.3g}"
+    leading = int(f"{sd:.1e}".split("e")[1])
+    digits = min(max(1 - leading, 0), 4)
+    return f"{value:.{digits}f} ± {sd:.{digits}f}"
+
+
 @dataclass(frozen=True)
 class Answer:
     """What a run says of one region.
@@ -78,12 +93,12 @@ class Answer:
         if np.isnan(self.speed):
             return f"no speed ({self.missing})" if self.missing else "no speed"
         where = (
-            f"towards {self.direction:.1f} ± {self.direction_sd:.1f}°"
+            f"towards {with_error(self.direction, self.direction_sd)}°"
             if self.spread <= ONE_WAY
             else f"in many directions (spread ± {self.spread:.0f}°)"
         )
         return (
-            f"{self.speed:.4g} ± {self.speed_sd:.2g} nm/ps {where} "
+            f"{with_error(self.speed, self.speed_sd)} nm/ps {where} "
             f"({self.first:g} to {self.last:g} ps)"
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -108,6 +108,7 @@ def verify_run(planned: PlannedRun, *, deep: bool = False) -> RunVerification:
 
 
 def _look(run: Run, found: RunVerification, *, deep: bool) -> None:
+    blind = []
     for stage in STAGES:
         record = run.stage(stage)
         if not record:
@@ -116,12 +117,22 @@ def _look(run: Run, found: RunVerification, *, deep: bool) -> None:
         found.files += len(files)
         found.damages += damages_of(run, stage, run.path, deep=deep)
         if record.get("finished") and not files and stage != "train":
-            found.notes.append(
-                f"stage {stage}: its ledger tells nothing of its files, so that they cannot be "
-                f"checked; copy {run.name}.ledger.jsonl with the store"
-            )
+            blind.append(stage)
+    if blind:
+        found.notes.append(_why_blind(run, blind))
     if run.is_done("train"):
         found.notes += _model_notes(run, deep=deep)
+
+
+def _why_blind(run: Run, stages: Sequence[str]) -> str:
+    """Say why the files of some stages cannot be checked."""
+    if run.is_export:
+        return "an export has no ledger to be checked against; verify the run that it was made of"
+    whose = "stage" if len(stages) == 1 else "stages"
+    return (
+        f"{whose} {', '.join(stages)}: the ledger tells nothing of their files, so that they "
+        f"cannot be checked; copy {run.name}.ledger.jsonl with the store"
+    )
 
 
 def _model_notes(run: Run, *, deep: bool) -> Iterator[str]:

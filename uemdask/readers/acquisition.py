@@ -208,6 +208,7 @@ def inspect_raw(
             f"{path}: has dark images ({files.dark[0].name}) and an offset of {counts:g} counts, "
             f"which they hold already; give one of them"
         )
+    told_offset = origin_of(offset, "offset", metadata, known)
     origins = origins_of(
         path,
         files,
@@ -217,6 +218,7 @@ def inspect_raw(
         given={
             "pixel size": origin_of(pixel_size, "pixel_size", metadata, known),
             "time zero": origin_of(time_zero, "time_zero", metadata, known),
+            "offset": counts and f"{counts:g} counts, {told_offset}, taken off on reading",
             "dark": dark or special["dark"],
             "pump off": pump_off or special["pump_off"],
         },

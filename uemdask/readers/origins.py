@@ -41,7 +41,7 @@ def origins_of(
     files, info, table, images
         What was found in it.
     given : mapping
-        Where the user told pixel size, time zero, dark and pump-off images; empty if not.
+        Where the user told pixel size, time zero, offset, dark and pump-off images; empty if not.
 
     Returns
     -------
@@ -57,6 +57,7 @@ def origins_of(
         "pixel": given["pixel size"] or _pixel_origin(files.frames[0], info),
         "time zero": given["time zero"] or "not given, 0 ps",
         "scans": _scan_origin(path, files, info, table, images),
+        "offset": given["offset"] or "none",
         "dark": _special(files.dark, given["dark"]),
         "pump off": _special(files.pump_off, given["pump off"]),
     }

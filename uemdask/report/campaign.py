@@ -16,10 +16,10 @@ from uemdask.report.downsampling import read_small
 from uemdask.report.findings import Findings
 from uemdask.report.page import (
     findings_of,
+    measured,
     render,
     style_sheet,
     template,
-    with_error,
     write_page,
     written_now,
 )
@@ -122,13 +122,11 @@ def _row(found: Findings, page: str, message: str) -> dict[str, Any]:
     row["answers"] = [
         {
             "roi": answer.roi,
-            "speed": "none"
-            if np.isnan(answer.speed)
-            else with_error(answer.speed, answer.speed_sd),
+            "speed": "none" if np.isnan(answer.speed) else measured(answer.speed, answer.speed_sd),
             "delays": "" if np.isnan(answer.speed) else f"{answer.first:g} to {answer.last:g} ps",
             "direction": "–"
             if np.isnan(answer.direction)
-            else f"{with_error(answer.direction, answer.direction_sd)}°"
+            else f"{measured(answer.direction, answer.direction_sd)}°"
             if answer.spread <= ONE_WAY
             else f"many ways (± {answer.spread:.0f}°)",
             "mode": f"{answer.mode} ({answer.probability:.2f})" if answer.mode else "–",

@@ -33,7 +33,7 @@ def cause_of(found: Findings) -> str:
         return "no frequency stands out of the spectrum"
     share = found.results["spectrum"].get("relevant_share", 1.0)
     if share <= _HARDLY:
-        return f"the wave stands out of the noise in {share:.1%} of the pixels only"
+        return f"the wave stands out of the noise in {share:.1%} of the lit pixels only"
     return _of_the_wave(found)
 
 

@@ -130,7 +130,7 @@ def _band(found: Findings) -> list[Check]:
         checks.append(
             Check(
                 "Where is the wave?",
-                f"{share:.1%} of the pixels are relevant",
+                f"{share:.1%} of the lit pixels are relevant",
                 "good" if share >= 0.05 else "look" if share > 0.005 else "bad",
             )
         )

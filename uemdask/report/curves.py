@@ -39,8 +39,10 @@ def shade_untold(axes: Axes, delays: np.ndarray, untold: np.ndarray | None) -> N
     later = delays[delays > end]
     if later.size:  # up to the first frame that can be told
         end = min(float(later[0]), 0.0) if float(later[0]) > 0 else float(later[0])
+    axes.axvspan(begin, end, facecolor=NO_VALUE, linewidth=0)
+    # On a face of its own, as SVG fades a hatch with the face below it.
     axes.axvspan(
-        begin, end, facecolor=NO_VALUE, edgecolor=(0.5, 0.5, 0.5, 0.6), hatch="////", linewidth=0
+        begin, end, facecolor="none", edgecolor=(0.5, 0.5, 0.5, 0.6), hatch="////", linewidth=0
     )
 
 

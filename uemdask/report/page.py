@@ -14,7 +14,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from uemdask.cube import ONE_WAY, STAGES, Run, mode_statement
+from uemdask.cube import ONE_WAY, STAGES, Run, mode_statement, with_error
 from uemdask.cube.store import RECORD
 from uemdask.durable import replaced
 from uemdask.errors import UemError
@@ -197,19 +197,15 @@ def written_now() -> str:
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def with_error(value: float, sd: float) -> str:
-    """Return a number with its uncertainty, to the digits that the uncertainty allows.
+def measured(value: float, sd: float) -> str:
+    """Return a number with its uncertainty as it is typeset on a page.
 
     Examples
     --------
-    >>> with_error(1.9442, 0.0231), with_error(33.5, 1.24), with_error(5.0, float("nan"))
-    ('1.944 ± 0.023', '33.5 ± 1.2', '5')
+    >>> measured(-40.02, 0.17)
+    '−40.02 ± 0.17'
     """
-    if not sd > 0 or sd == float("inf"):
-        return f"{value:.3g}".replace("-", "−")
-    leading = int(f"{sd:.1e}".split("e")[1])
-    digits = min(max(1 - leading, 0), 4)
-    return f"{value:.{digits}f} ± {sd:.{digits}f}".replace("-", "−")
+    return with_error(value, sd).replace("-", "−")
 
 
 def numbers_of(found: Findings) -> list[Number]:
@@ -237,7 +233,7 @@ def _speed_numbers(found: Findings) -> Iterator[Number]:
     if abs(last - first) > max(_CHANGES * headline.speed, 4 * headline.speed_sd):
         change = "falls" if last < first else "rises"
         note += f"; it {change} from {first:.3g} to {last:.3g} nm/ps"
-    yield Number("Speed", with_error(headline.speed, headline.speed_sd), "nm/ps", note, main=True)
+    yield Number("Speed", measured(headline.speed, headline.speed_sd), "nm/ps", note, main=True)
     yield _direction(headline)
 
 
@@ -249,7 +245,7 @@ def _direction(headline: Headline) -> Number:
             f"{headline.direction:.0f}°, so no single one is theirs"
         )
         return Number("Direction", "many ways", note=note, main=True)
-    value = with_error(headline.direction, headline.direction_sd)
+    value = measured(headline.direction, headline.direction_sd)
     note = f"anticlockwise from +x of the image; spread within the region {spread}"
     return Number("Direction", value, "°", note, main=True)
 
@@ -281,7 +277,10 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
         yield Number("Valid share", f"{100 * valid[0]:.0f}", "%", note)
     share = found.results.get("spectrum", {}).get("relevant_share")
     if share is not None and band is not None:
-        yield Number("Relevant pixels", f"{100 * share:.0f}", "%", "of the frame")
+        note = "of the lit pixels"
+        if found.unlit is not None and found.unlit.any():
+            note += f"; {found.unlit.mean():.1%} of the frame are unlit"
+        yield Number("Relevant pixels", f"{100 * share:.0f}", "%", note)
 
 
 def _count_numbers(found: Findings) -> Iterator[Number]:
