@@ -44,9 +44,10 @@ def replaced(path: Path, *, drafts: Path | None = None, settled: bool = True) ->
 
     Examples
     --------
-    >>> with replaced(tmp / "a.txt") as file:
+    >>> from pathlib import Path
+    >>> with replaced(Path("a.txt")) as file:
     ...     _ = file.write(b"all of it")
-    >>> (tmp / "a.txt").read_text()
+    >>> Path("a.txt").read_text()
     'all of it'
     """
     draft = str((drafts or path.parent) / f"{DRAFT}{uuid.uuid4().hex}")

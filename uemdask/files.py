@@ -51,8 +51,9 @@ def read_regular(path: Path, most: int = LONGEST_TEXT) -> bytes:
 
     Examples
     --------
-    >>> _ = (tmp / "delays.csv").write_text("0")
-    >>> read_regular(tmp / "delays.csv")
+    >>> from pathlib import Path
+    >>> _ = Path("delays.csv").write_text("0")
+    >>> read_regular(Path("delays.csv"))
     b'0'
     """
     check_regular(path)

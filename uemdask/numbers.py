@@ -107,7 +107,7 @@ def parse_number(text: str, decimal: str | None = None) -> float:
 
     Examples
     --------
-    >>> parse_number("−1 234,5")
+    >>> parse_number("−1.234,5")
     -1234.5
     """
     found = _readings(text)

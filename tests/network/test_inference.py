@@ -49,7 +49,7 @@ def test_the_result_is_that_of_the_network_on_normalised_frames():
     flow, sd = predict(model, 0.1 * first, 0.1 * second, scale=0.1)
     with torch.no_grad():
         expected, log_variance = model(torch.from_numpy(np.stack((first, second), axis=1)))
-    np.testing.assert_allclose(flow, expected.numpy(), atol=1e-5)
+    np.testing.assert_allclose(flow, expected.numpy(), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(sd, (0.5 * log_variance).exp().numpy(), rtol=1e-4)
 
 

@@ -101,6 +101,7 @@ def sealed(line: dict[str, Any]) -> str:
 
     Examples
     --------
+    >>> from uemdask.execution.entries import entry_of
     >>> entry_of(sealed({"at": "2024-05-03", "made": "id", "mended": True})).mended
     True
     >>> entry_of('{"at": "2024-05-03", "made": "id", "mended": true}') is None

@@ -137,6 +137,7 @@ def axes_of(
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> axes_of(Path("a.h5"), (48, 64, 12), ("y", "x", "time")).order
     (2, 0, 1)
     """

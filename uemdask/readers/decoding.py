@@ -89,6 +89,7 @@ def decoding_of(path: Path, attributes: Mapping[str, Any], dtype: np.dtype[Any])
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> packed = decoding_of(Path("a.nc"), {"scale_factor": 0.5, "_FillValue": -1},
     ...                      np.dtype("int16"))
     >>> packed(np.array([8, -1], np.int16)).tolist()

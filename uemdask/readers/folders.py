@@ -56,6 +56,7 @@ def same_name(name: str) -> str:
 
     Examples
     --------
+    >>> import unicodedata
     >>> same_name(unicodedata.normalize("NFD", "Brücke.TIF")) == same_name("brücke.tif")
     True
     """

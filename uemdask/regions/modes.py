@@ -146,7 +146,7 @@ def uniform_share(amplitude: np.ndarray, common: complex, roi: np.ndarray) -> fl
     >>> import numpy as np
     >>> wave = np.exp(2j * np.pi * np.arange(40) / 10)[None]
     >>> whole = np.ones((1, 40), bool)
-    >>> round(uniform_share(wave, 0, whole), 6), uniform_share(0 * wave, 0.1, whole)
+    >>> round(uniform_share(wave, 0, whole), 6), round(uniform_share(0 * wave, 0.1, whole), 6)
     (0.0, 1.0)
     """
     total = amplitude[roi] + common

@@ -32,6 +32,7 @@ def disorder(files: Sequence[Path], delays: Sequence[float]) -> str | None:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> disorder([Path("a_+1.tif"), Path("a_-1.tif")], [0.0, 5.0])
     'a_+1.tif would be at 0 ps and a_-1.tif at 5 ps'
     """
@@ -91,6 +92,7 @@ def unbroken(files: Sequence[Path]) -> bool:
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> unbroken([Path("f_7.tif"), Path("f_8.tif")]), unbroken([Path("f_7.tif"), Path("f_9.tif")])
     (True, False)
     """
