@@ -17,6 +17,10 @@ TINY = {
 }
 
 
+#: Such a network is no second opinion on the labels: what is valid must not hang on it.
+AGREES = 10.0
+
+
 def write_raw(folder: Path, name: str = "plane", **overrides) -> Path:
     """Simulate a small acquisition: 96 px frames, 40 delays."""
     settings = {"shape": (96, 96), "frames": 40} | overrides
@@ -28,7 +32,7 @@ def write_raw(folder: Path, name: str = "plane", **overrides) -> Path:
 def tiny() -> list[str]:
     """Give the options of a training that takes seconds."""
     settings = [part for key, value in TINY.items() for part in ("--set", f"train.{key}={value}")]
-    return ["--model", "new", *settings]
+    return ["--model", "new", *settings, "--set", f"flow.disagreement_limit={AGREES}"]
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +57,8 @@ def campaign(tmp_path_factory, uemdask) -> Path:
         "one_model: each\n"
         "rois:\n  - {name: left half, rectangle: {x: [0, 48], y: [0, 96], unit: px}}\n"
         "  - {name: relevant, mask: mask}\n"
-        "parameters:\n  train:\n" + "".join(f"    {k}: {v}\n" for k, v in TINY.items()),
+        f"parameters:\n  flow: {{disagreement_limit: {AGREES}}}\n  train:\n"
+        + "".join(f"    {k}: {v}\n" for k, v in TINY.items()),
         encoding="utf-8",
     )
     done = uemdask("run", file, expect=1)

@@ -8,9 +8,10 @@ from uemdask.motion.kinematics import (
     speed_and_angle_sd,
 )
 from uemdask.motion.rounding import round_flow, round_mantissa
-from uemdask.motion.validity import FIELD_LIMIT, disagreement, valid_pixels
+from uemdask.motion.validity import DISAGREEMENT_LIMIT, FIELD_LIMIT, disagreement, valid_pixels
 
 __all__ = [
+    "DISAGREEMENT_LIMIT",
     "FIELD_LIMIT",
     "along_pixel_normal",
     "angle_of",

@@ -14,6 +14,7 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import (
+    DISAGREEMENT_LIMIT,
     FIELD_LIMIT,
     disagreement,
     round_flow,
@@ -85,7 +86,7 @@ class FlowParameters(Parameters):
     travel_threshold: float = 0.5
     noise_threshold: float = 2.0
     strength_threshold: float = Field(default=0.25, ge=0)
-    disagreement_limit: float = Field(default=0.05, gt=0)
+    disagreement_limit: float = Field(default=DISAGREEMENT_LIMIT, gt=0)
     displacement_limit: float = Field(default=0.4, gt=0, le=0.5)
     field_limit: float = Field(default=FIELD_LIMIT, gt=0)
     derived: bool = True

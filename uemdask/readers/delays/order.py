@@ -34,7 +34,7 @@ def disorder(files: Sequence[Path], delays: Sequence[float]) -> str | None:
     --------
     >>> from pathlib import Path
     >>> disorder([Path("a_+1.tif"), Path("a_-1.tif")], [0.0, 5.0])
-    'a_+1.tif would be at 0 ps and a_-1.tif at 5 ps'
+    'a_-1.tif would be at 5 ps and a_+1.tif at 0 ps'
     """
     stems = {file.stem: (file, delay) for file, delay in zip(files, delays, strict=True)}
     for values, alike in _candidates(list(stems), delays):
