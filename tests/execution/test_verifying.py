@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import uemdask_cli.verify
+import uemdask.execution
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Repair, plan_runs, preview, verify
@@ -353,7 +353,7 @@ def test_the_command_repairs(store, in_process, monkeypatch, capsys):
     def open_cluster(profile):
         yield Cluster(client=in_process(), dashboard="", cpu=Capacity(slots=0.5))
 
-    monkeypatch.setattr(uemdask_cli.verify, "open_cluster", open_cluster)
+    monkeypatch.setattr(uemdask.execution, "open_cluster", open_cluster)
     flip(chunk(store, "flow"))
     assert _run(["verify", str(store), "--repair"]) == 0  # sizes are right
     assert "all is well" in capsys.readouterr().out
