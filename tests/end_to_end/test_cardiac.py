@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ def iso(ingest, uemdask) -> Path:
 
 def has_period(run, period):
     """Check the period in frames, of the band and of the relevant pixels."""
-    centre = run.attrs["uemdask"]["stages"]["spectrum"]["results"]["band"]["centre"]
+    centre = json.loads(run.attrs["uemdask"])["stages"]["spectrum"]["results"]["band"]["centre"]
     assert 1e3 / centre == pytest.approx(period, rel=0.01)
     relevant = run["peak_frequency"].values[run["mask"].values]
     assert 1e3 / np.median(relevant) == pytest.approx(period, rel=0.01)

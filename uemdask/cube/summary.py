@@ -15,7 +15,7 @@ from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
 
 #: A beam that falls no further over the field is not worth a word.
-_EVEN_BEAM = 0.5
+_EVEN_BEAM = 0.25
 #: Without these a speed can hardly be compared with another one.
 _WORTH_KNOWING = ("sample", "temperature", "beam_energy", "pump_wavelength", "pump_fluence",
                   "repetition_rate")  # fmt: skip

@@ -54,7 +54,7 @@ _BAD_PIXEL_FRAMES = 32
 _SEEN_FRAMES = 16
 _NOISE_PAIRS = 6
 # A beam that falls further than this over the field brightens and dims places as it wanders.
-_BEAM_PROFILE = 0.5
+_BEAM_PROFILE = 0.25
 # The reference takes all its frames where they hold no more pixels than this, else a share.
 _REFERENCE_PIXELS = 2**30
 _REFERENCE_FRAMES = 64
@@ -325,6 +325,9 @@ def _keep_brightness(
     gain[used] /= 1.0 + breathing.swing
     run.write("gain", gain)
     slope = np.concatenate([np.asarray(r["slope"], np.float64) for r in receipts.values()])
+    if breathing.frequency is not None:
+        # A wave longer than the field swings the gain, and its slope is no beam's.
+        slope[:] = 0.0
     run.write("gain_slope", slope)
     onset = first_change(delays[used], *change[used].T)
     return {
