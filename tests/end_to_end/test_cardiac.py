@@ -127,7 +127,7 @@ def speeds_of(run, front) -> Estimates:
     The lamp was steady, so what the alignment took for brightness is the wave's, and is put back.
     (`mask` is made without it: it has holes where the rest of the wave changes its sign.)
     """
-    spectrum = run.attrs["uemdask"]["stages"]["spectrum"]["results"]
+    spectrum = json.loads(run.attrs["uemdask"])["stages"]["spectrum"]["results"]
     frequency = spectrum["band"]["centre"]
     maps = (run[f"peak_{name}"].values for name in ("amplitude", "phase", "frequency"))
     delays, gain = run["time"].values, run["gain"].values
