@@ -1,10 +1,12 @@
 """Settings of all tests, and the real driver without a cluster."""
 
+import json
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ import zarr
 from hypothesis import settings
 
 from uemdask.execution import Capacity, Cluster, Driver, plan_campaign
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.ledger import ledger_path
 from uemdask.simulate import scenario, simulate, write_acquisition
 
 #: Three regions of a field of 768 nm, as docs and examples have them.
@@ -141,11 +143,31 @@ def _uemdask():
     return _command
 
 
+def _lines(path: Path) -> list[dict[str, Any]]:
+    """Give the lines of a file of JSON lines as they stand; none where there is no file."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture(scope="session")
+def json_lines():
+    return _lines
+
+
+@pytest.fixture(scope="session")
+def done_tasks():
+    """Give what the ledger of a store says of each task that ended well."""
+
+    def tasks(store: Path) -> list[dict[str, Any]]:
+        return [line for line in _lines(ledger_path(store)) if "receipt" in line]
+
+    return tasks
+
+
 def _receipts(store: Path) -> list[tuple[str, str, str]]:
     """Give stage, phase and region of every receipt."""
     return [
         (line["stage"], line["phase"], line["region"])
-        for line in read_lines(ledger_path(store))
+        for line in _lines(ledger_path(store))
         if "receipt" in line
     ]
 

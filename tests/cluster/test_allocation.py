@@ -5,10 +5,10 @@ from __future__ import annotations
 import subprocess
 from collections import Counter
 
-from uemdask.execution.ledger import ledger_path, read_lines
 
-
-def test_one_heterogeneous_job(slurm, work, local, uemdask, receipts, same_arrays, until):
+def test_one_heterogeneous_job(
+    slurm, work, local, uemdask, receipts, same_arrays, until, done_tasks
+):
     here = work("run0", launch="allocation")
     done = uemdask("run", "campaign.yaml", "--cluster", "profile.yaml", expect=2, cwd=here.folder)
     assert "uemdask cluster script" in done.stderr  # outside of a job it says how to get into one
@@ -26,9 +26,7 @@ def test_one_heterogeneous_job(slurm, work, local, uemdask, receipts, same_array
 
     store = here.store("run0")
     assert max(Counter(receipts(store)).values()) == 1
-    pools = {
-        (line["stage"], line["worker"].split(".")[0]) for line in read_lines(ledger_path(store))
-    }
+    pools = {(task["stage"], task["worker"].split(".")[0]) for task in done_tasks(store)}
     assert ("label", "cpu") in pools
     assert ("flow", "gpu") in pools
     same_arrays(local / "run0.zarr", store)

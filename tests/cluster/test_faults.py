@@ -9,7 +9,6 @@ import time
 import pytest
 
 from uemdask.execution import open_cluster, read_profile
-from uemdask.execution.ledger import ledger_path, read_lines
 
 
 def test_slurm_is_away_a_job_is_cancelled_then_all(
@@ -94,7 +93,7 @@ def test_a_job_that_slurm_refuses_is_told_in_its_words(slurm, work, uemdask):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_memory_that_cannot_suffice_is_told_before_the_first_job(slurm, work, uemdask):
+def test_memory_that_cannot_suffice_is_told_before_the_first_job(slurm, work, uemdask, done_tasks):
     small = [{"name": "cpu", "cores": 2, "memory": "700MiB"}]
     here = work("run0", pools=small)
     before = len(slurm.ended())
@@ -102,7 +101,7 @@ def test_memory_that_cannot_suffice_is_told_before_the_first_job(slurm, work, ue
     assert "a worker of pool 'cpu' has 350.00 MiB" in done.stderr
     assert "raise 'memory'" in done.stderr
     assert len(slurm.ended()) == before
-    assert not list(read_lines(ledger_path(here.store("run0"))))
+    assert not done_tasks(here.store("run0"))
 
 
 def test_a_second_driver_is_refused_and_ctrl_c_gives_the_jobs_back(

@@ -15,7 +15,6 @@ import pytest
 import torch
 
 from uemdask.errors import UemError
-from uemdask.execution.ledger import read_lines
 from uemdask.network import load_model
 from uemdask.network.checkpoint import load_checkpoint
 from uemdask.stages.training_history import history_path
@@ -57,7 +56,9 @@ def _ends_within(seconds: float, process: subprocess.Popen[str]) -> bool:
     return True
 
 
-def test_the_training_twice(slurm, work, local, undisturbed, until, finish, worker_processes):
+def test_the_training_twice(
+    slurm, work, local, undisturbed, until, finish, worker_processes, json_lines
+):
     here = work("run0")
     models = here.folder / "results" / "models"
     process = here.start()
@@ -68,13 +69,13 @@ def test_the_training_twice(slurm, work, local, undisturbed, until, finish, work
         victim.kill()
         psutil.wait_procs([victim])
         steps.append(_checkpoint(models))
-        history = _history(models)
+        history = _history(json_lines, models)
     finish(process)
 
     # What was done before is not done again: it has the speed of then.
     assert steps[1] < steps[2] < 10
-    assert _history(models)[: steps[2]] == history[: steps[2]]
-    assert [step for step, _ in _history(models)] == list(range(1, 11))
+    assert _history(json_lines, models)[: steps[2]] == history[: steps[2]]
+    assert [step for step, _ in _history(json_lines, models)] == list(range(1, 11))
     killed, whole = (load_model(folder / "run0.pt")[0] for folder in (models, local / "models"))
     for name, weights in whole.state_dict().items():
         assert torch.equal(weights, killed.state_dict()[name]), name
@@ -89,9 +90,9 @@ def _checkpoint(models: Path) -> int:
     return 0
 
 
-def _history(models: Path) -> list[tuple[int, float]]:
+def _history(json_lines, models: Path) -> list[tuple[int, float]]:
     """Return step and speed of the entries of a training; the first line says where it runs."""
-    _, *lines = read_lines(history_path(models / "run0.pt"))
+    _, *lines = json_lines(history_path(models / "run0.pt"))
     return [(line["step"], line["images_per_second"]) for line in lines if "step" in line]
 
 

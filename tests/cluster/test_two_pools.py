@@ -8,12 +8,11 @@ from collections import Counter
 
 from uemdask.cube import Run
 from uemdask.execution import open_cluster, read_profile
-from uemdask.execution.ledger import ledger_path, read_lines
 
 RUNS = [f"run{number}" for number in range(6)]
 
 
-def test_six_runs_and_a_broken_one(slurm, work, local, uemdask, receipts, same_arrays):
+def test_six_runs_and_a_broken_one(slurm, work, local, uemdask, receipts, same_arrays, done_tasks):
     before = len(slurm.ended())
     here = work(*RUNS, "broken")
     done = uemdask(*here.command, expect=1, cwd=here.folder)
@@ -28,8 +27,8 @@ def test_six_runs_and_a_broken_one(slurm, work, local, uemdask, receipts, same_a
     # CPU stages ran in CPU jobs on CPU nodes; training and inference on the node with the GPU.
     pools = Counter()
     for name in RUNS:
-        for line in read_lines(ledger_path(here.store(name))):
-            pools[line["stage"], line["worker"].split(".")[0]] += 1
+        for task in done_tasks(here.store(name)):
+            pools[task["stage"], task["worker"].split(".")[0]] += 1
         pools["train", Run(here.store(name)).stage("train")["results"]["worker"].split(".")[0]] += 1
     for (stage, pool), _ in pools.items():
         assert pool == ("gpu" if stage in ("train", "flow") else "cpu"), stage

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import shutil
 
-from uemdask.execution.ledger import read_lines
 from uemdask.stages.training_history import history_path
 
 
-def test_one_training_has_all_gpus_of_a_job(slurm, work, local, uemdask):
+def test_one_training_has_all_gpus_of_a_job(slurm, work, local, uemdask, json_lines):
     whole = {"name": "gpu", "cores": 2, "memory": "3GiB", "gpus": 2, "processes": 1}
     here = work("run0", pools=[{**whole, "directives": ["-C gpu"]}])
     done = uemdask("cluster", "check", "profile.yaml", expect=2, cwd=here.folder)
@@ -23,6 +22,6 @@ def test_one_training_has_all_gpus_of_a_job(slurm, work, local, uemdask):
         *("--set", "train.adapt.finetune_steps=0", "--output", here.folder / "results"),
         cwd=here.folder,
     )
-    (start, *_) = read_lines(history_path(here.folder / "results" / "models" / "run0.pt"))
+    (start, *_) = json_lines(history_path(here.folder / "results" / "models" / "run0.pt"))
     assert start["processes"] == 2
     assert start["threads"] == 2

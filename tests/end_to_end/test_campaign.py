@@ -14,7 +14,7 @@ import zarr
 
 import uemdask as uem
 from uemdask.cube import STAGES, VARIABLES, faults_of
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.ledger import ledger_path
 from uemdask.simulate import scenario, simulate, write_acquisition
 
 pytestmark = pytest.mark.end_to_end
@@ -108,19 +108,19 @@ def test_aligned_frames_are_what_the_stages_saw(campaign):
     assert np.abs(difference).mean() < 0.01 * float(run["reference"].mean())
 
 
-def test_everything_done_means_nothing_to_do(campaign, uemdask):
+def test_everything_done_means_nothing_to_do(campaign, uemdask, json_lines):
     results = campaign.parent / "results"
-    before = {n: list(read_lines(ledger_path(results / f"{n}.zarr"))) for n in ("first", "second")}
+    before = {n: json_lines(ledger_path(results / f"{n}.zarr")) for n in ("first", "second")}
     uemdask("run", campaign, expect=1)
-    after = {n: list(read_lines(ledger_path(results / f"{n}.zarr"))) for n in ("first", "second")}
+    after = {n: json_lines(ledger_path(results / f"{n}.zarr")) for n in ("first", "second")}
     assert before == after
 
 
-def test_changed_parameters_redo_that_stage_and_later_ones_only(campaign, uemdask):
+def test_changed_parameters_redo_that_stage_and_later_ones_only(campaign, uemdask, json_lines):
     store = campaign.parent / "results" / "second.zarr"
-    lines = list(read_lines(ledger_path(store)))
+    lines = json_lines(ledger_path(store))
     uemdask("run", store, "--only", "mode", "--only", "feature")
-    new = list(read_lines(ledger_path(store)))[len(lines) :]
+    new = json_lines(ledger_path(store))[len(lines) :]
     # Without the campaign's regions the features are others; the flow is not.
     assert {line["stage"] for line in new} == {"feature", "mode"}
     uemdask("run", campaign, expect=1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uemdask.execution.ledger import Ledger, ledger_path, read_lines
+from uemdask.execution.ledger import Ledger, ledger_path, read_entries
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def test_it_lies_beside_the_store(tmp_path):
 
 def test_no_ledger_is_an_empty_one(ledger):
     assert ledger.receipts("label", "pairs", "d1") == {}
-    assert list(read_lines(ledger.path)) == []
+    assert list(read_entries(ledger.path)) == []
 
 
 def test_receipts_come_back(ledger):
@@ -59,8 +59,8 @@ def test_receipts_of_an_earlier_making_do_not_count(ledger, tmp_path):
 def test_failures_are_kept_but_are_no_receipts(ledger):
     ledger.failed(stage="label", phase="pairs", region="all", message="x: broken", trace="Trace")
     assert ledger.receipts("label", "pairs", "d1") == {}
-    (line,) = read_lines(ledger.path)
-    assert (line["failed"], line["traceback"]) == ("x: broken", "Trace")
+    (entry,) = read_entries(ledger.path)
+    assert (entry.failed, entry.traceback) == ("x: broken", "Trace")
 
 
 @pytest.mark.parametrize("torn", ['{"stage": "lab', "{", "12", "null", '"', "\x00\x00", "\xff\xfe"])
@@ -92,7 +92,7 @@ def test_a_kill_at_any_byte_loses_at_most_the_last_line(tmp_path_factory, data):
 @pytest.mark.parametrize("length", [10, 200_000])
 def test_the_last_word_is_found_however_long_it_is(ledger, length):
     def last():
-        return list(read_lines(ledger.path))[-1]
+        return list(read_entries(ledger.path))[-1]
 
     ledger.mended()  # there is nothing to mend
     note(ledger, "all")

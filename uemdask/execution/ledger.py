@@ -7,7 +7,6 @@ line is written when its files are on the disk.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import resource
 from collections import deque
@@ -176,17 +175,6 @@ def sole_driver(store: Path) -> Iterator[None]:
         except OSError:
             pass  # some cluster file systems know no locks; a second driver is then not seen
         yield
-
-
-def read_lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the lines of a file of JSON lines as they are; a torn one is passed over."""
-    for text in _texts(path):
-        try:
-            line = json.loads(text)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(line, dict):
-            yield line
 
 
 def read_entries(path: Path) -> Iterator[Entry]:
