@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from uemdask.cube.attributes import structured
+from uemdask.cube.needed import need
 from uemdask.cube.store import RECORD
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.image import AxesImage
 
 _DELAYS = ("time", "pair_time", "time_from", "time_to")
-# Whole frames are needed where drift or a line crosses tiles; this many are held at a time.
-_FRAMES = 8
 
 
 @xr.register_dataset_accessor("uem")
@@ -39,12 +38,7 @@ class UemAccessor:
         self._dataset = dataset
 
     def _need(self, *names: str) -> None:
-        missing = [name for name in names if name not in self._dataset]
-        if missing:
-            raise UemError(
-                f"{', '.join(missing)}: not in this dataset; run the stage that makes it, "
-                f"see 'uemdask info'"
-            )
+        need(self._dataset, *names)
 
     def metadata(self) -> dict[str, Any]:
         """Return the acquisition metadata, numbers with their units.
@@ -89,42 +83,9 @@ class UemAccessor:
         >>> ds.uem.aligned(ratio=True).dims
         ('time', 'y', 'x')
         """
-        by_frame, maps = (
-            ("drift", "gain", "gain_slope"),
-            ("bad_pixel", "shaded", "unlit", "reference"),
-        )
-        self._need("intensity", *by_frame, *maps)
-        ds = self._dataset
-        frames = _whole_frames(ds["intensity"])
+        from uemdask.align import aligned
 
-        if "dark" in ds:
-            frames = frames.astype(np.float32) - ds["dark"].chunk(y=-1, x=-1)
-
-        result = xr.apply_ufunc(
-            _correct,
-            frames,
-            *(
-                ds[name].chunk({dim: _FRAMES if dim == "time" else -1 for dim in ds[name].dims})
-                for name in by_frame
-            ),
-            *(ds[name].chunk(y=-1, x=-1) for name in maps),
-            kwargs={"ratio": ratio},
-            input_core_dims=[
-                ["y", "x"],
-                ["component"],
-                [],
-                ["component"],
-                *(["y", "x"] for _ in maps),
-            ],
-            output_core_dims=[["y", "x"]],
-            dask="parallelized",
-            output_dtypes=[np.float32],
-        )
-        result.attrs = {
-            "units": "1" if ratio else "counts",
-            "long_name": "ratio to the reference minus 1" if ratio else "aligned intensity",
-        }
-        return result.rename("aligned")
+        return aligned(self._dataset, ratio=ratio)
 
     def roi(self, **shape: Any) -> xr.DataArray:
         """Return the pixels of a region of interest.
@@ -202,45 +163,39 @@ class UemAccessor:
         0.0
         """
         self._need(variable)
-        ds = self._dataset
-        weights, distance = _line(ds["y"].values, ds["x"].values, start, end, width)
-        series = _whole_frames(ds[variable])
+        from uemdask.motion.space_time import space_time
 
-        def along(frames: np.ndarray) -> np.ndarray:
-            flat = np.asarray(frames, np.float32).reshape(-1, frames.shape[-2] * frames.shape[-1])
-            profile = (weights @ flat.T).T
-            return profile.reshape(*frames.shape[:-2], -1).astype(np.float32)
+        series = self.wave if variable == "wave" else self._dataset[variable]
+        return space_time(series, start, end, width=width)
 
-        result = xr.apply_ufunc(
-            along,
-            series,
-            input_core_dims=[["y", "x"]],
-            output_core_dims=[["distance"]],
-            dask="parallelized",
-            output_dtypes=[np.float32],
-            dask_gufunc_kwargs={"output_sizes": {"distance": len(distance)}},
-        )
-        result = result.assign_coords(distance=("distance", distance, {"units": "nm"}))
-        if variable == "wave":
-            result = result.where(~self._untold())
-        result.attrs = {"units": ds[variable].attrs.get("units", "1"), "long_name": variable}
-        return result.rename("space_time")
+    @property
+    def wave(self) -> xr.DataArray:
+        """The wave of a run with the numbers of its making, as `uemdask.band_pass` gives it.
 
-    def _untold(self) -> xr.DataArray:
-        """Return the frames of which `wave` cannot tell whether there is one."""
-        from uemdask.spectrum import untold_frames
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> ds.uem.wave.coords["wave_centre"].attrs["units"]
+        'GHz'
+        """
+        self._need("wave")
+        from uemdask.spectrum.filtering import Direction, with_facts
 
         ds = self._dataset
-        untold = np.zeros(ds.sizes["time"], bool)
         made = structured(ds.attrs.get(RECORD, {})).get("stages", {}).get("spectrum", {})
-        if "results" in made:
-            untold = untold_frames(
-                ds["time"].values[ds["frame_ok"].values],
-                centre=made["results"]["band"]["centre"],
-                window=made["parameters"]["window"],
-                at=ds["time"].values,
-            )
-        return xr.DataArray(untold, {"time": ds["time"]}, ("time",))
+        results = made.get("results", {})
+        if "band" not in results:
+            return ds["wave"]
+        direction = Direction(results.get("directional", "none"))
+        return with_facts(
+            ds["wave"],
+            centre=results["band"]["centre"],
+            noise=results.get("wave_noise", np.nan),
+            smoothing=made["parameters"].get("smoothing", np.nan),
+            window=made["parameters"]["window"],
+            peaks=ds if "travel_index" in ds else None,
+            direction=direction,
+        )
 
     def features(self) -> pd.DataFrame:
         """Return the feature vectors as a table, one row for each region and pair.
@@ -344,107 +299,3 @@ class UemAccessor:
                 f"{', '.join(map(str, image.dims))}; choose one of each, such as pair_time=140"
             )
         return image
-
-
-def _whole_frames(series: xr.DataArray) -> xr.DataArray:
-    """Return a series in slabs of whole frames, whatever its chunks."""
-    import dask
-
-    # Cut first, then joined: a plain rechunk would read all delays of every tile for one frame.
-    count = series.sizes["time"]
-    slabs = [series.variable.isel(time=slice(i, i + _FRAMES)) for i in range(0, count, _FRAMES)]
-    # Optimised one by one, so that each slab reads its own part of the store: slabs that share a
-    # task which reads a whole column are left that way. Nothing is computed.
-    slabs = [dask.optimize(slab.chunk(time=-1, y=-1, x=-1))[0] for slab in slabs]
-    joined = xr.Variable.concat(slabs, "time")
-    return series.chunk(time=_FRAMES, y=-1, x=-1).copy(data=joined.data)
-
-
-def _correct(
-    counts: np.ndarray,
-    drift: np.ndarray,
-    gain: np.ndarray,
-    slope: np.ndarray,
-    bad: np.ndarray,
-    shaded: np.ndarray,
-    unlit: np.ndarray,
-    reference: np.ndarray,
-    *,
-    ratio: bool,
-) -> np.ndarray:
-    """Align whole frames."""
-    from uemdask.align import (
-        DARK,
-        aligned_frames,
-        aligned_ratio,
-        even_out,
-        lit_level,
-        required_halo,
-    )
-
-    height, width = counts.shape[-2:]
-    halo = required_halo(drift)
-    padded = np.pad(counts, ((0, 0), (halo, halo), (halo, halo)))
-    shift = drift, gain, np.pad(bad, halo)
-    inside = (halo, halo + height, halo, halo + width)
-    shade = np.pad(shaded, halo)
-    least = DARK * lit_level(np.where(unlit, 0.0, reference))
-    if ratio:
-        values = aligned_ratio(
-            padded,
-            reference,
-            *shift,
-            halo=halo,
-            inside=inside,
-            shaded=shade,
-            dark_below=least,
-            unlit=unlit,
-        )
-    else:
-        values = aligned_frames(
-            padded, *shift, halo=halo, inside=inside, shaded=shade, dark_below=least
-        )
-    even_out(values, slope, (0, 0), (height, width), ratio=ratio)
-    return values
-
-
-def _line(
-    y: np.ndarray, x: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: float
-) -> tuple[Any, np.ndarray]:
-    """Return bilinear weights (distance, pixel) of points along a line, and their distances."""
-    from scipy.sparse import csr_array
-
-    steps = float(y[1] - y[0]), float(x[1] - x[0])
-    step = min(steps)
-    length = float(np.hypot(end[0] - start[0], end[1] - start[1]))
-    if length == 0:
-        raise UemError(f"line: both ends are at {start}; give two points in nm")
-    distance = np.arange(0.0, length + step / 2, step)
-    across = np.arange(-(width // (2 * step)), width // (2 * step) + 1) * step
-    to_x, to_y = (end[0] - start[0]) / length, (end[1] - start[1]) / length
-    at_x = start[0] + distance[:, None] * to_x - across * to_y
-    at_y = start[1] + distance[:, None] * to_y + across * to_x
-    column, row = (at_x - x[0]) / steps[1], (at_y - y[0]) / steps[0]
-    # Half a pixel beyond the outermost centres is still the image.
-    outside = (np.abs(column - (len(x) - 1) / 2) > len(x) / 2) | (
-        np.abs(row - (len(y) - 1) / 2) > len(y) / 2
-    )
-    if outside.any():
-        raise UemError(
-            f"line: {start} to {end} nm with a width of {width:g} nm leaves the image of "
-            f"{len(x) * steps[1]:g} x {len(y) * steps[0]:g} nm; shorten it"
-        )
-    row, column = np.clip(row, 0, len(y) - 1), np.clip(column, 0, len(x) - 1)
-    top, left = (
-        np.minimum(row.astype(int), len(y) - 2),
-        np.minimum(column.astype(int), len(x) - 2),
-    )
-    down, right = row - top, column - left
-    point = np.broadcast_to(np.arange(len(distance))[:, None], row.shape)
-    parts = []
-    for dy, wy in ((0, 1 - down), (1, down)):
-        for dx, wx in ((0, 1 - right), (1, right)):
-            parts.append((wy * wx / len(across), point, (top + dy) * len(x) + left + dx))
-    weight, index, pixel = (np.concatenate([p[i].ravel() for p in parts]) for i in range(3))
-    shape = (len(distance), len(y) * len(x))
-    return csr_array((weight.astype(np.float32), (index, pixel)), shape=shape), distance

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from uemdask.cube import create_run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.cube.summary import describe_run
 from uemdask.simulate import Defects, scenario, simulate
+from uemdask.spectrum import away_from_edges
 from uemdask.stages import STAGE_BY_NAME, StageParameters
-from uemdask.stages.spectrum import _away_from_edges
 
 SIZE, FRAMES, DARK = 128, 48, 14
 STATISTICS = (
@@ -122,7 +123,8 @@ def test_a_beam_that_wanders_is_neither_drift_nor_a_wave(tmp_path):
 def test_single_pixels_without_weight_have_no_rim(bare):
     lit = np.ones((SIZE, SIZE), bool)
     lit[::9, ::9] = False
-    everywhere = _away_from_edges(bare, Region(), 0, np.ones_like(lit))
-    np.testing.assert_array_equal(_away_from_edges(bare, Region(), 0, lit), everywhere)
+    place = Place.of(Region(), bare.sizes)
+    everywhere = away_from_edges(place, np.ones_like(lit))
+    np.testing.assert_array_equal(away_from_edges(place, lit), everywhere)
     lit[:, 60:70] = False
-    assert not _away_from_edges(bare, Region(), 0, lit)[:, 58:72].any()
+    assert not away_from_edges(place, lit)[:, 58:72].any()

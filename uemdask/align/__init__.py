@@ -4,6 +4,7 @@ from uemdask.align.breathing import Breathing, find_breathing
 from uemdask.align.brightness import beam_fall, brightness, brightness_slope
 from uemdask.align.correct import aligned_frames, aligned_ratio, even_out, required_halo
 from uemdask.align.follow import OVERLAP, Piece, follow, join
+from uemdask.align.frames import aligned, correct_frames
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.lit import (
     DARK,
@@ -48,6 +49,7 @@ __all__ = [
     "Refined",
     "Registrar",
     "Repair",
+    "aligned",
     "aligned_frames",
     "aligned_ratio",
     "average_frames",
@@ -55,6 +57,7 @@ __all__ = [
     "beam_fall",
     "brightness",
     "brightness_slope",
+    "correct_frames",
     "even_out",
     "fill_hidden",
     "find_bad_pixels",

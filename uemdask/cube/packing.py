@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import zarr
 
+from uemdask.cube.contract import VARIABLES
 from uemdask.errors import UemError
 
 
@@ -44,6 +45,12 @@ class Packing:
             return None
         step, missing = attributes["scale_factor"], attributes.get("_FillValue")
         return cls(float(step), np.dtype(array.dtype), missing)
+
+    @classmethod
+    def of_variable(cls, name: str, step: float) -> Packing:
+        """Return how a variable of the data contract is packed in steps of `step`."""
+        variable = VARIABLES[name]
+        return cls(step, np.dtype(variable.dtype), variable.missing)
 
     @property
     def limits(self) -> tuple[float, float]:

@@ -2,6 +2,16 @@
 
 from uemdask.spectrum.band import Band, choose_band
 from uemdask.spectrum.direction import directional_filter, opposed_power
+from uemdask.spectrum.filtering import (
+    TRAVELS_HERE,
+    Direction,
+    Directional,
+    choose_direction,
+    filter_series,
+    smoothed,
+    wave_noise,
+    wave_operator,
+)
 from uemdask.spectrum.harmonics import (
     frequency_grid,
     harmonic_amplitudes,
@@ -9,7 +19,9 @@ from uemdask.spectrum.harmonics import (
     record_length,
 )
 from uemdask.spectrum.leakage import untold_frames
+from uemdask.spectrum.maps import away_from_edges, judge, peak_block, peak_halo
 from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
+from uemdask.spectrum.mean import mean_of, survey_block
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
@@ -30,27 +42,37 @@ from uemdask.spectrum.wave import (
 )
 
 __all__ = [
+    "TRAVELS_HERE",
     "Band",
+    "Direction",
+    "Directional",
     "PeakMap",
     "SurveyOperator",
     "TileSurvey",
     "WeightedSmoothing",
     "aliased_harmonic",
     "analytic_wave",
+    "away_from_edges",
     "band_pass_operator",
     "band_passed",
     "choose_band",
+    "choose_direction",
     "clean_mask",
     "directional_filter",
     "false_alarm_rate",
+    "filter_series",
     "frequency_grid",
     "harmonic_amplitudes",
     "harmonic_operator",
+    "judge",
     "lasting",
     "local_wavevector",
+    "mean_of",
     "noise_gain",
     "noise_threshold",
     "opposed_power",
+    "peak_block",
+    "peak_halo",
     "peak_map",
     "peak_ratio_map",
     "phase_flow",
@@ -58,12 +80,16 @@ __all__ = [
     "relevant_pixels",
     "sharp_amplitude",
     "smooth",
+    "smoothed",
     "smoothing_halo",
     "steady_flow",
+    "survey_block",
     "survey_operator",
     "survey_tile",
     "travel_index",
     "untold_frames",
+    "wave_noise",
+    "wave_operator",
     "wave_step",
     "wavelength",
 ]

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import TILE, Region
 from uemdask.errors import UemError
 from uemdask.spectrum import Band, analytic_wave, band_pass_operator
-from uemdask.stages.frames import widened
 from uemdask.stages.stage import Parameters
 
 #: Sigma of the temporal window, in periods. The stored wave is band-passed already; this only adds
@@ -80,7 +80,8 @@ def read_complex_wave(
     stop = int(np.searchsorted(delays, delays[last] + _REACH * sigma, side="right"))
     # Enough delays for the local fit, also where steps are coarse.
     start, stop = min(start, max(first - 5, 0)), max(stop, min(last + 6, len(delays)))
-    rows, columns, inner = widened(region, run.sizes, halo)
+    place = Place.of(region, run.sizes, halo)
+    rows, columns, inner = place.rows, place.columns, place.inner
     operator = band_pass_operator(
         delays[start:stop], band.centre, window=sigma, at=delays[first : last + 1]
     )

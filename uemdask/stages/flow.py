@@ -11,6 +11,7 @@ import torch
 from pydantic import Field
 
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import (
@@ -34,7 +35,6 @@ from uemdask.network import (
 from uemdask.spectrum import lasting, local_wavevector, sharp_amplitude, smooth, travel_index
 from uemdask.spectrum import wavelength as wavelength_of
 from uemdask.stages.complex_wave import COARSE, ComplexWave, check_wave, fine, read_complex_wave
-from uemdask.stages.frames import widened
 from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.train import model_of
@@ -180,8 +180,8 @@ def _predict(
     run: Run, region: Region, pairs: np.ndarray, parameters: FlowParameters
 ) -> tuple[np.ndarray, np.ndarray]:
     first, last = int(pairs.min()), int(pairs.max())
-    rows, columns, inner = widened(region, run.sizes, _NETWORK_HALO)
-    wave = run.array("wave")[first : last + 1, rows, columns]
+    place = Place.of(region, run.sizes, _NETWORK_HALO)
+    wave = run.array("wave")[first : last + 1, place.rows, place.columns]
     model, device = _model(run)
     flow, flow_sd = predict(
         model,
@@ -193,7 +193,7 @@ def _predict(
         samples=parameters.samples,
     )
     factor = np.array(run.stage("flow")["results"]["deviation_factor"], np.float32)
-    return flow[:, :, *inner], flow_sd[:, :, *inner] * factor[:, None, None]
+    return flow[:, :, *place.inner], flow_sd[:, :, *place.inner] * factor[:, None, None]
 
 
 def _valid(

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import TILE, Region, regions, tiles
 from uemdask.regions import FRONT_HALO, FrontSums, Headline, away_from_rims, front_sums, headlines
 from uemdask.stages.complex_wave import COMPLEX_WINDOW, read_complex_wave
-from uemdask.stages.frames import widened
 from uemdask.stages.regions_of_interest import FeatureParameters, rasterise_rois
 from uemdask.stages.spectrum import band_of
 from uemdask.stages.stage import Phase, Receipt
@@ -60,8 +60,9 @@ def _regions(run: Run, parameters: FeatureParameters) -> list[Region]:
 
 def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
     rois = rasterise_rois(run, parameters, region)
-    rows, columns, inner = widened(region, run.sizes, FRONT_HALO)
-    relevant = np.asarray(run.group["mask"][rows, columns])
+    place = Place.of(region, run.sizes, FRONT_HALO)
+    inner = place.inner
+    relevant = np.asarray(run.group["mask"][place.rows, place.columns])
     if "wave" not in run or not (rois & relevant[inner]).any():
         return {}
     results = run.stage("spectrum")["results"]

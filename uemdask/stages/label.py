@@ -151,7 +151,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     frames = np.flatnonzero(usable[start:stop]) + start
     if not len(frames):
         return {"frames": 0}
-    tile = read_aligned(run, region, frames=frames, halo=_HALO)
+    tile = read_aligned(run, region, frames=frames, halo=_HALO, ratio=False)
     shape = region.slices(("y", "x"), run.sizes)
     flow = np.full(
         (stop - start, 2, *(part.stop - part.start for part in shape)), np.nan, np.float32
@@ -159,7 +159,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     limits = run.stage("label")["results"]["base_range"]
     for i, values in zip(frames - start, tile.values, strict=True):
         label = base_label(tile.reference, values[None], limits=limits)[0]
-        flow[i] = round_flow(label[:, *tile.inner], _BASE_STEP)
+        flow[i] = round_flow(label[:, *tile.place.inner], _BASE_STEP)
     run.write("base_label", flow, region)
     return {"frames": len(frames)}
 

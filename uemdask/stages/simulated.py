@@ -7,14 +7,7 @@ import numpy as np
 from uemdask.align import aligned_ratio, required_halo
 from uemdask.network import Series, wave_scale
 from uemdask.simulate import Acquisition, Truth
-from uemdask.spectrum import (
-    WeightedSmoothing,
-    analytic_wave,
-    band_pass_operator,
-    band_passed,
-    directional_filter,
-)
-from uemdask.stages.spectrum import Directional, directed_frames
+from uemdask.spectrum import Direction, Directional, filter_series, smoothed, wave_operator
 
 #: What alignment leaves of the drift on simulated acquisitions: px rms of a component.
 DRIFT_LEFT = 0.035
@@ -66,13 +59,12 @@ def simulated_series(
     truth = acquisition.truth()
     rng = np.random.default_rng([acquisition.scenario.seed, len(truth.delays)])
     wave = _ratio(acquisition, truth, rng, drift_left)
-    smoothed = WeightedSmoothing(np.ones(wave.shape[1:], np.float32), smoothing)
-    wave = np.stack([smoothed(frame) for frame in wave])
+    lit = np.ones(wave.shape[1:], np.float32)
+    wave = smoothed(wave, lit, smoothing, in_place=True)
     if centre is not None:
-        operator = band_pass_operator(truth.delays, centre, window=window * 1e3 / centre)
-        directed = directed_frames(operator, truth.delays, centre, directional)
-        series, wave = wave, band_passed(wave, operator)
-        wave[directed] = directional_filter(analytic_wave(series, operator[directed])).real
+        operator = wave_operator(truth.delays, centre, window=window)
+        directed = Direction(directional).directed(operator, truth.delays, centre)
+        wave, _ = filter_series(wave, operator, directed=directed)
     pairs = len(truth.flow)
     confidence = np.zeros((pairs, *truth.mask.shape), np.uint8)
     confidence[truth.present] = 255 * truth.mask

@@ -3,70 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from functools import reduce
 from operator import add
 from typing import Any, Literal
 
-import cv2
 import numpy as np
 from pydantic import Field, field_validator
 
 from uemdask import labels, network
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, tiles
-from uemdask.cube.packing import Packing
 from uemdask.errors import UemError
 from uemdask.spectrum import (
+    TRAVELS_HERE,
     Band,
+    Direction,
     TileSurvey,
-    WeightedSmoothing,
-    aliased_harmonic,
-    analytic_wave,
-    band_pass_operator,
-    band_passed,
     choose_band,
-    directional_filter,
+    choose_direction,
+    filter_series,
     frequency_grid,
-    local_wavevector,
-    noise_gain,
-    opposed_power,
-    peak_map,
-    peak_ratio_map,
-    relevant_pixels,
+    judge,
+    mean_of,
+    peak_block,
+    peak_halo,
+    smoothed,
     smoothing_halo,
-    survey_operator,
-    survey_tile,
-    travel_index,
+    survey_block,
+    wave_noise,
+    wave_operator,
     wave_step,
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
-from uemdask.stages.frames import Tile, read_ratio, widened
+from uemdask.spectrum.maps import MAPS
+from uemdask.stages.frames import read_aligned
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
-_PHASE_SIGMA = 8.0  # px, of the local wave vector and the travel index
-# From this share of its power against the wave, a reflected wave is taken out: 10 % amplitude.
-_REFLECTED_SHARE = 0.01
-# A wave that travels less has no direction to keep; standing and breathing ones are below 0.12.
-_LEAST_TRAVEL = 0.5
-# Of a single pixel, which ripples: half the power of the wave may come back, and the index over the
-# whole series is low where the wavelength changes. Standing waves are below 0.12.
-_TRAVELS_HERE = {"none": 0.0, "aliased": 0.15, "all": 0.35}
-# Longer waves lose more at the edges of the field than they gain.
-_LONGEST_OF_FIELD = 1 / 2
-# A second harmonic has a third of the wave's amplitude or less: of a share below this, which also
-# the one-sided windows at the ends let pass, the speed is 3 % off at most.
-_ALIASED = 0.35
-_LEAST_ALIASED = 0.1  # of the frames: fewer are at the ends, and not worth another pass
-_DIRECTION_HALO = 48  # px at least: three sigma of the local direction
-_RIM = 24  # px at the edge of the frame, where the share cannot be told
-_ROWS = 32  # of a tile, band-passed at once: copies of a part, never of the tile
 _SCALE_TILES = 32  # tiles looked at for the scale of the wave: 2 million pixels
 _SCALE_VALUES = 1_000_000
-
-
-#: In which frames what runs against the wave is taken out.
-Directional = Literal["none", "aliased", "all"]
 
 
 class SpectrumParameters(Parameters):
@@ -134,7 +109,7 @@ def travels_over_all(run: Run, region: Region) -> np.ndarray:
     Elsewhere True: single frames tell better.
     """
     how = run.stage("spectrum")["results"]["directional"]
-    return np.asarray(run.read("travel_index", region) >= _TRAVELS_HERE[how])
+    return np.asarray(run.read("travel_index", region) >= TRAVELS_HERE[how])
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -165,43 +140,46 @@ def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
 
 def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     frames, delays = usable_frames(run)
-    tile = read_ratio(run, region, frames=frames, halo=smoothing_halo(parameters.smoothing))
-    operator = survey_operator(delays, run.read("frequency"), trend=parameters.trend)
-    found = survey_tile(
+    halo = smoothing_halo(parameters.smoothing)
+    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
+    found = survey_block(
         tile.values,
-        operator,
+        tile.weight,
+        place=tile.place,
+        delays=delays,
+        frequency=run.read("frequency"),
         smoothing=parameters.smoothing,
-        inner=tile.inner,
-        weight=tile.weight,
+        trend=parameters.trend,
     )
-    return {
-        name: value.tolist() if isinstance(value, np.ndarray) else value
-        for name, value in asdict(found).items()
-    }
+    names = [each.name for each in fields(TileSurvey)]
+    return {name: np.asarray(found[name]).tolist() for name in names}
 
 
 def _choose(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    whole = reduce(add, (_from_receipt(receipt) for receipt in receipts.values()))
-    run.write("spectrum", whole.power)
-    # The survey looks at one lit pixel of many; the others are like it.
-    seen = max(whole.pixel_count, 1)
-    pixels = _lit_pixels(run)
-    run.write("peak_count", np.rint(whole.peak_count * (pixels / seen)).astype(np.int64))
-    band = choose_band(run.read("frequency"), whole.power, whole.peak_count, limits=parameters.band)
-    brightness = whole.brightness_sum / max(whole.weight_sum, 1e-30)
-    _, delays = usable_frames(run)
-    operator = _operator(parameters, band, delays, delays)
-    # White noise through the smoothing and the band-pass, mean over the frames.
-    kept = noise_gain(parameters.smoothing)[0] * np.mean(np.sum(operator.real**2, axis=1))
-    wave_noise = whole.noise_level * float(np.sqrt(kept))
-    run.set_step("wave", wave_step(run.read("frequency"), whole.power, band, noise=wave_noise))
+    sums = {
+        each.name: reduce(add, (np.asarray(receipt[each.name]) for receipt in receipts.values()))
+        for each in fields(TileSurvey)
+    }
+    found = mean_of(sums | {"lit": _lit_pixels(run)})
+    frequency, power = run.read("frequency"), found["spectrum"]
+    run.write("spectrum", power)
+    run.write("peak_count", found["peak_count"])
+    band = choose_band(frequency, power, sums["peak_count"], limits=parameters.band)
+    noise = wave_noise(
+        float(found["noise_level"]),
+        usable_frames(run)[1],
+        band.centre,
+        smoothing=parameters.smoothing,
+        window=parameters.window,
+    )
+    run.set_step("wave", wave_step(frequency, power, band, noise=noise))
     return {
         "band": asdict(band),
-        "noise_level": whole.noise_level,
-        "wave_noise": wave_noise,
-        "mean_modulation": brightness.tolist(),
+        "noise_level": float(found["noise_level"]),
+        "wave_noise": noise,
+        "mean_modulation": found["mean_modulation"].tolist(),
     }
 
 
@@ -209,162 +187,72 @@ def _lit_pixels(run: Run) -> int:
     return int(np.count_nonzero(~run.read("unlit")))
 
 
-def _operator(
-    parameters: SpectrumParameters, band: Band, delays: np.ndarray, at: np.ndarray
-) -> np.ndarray:
-    window = parameters.window * 1e3 / band.centre
-    return band_pass_operator(delays, band.centre, window=window, at=at)
-
-
-def _from_receipt(receipt: Receipt) -> TileSurvey:
-    arrays = ("power_sum", "peak_count", "brightness_sum")
-    return TileSurvey(**receipt | {name: np.asarray(receipt[name]) for name in arrays})
-
-
 # ---- second pass: each pixel's peak, the relevant pixels, the wave
 
 
 def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     frames, delays = usable_frames(run)
-    band = band_of(run)
-    halo = smoothing_halo(parameters.smoothing) + smoothing_halo(_PHASE_SIGMA)
-    tile = read_ratio(run, region, frames=frames, halo=halo)
-    series, inner = tile.values, tile.inner
-    ratio = None
-    if parameters.statistic == "peak_ratio":
-        ratio = peak_ratio_map(np.nan_to_num(series), delays, band, trend=parameters.trend)
-    _smooth_in_place(tile, parameters)
-    peaks = peak_map(series, delays, band, smoothing=0, trend=parameters.trend)
-    statistic, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
-    mask = relevant_pixels(
-        statistic,
-        frequency,
-        band,
-        delays,
-        method=parameters.statistic,
-        threshold=parameters.threshold,
+    band, packing = band_of(run), run.packing("wave")
+    halo = peak_halo(parameters.smoothing)
+    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
+    found = peak_block(
+        tile.values,
+        tile.weight,
+        place=tile.place,
+        delays=delays,
+        band=band,
+        pixel_size=run.pixel_size,
+        smoothing=parameters.smoothing,
         trend=parameters.trend,
+        statistic=parameters.statistic,
+        threshold=parameters.threshold,
+        in_place=True,
     )
-    mask &= tile.weight > 0
-    k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA, smoothing=parameters.smoothing)
-    step_y, step_x = run.pixel_size
-    k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
-    with np.errstate(divide="ignore"):
-        wavelength = np.where(k > 0, 2 * np.pi / k, np.inf).astype(np.float32)
-    run.write("peak_frequency", peaks.frequency[inner], region)
-    run.write("peak_amplitude", peaks.amplitude[inner], region)
-    run.write("peak_phase", peaks.phase[inner], region)
-    run.write("peak_snr", peaks.snr[inner], region)
-    run.write("mask", mask[inner], region)
-    travel = travel_index(peaks.Z, sigma=_PHASE_SIGMA)
-    run.write("travel_index", travel[inner], region)
-    run.write("wavelength", wavelength[inner], region)
-    packing = run.packing("wave")
-    wave, beyond = _wave(run, parameters, band, delays, series[:, *inner], packing)
+    for name in MAPS:
+        run.write(name, found[name], region)
+    operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
+    wave, beyond = filter_series(tile.values, operator, inner=tile.place.inner, packing=packing)
     run.write_stored("wave", wave, region)
-    told = mask & _away_from_edges(run, region, halo, tile.weight > 0)
-    power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
+    mask = found["mask"]
     return {
-        "relevant": int(mask[inner].sum()),
-        "power": float(power.sum(dtype=np.float64)),
+        **{name: found[name] for name in _SUMS},
         "wave_power": [
-            float(np.square(packing.unpack(frame[mask[inner]])).sum(dtype=np.float64))
-            for frame in wave
+            float(np.square(packing.unpack(frame[mask])).sum(dtype=np.float64)) for frame in wave
         ],
         "beyond": beyond,
-        "opposed": float(opposed_power(peaks.Z)[inner][told[inner]].sum(dtype=np.float64)),
-        "travel": float((power * travel[inner]).sum(dtype=np.float64)),
-        "wave_number_px": float((power * np.hypot(k_x, k_y)[inner]).sum(dtype=np.float64)),
     }
 
 
-def _smooth_in_place(tile: Tile, parameters: SpectrumParameters) -> None:
-    """Smooth a tile frame by frame: its series is most of what the task holds in memory."""
-    smoothing = WeightedSmoothing(tile.weight, parameters.smoothing)
-    for frame in tile.values:
-        frame[...] = smoothing(frame)
+_SUMS = ("relevant", "power", "opposed", "travel", "wave_number_px")
 
 
-def _away_from_edges(run: Run, region: Region, halo: int, lit: np.ndarray) -> np.ndarray:
-    """Return the pixels of a widened region that are not at the rim of the frame or of the dark."""
-    rows, columns, _ = widened(region, run.sizes, halo)
-    height, width = run.sizes["y"], run.sizes["x"]
-    rim = _RIM if min(height, width) >= 4 * _RIM else 0
-    y, x = (np.arange(part.start, part.stop) for part in (rows, columns))
-    inside_y, inside_x = (y >= rim) & (y < height - rim), (x >= rim) & (x < width - rim)
-    near = np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)
-    # Single pixels of no weight have no rim: here and there one would leave nothing.
-    areas = cv2.morphologyEx((~lit).astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
-    dark = cv2.dilate(areas, near) > 0
-    return inside_y[:, None] & inside_x[None, :] & ~dark
-
-
-def _wave(
-    run: Run,
-    parameters: SpectrumParameters,
-    band: Band,
-    delays: np.ndarray,
-    series: np.ndarray,
-    packing: Packing,
-) -> tuple[np.ndarray, int]:
-    """Band-pass a smoothed tile for all frames; flagged ones get what their neighbours agree on.
-
-    Returns the packed wave, and how many values are beyond what can be packed.
-    """
-    operator = _operator(parameters, band, delays, run.read("time"))
-    _, height, width = series.shape
-    wave, beyond = np.empty((len(operator), height, width), packing.dtype), 0
-    for top in range(0, height, _ROWS):
-        rows = slice(top, top + _ROWS)
-        part = band_passed(series[:, rows], operator)
-        wave[:, rows] = packing.pack(part)
-        beyond += packing.beyond(part)
-    return wave, beyond
-
-
-# ---- third pass, where something runs against the wave: take it out
-
-
-def directed_frames(
-    operator: np.ndarray, delays: np.ndarray, centre: float, directional: Directional
-) -> np.ndarray:
-    """Return for each row of a band-pass operator whether its frame is made directional."""
-    if directional == "aliased":
-        return aliased_harmonic(operator, delays, centre) >= _ALIASED
-    return np.full(len(operator), directional == "all")
-
-
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
-    how = run.stage("spectrum").get("results", {}).get("directional")
-    if how is None:  # the maps tell
-        return None
-    return tiles(run.sizes) if how != "none" else []
-
-
-def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    """Write the wave again, from the frames, without what travels against it."""
-    frames, delays = usable_frames(run)
-    results, band = run.stage("spectrum")["results"], band_of(run)
-    wave_number = results["wave_number_px"]
-    reach = max(_DIRECTION_HALO, int(np.ceil(2 * np.pi / wave_number)))
-    tile = read_ratio(run, region, frames=frames, halo=reach + smoothing_halo(parameters.smoothing))
-    _smooth_in_place(tile, parameters)
-    operator = _operator(parameters, band, delays, run.read("time"))
-    directed = directed_frames(operator, delays, band.centre, results["directional"])
-    shape = tile.reference[tile.inner].shape
-    packing = run.packing("wave")
-    wave, beyond = np.empty((len(operator), *shape), packing.dtype), 0
-    for index in range(len(operator)):
-        row = operator[index : index + 1]
-        if directed[index]:
-            Z = analytic_wave(tile.values, row)[0]
-            kept = directional_filter(Z, wave_number=wave_number).real[tile.inner]
-        else:
-            kept = band_passed(tile.values[:, *tile.inner], row)[0]
-        wave[index] = packing.pack(kept)
-        beyond += packing.beyond(kept)
-    run.write_stored("wave", wave, region)
-    return {"beyond": beyond}
+def _judge(
+    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    """Find how much of the frame is relevant, and in which frames to make the wave directional."""
+    sums = {name: sum(receipt[name] for receipt in receipts.values()) for name in _SUMS}
+    results = {
+        name: float(value) for name, value in judge(sums | {"lit": _lit_pixels(run)}).items()
+    }
+    direction = choose_direction(
+        results["opposed_share"],
+        results["travel_index"],
+        results["wave_number_px"],
+        (run.sizes["y"], run.sizes["x"]),
+        usable_frames(run)[1],
+        run.read("time"),
+        band_of(run),
+        parameters.window,
+        parameters.directional,
+    )
+    # Frame by frame, over the relevant pixels: how the wave comes and goes.
+    frame_power = np.sum([receipt["wave_power"] for receipt in receipts.values()], axis=0)
+    return {
+        **results,
+        "wave_power": (frame_power / max(sums["relevant"], 1)).tolist(),
+        "directional": direction.frames,
+        **_told_beyond(run, parameters, receipts),
+    }
 
 
 def _told_beyond(
@@ -381,6 +269,42 @@ def _told_beyond(
             f"where the reference is close to zero look like this"
         ]
     }
+
+
+# ---- third pass, where something runs against the wave: take it out
+
+
+def direction_of(run: Run) -> Direction:
+    """Return in which frames what runs against the wave is taken out."""
+    results = run.stage("spectrum")["results"]
+    return Direction(results["directional"], results["wave_number_px"])
+
+
+def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+    how = run.stage("spectrum").get("results", {}).get("directional")
+    if how is None:  # the maps tell
+        return None
+    return tiles(run.sizes) if how != "none" else []
+
+
+def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    """Write the wave again, from the frames, without what travels against it."""
+    frames, delays = usable_frames(run)
+    band, direction = band_of(run), direction_of(run)
+    halo = direction.halo + smoothing_halo(parameters.smoothing)
+    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
+    series = smoothed(tile.values, tile.weight, parameters.smoothing, in_place=True)
+    operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
+    wave, beyond = filter_series(
+        series,
+        operator,
+        directed=direction.directed(operator, delays, band.centre),
+        wave_number=direction.wave_number,
+        inner=tile.place.inner,
+        packing=run.packing("wave"),
+    )
+    run.write_stored("wave", wave, region)
+    return {"beyond": beyond}
 
 
 def _told_directed(
@@ -424,47 +348,6 @@ def _keep_scale(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
     return dict(receipts["all"])
-
-
-def _judge(
-    run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
-) -> dict[str, Any]:
-    """Find how much of the frame is relevant, and in which frames to make the wave directional."""
-    relevant, power, opposed, travel, number = (
-        sum(receipt[name] for receipt in receipts.values())
-        for name in ("relevant", "power", "opposed", "travel", "wave_number_px")
-    )
-    # Frame by frame, over the relevant pixels: how the wave comes and goes.
-    frame_power = np.sum([receipt["wave_power"] for receipt in receipts.values()], axis=0)
-    results: dict[str, Any] = {
-        "relevant_share": relevant / max(_lit_pixels(run), 1),
-        "opposed_share": opposed / power if power > 0 else 0.0,
-        "travel_index": travel / power if power > 0 else 0.0,
-        "wave_power": (frame_power / max(relevant, 1)).tolist(),
-        "wave_number_px": number / power if power > 0 else 0.0,
-    }
-    return (
-        results
-        | {"directional": _direction(run, parameters, results)}
-        | _told_beyond(run, parameters, receipts)
-    )
-
-
-def _direction(run: Run, parameters: SpectrumParameters, results: Mapping[str, Any]) -> Directional:
-    if results["wave_number_px"] <= 0 or parameters.directional is False:
-        return "none"
-    if parameters.directional is True:
-        return "all"
-    length = 2 * np.pi / results["wave_number_px"]
-    longest = _LONGEST_OF_FIELD * min(run.sizes["y"], run.sizes["x"])
-    if results["travel_index"] < _LEAST_TRAVEL or length > longest:
-        return "none"
-    if results["opposed_share"] >= _REFLECTED_SHARE:
-        return "all"
-    band, delays = band_of(run), usable_frames(run)[1]
-    operator = _operator(parameters, band, delays, run.read("time"))
-    aliased = directed_frames(operator, delays, band.centre, "aliased")
-    return "aliased" if aliased.mean() > _LEAST_ALIASED else "none"
 
 
 def _check(run: Run, parameters: SpectrumParameters) -> None:
