@@ -39,7 +39,7 @@ _HEIGHT = {name: height for height, names in enumerate(_FLOORS) for name in name
 _KERNELS = ("align", "spectrum", "labels", "network", "motion", "regions", "evaluate")
 _NOT_FOR_KERNELS = {"cube", "metadata", "readers", "simulate"}
 #: Parts of `cube` that know of no store.
-_OF_ARRAYS = {"attributes", "blocks", "contract", "layout", "needed", "packing"}
+_OF_ARRAYS = {"attributes", "blocks", "contract", "layout", "needed", "packing", "rounding"}
 # These score a whole run against its truth.
 _EXCEPT = {f"evaluate/{name}.py": {"cube", "simulate"} for name in ("run_scores", "strength")}
 

@@ -6,12 +6,11 @@ import pytest
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.spectrum import local_wavevector
-from uemdask.stages.complex_wave import check_wave, read_complex_wave
-from uemdask.stages.spectrum import band_of
+from uemdask.stages.stored_wave import check_wave, read_complex_wave
 
 
 def test_it_is_the_plane_wave_of_the_store(waving):
-    found = read_complex_wave(waving, Region(), (8, 11), band=band_of(waving), halo=0)
+    found = read_complex_wave(waving, Region(), (8, 11), halo=0)
     assert found.values.shape == (4, 300, 280)
     np.testing.assert_allclose(np.abs(found.values), 0.1, rtol=0.02)
     np.testing.assert_allclose(found.values.real, waving.read("wave")[8:12], atol=2e-3)
@@ -21,9 +20,9 @@ def test_it_is_the_plane_wave_of_the_store(waving):
 
 
 def test_a_field_across_tiles_has_no_seam(waving):
-    whole = read_complex_wave(waving, Region(), (8, 9), band=band_of(waving), halo=0)
+    whole = read_complex_wave(waving, Region(), (8, 9), halo=0)
     field = Region((("y", 200, 290), ("x", 250, 280)))
-    part = read_complex_wave(waving, field, (8, 9), band=band_of(waving), halo=16)
+    part = read_complex_wave(waving, field, (8, 9), halo=16)
     assert part.values.shape == (2, 16 + 90 + 10, 16 + 30)  # the halo ends with the frame
     inner = part.values[:, *part.inner]
     np.testing.assert_allclose(inner, whole.values[:, 200:290, 250:280], atol=1e-6)

@@ -73,6 +73,29 @@ class Place:
         return rows, columns
 
 
+class Window:
+    """A block of a stored series (time, y, x), read only where it is indexed.
+
+    Parameters
+    ----------
+    array : indexable
+        The whole series.
+    place : Place
+        The block.
+    """
+
+    def __init__(self, array: Any, place: Place) -> None:
+        self._array, self._place = array, place
+
+    def __getitem__(self, index: tuple[slice, slice, slice]) -> np.ndarray:
+        """Return a part of the block."""
+        shifted = []
+        for part, span in zip(index[1:], (self._place.rows, self._place.columns), strict=True):
+            start, stop, _ = part.indices(span.stop - span.start)
+            shifted.append(slice(span.start + start, span.start + stop))
+        return np.asarray(self._array[index[0], *shifted])
+
+
 Kernel = Callable[..., Mapping[str, Any]]
 
 

@@ -47,9 +47,12 @@ class Packing:
         return cls(float(step), np.dtype(array.dtype), missing)
 
     @classmethod
-    def of_variable(cls, name: str, step: float) -> Packing:
-        """Return how a variable of the data contract is packed in steps of `step`."""
+    def of_variable(cls, name: str, step: float | None = None) -> Packing:
+        """Return how a variable of the data contract is packed, perhaps in other steps."""
         variable = VARIABLES[name]
+        step = variable.step if step is None else step
+        if step is None:
+            raise UemError(f"{name}: is not packed; give a step")
         return cls(step, np.dtype(variable.dtype), variable.missing)
 
     @property

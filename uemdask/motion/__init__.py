@@ -1,5 +1,6 @@
 """From displacement in px to speed in nm/ps, angle in degrees, and where they mean something."""
 
+from uemdask.cube.rounding import round_flow, round_mantissa
 from uemdask.motion.kinematics import (
     along_pixel_normal,
     angle_of,
@@ -7,7 +8,6 @@ from uemdask.motion.kinematics import (
     speed_and_angle,
     speed_and_angle_sd,
 )
-from uemdask.motion.rounding import round_flow, round_mantissa
 from uemdask.motion.validity import DISAGREEMENT_LIMIT, FIELD_LIMIT, disagreement, valid_pixels
 
 __all__ = [

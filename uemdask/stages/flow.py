@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from pydantic import Field
 
@@ -14,15 +13,9 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
-from uemdask.motion import (
-    DISAGREEMENT_LIMIT,
-    FIELD_LIMIT,
-    disagreement,
-    round_flow,
-    round_mantissa,
-    speed_and_angle,
-    valid_pixels,
-)
+from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT
+from uemdask.motion.fronts import motion_block
+from uemdask.motion.trust import WAVE_HALO, valid_block
 from uemdask.network import (
     Calibration,
     UNet,
@@ -30,28 +23,24 @@ from uemdask.network import (
     choose_device,
     load_model,
     model_digest,
-    predict,
 )
-from uemdask.spectrum import lasting, local_wavevector, sharp_amplitude, smooth, travel_index
-from uemdask.spectrum import wavelength as wavelength_of
-from uemdask.stages.complex_wave import COARSE, ComplexWave, check_wave, fine, read_complex_wave
+from uemdask.network.flow import FLOW_HALO, flow_block
 from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
 from uemdask.stages.twin import twin_series
 
-# Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
-_NETWORK_HALO = 96
-_WAVE_HALO = 40
-# Relative error of a label in units of the noise over the amplitude, as simulated dim waves show.
-_NOISE_TOLERANCE = 0.15
 # Training learns from and judges on other twins than this one.
 _TWIN_SEED = 2000
-_PHASE_SIGMA = 8.0  # px, as in the spectrum
-# Bits that are kept of a speed, 0.2 %, and of a standard deviation, 3 %: finer is noise to store.
-_SPEED_BITS = 8
-_SD_BITS = 4
-_ANGLE_STEP = 1 / 4  # degree
+_LIMITS = {
+    "travel_threshold",
+    "noise_threshold",
+    "strength_threshold",
+    "disagreement_limit",
+    "displacement_limit",
+    "field_limit",
+}
 
 
 class FlowParameters(Parameters):
@@ -153,121 +142,44 @@ def _keep(run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt])
 
 
 def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
-    sizes = run.sizes
-    start, stop = region.span("pair", sizes["pair"])
-    pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)[start:stop]
-    flow, flow_sd = _predict(run, region, pairs, parameters)
-    flow, flow_sd = round_flow(flow), round_mantissa(flow_sd, _SD_BITS)
-    valid = _valid(run, region, pairs, flow, parameters)
-    run.write("flow", flow, region)
-    run.write("flow_sd", flow_sd, region)
-    run.write("valid", valid, region)
-    if parameters.derived:
-        delays = run.read("time")
-        steps = delays[pairs[:, 1]] - delays[pairs[:, 0]]
-        speed, angle = speed_and_angle(flow, run.pixel_size, steps, valid)
-        run.write("speed", round_mantissa(speed, _SPEED_BITS), region)
-        run.write("angle", _round_angle(angle), region)
-    return {"valid": int(valid.sum())}
-
-
-def _round_angle(angle: np.ndarray) -> np.ndarray:
-    rounded = round_flow(angle, _ANGLE_STEP)
-    return np.where(rounded <= -180, rounded + 360, rounded).astype(np.float32)
-
-
-def _predict(
-    run: Run, region: Region, pairs: np.ndarray, parameters: FlowParameters
-) -> tuple[np.ndarray, np.ndarray]:
-    first, last = int(pairs.min()), int(pairs.max())
-    place = Place.of(region, run.sizes, _NETWORK_HALO)
-    wave = run.array("wave")[first : last + 1, place.rows, place.columns]
-    model, device = _model(run)
-    flow, flow_sd = predict(
-        model,
-        wave[pairs[:, 0] - first],
-        wave[pairs[:, 1] - first],
-        scale=run.stage("spectrum")["results"]["wave_scale"],
-        device=device,
+    check_model(run)
+    pairs, delays = pairs_of(run, region), run.read("time")
+    results = run.stage("spectrum")["results"]
+    place = Place.of(region, run.sizes, FLOW_HALO)
+    found = flow_block(
+        stored_wave(run, place),
+        pairs,
+        place=place,
+        model=model_of(run),
+        scale=results["wave_scale"],
         views=parameters.views,
         samples=parameters.samples,
+        deviation_factor=run.stage("flow")["results"]["deviation_factor"],
     )
-    factor = np.array(run.stage("flow")["results"]["deviation_factor"], np.float32)
-    return flow[:, :, *place.inner], flow_sd[:, :, *place.inner] * factor[:, None, None]
-
-
-def _valid(
-    run: Run, region: Region, pairs: np.ndarray, flow: np.ndarray, parameters: FlowParameters
-) -> np.ndarray:
-    wave = read_complex_wave(
-        run, region, (int(pairs.min()), int(pairs.max())), band=band_of(run), halo=_WAVE_HALO
+    place = Place.of(region, run.sizes, WAVE_HALO)
+    found |= valid_block(
+        stored_wave(run, place),
+        found["flow"],
+        run.read("label", region),
+        run.read("label_confidence", region),
+        run.read("mask", region),
+        travels_over_all(run, Place.of(region, run.sizes)),
+        run.read("peak_amplitude", region),
+        pairs,
+        place=place,
+        delays=delays,
+        centre=band_of(run).centre,
+        noise=results["wave_noise"],
+        smoothing=smoothing_of(run),
+        window=run.stage("spectrum")["parameters"]["window"],
+        limits=parameters.model_dump(include=_LIMITS),
     )
-    sizes, mask = run.sizes, run.read("mask", region) & travels_over_all(run, region)
-    strength, present = _present(run, region, wave, parameters)
-    travel = [travel_index(Z, sigma=_PHASE_SIGMA)[wave.inner] for Z in wave.values]
-    noise = run.stage("spectrum")["results"]["wave_noise"]
-    labels, trust = run.read("label", region), run.read("label_confidence", region)
-    smoothing = smoothing_of(run)
-    valid = np.empty((len(pairs), *mask.shape), bool)
-    told = _told(run, pairs, parameters)
-    for i, (start, end) in enumerate(pairs - wave.first):
-        if not told[i]:
-            valid[i] = False
-            continue
-        k = local_wavevector(wave.values[start], sigma=_PHASE_SIGMA, smoothing=smoothing)
-        weakest = np.maximum(np.minimum(strength[start], strength[end]), 1e-30)
-        # Both frames have a say: in one of them the wave may not have come yet.
-        valid[i] = valid_pixels(
-            flow[i],
-            mask=mask & present[start] & present[end],
-            travel=np.minimum(travel[start], travel[end]),
-            amplitude_to_noise=weakest / max(noise, 1e-30),
-            disagreement=disagreement(flow[i], labels[i], trust[i])
-            - _NOISE_TOLERANCE * noise / weakest,
-            wavelength_px=wavelength_of(k)[wave.inner],
-            field_px=(sizes["y"], sizes["x"]),
-            travel_threshold=parameters.travel_threshold,
-            noise_threshold=parameters.noise_threshold,
-            disagreement_limit=parameters.disagreement_limit,
-            displacement_limit=parameters.displacement_limit,
-            field_limit=parameters.field_limit,
-        )
-    return valid
-
-
-def _present(
-    run: Run, region: Region, wave: ComplexWave, parameters: FlowParameters
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return amplitude (frame, y, x), and where the wave is there, neither just coming nor gone."""
-    found = run.stage("spectrum")
-    delays, period = run.read("time")[wave.around], 1e3 / band_of(run).centre
-    amplitude = sharp_amplitude(
-        smooth(wave.power, _PHASE_SIGMA / COARSE),
-        delays,
-        period=period,
-        window=found["parameters"]["window"],
-        noise=found["results"]["wave_noise"],
-    )
-    lasts = lasting(amplitude, delays, period=period)
-    own = parameters.strength_threshold * run.read("peak_amplitude", region)
-    shape = wave.values.shape[1:]
-    frames = np.arange(len(wave.values)) + wave.first - wave.around.start
-    strength = np.stack([fine(amplitude[i], shape)[wave.inner] for i in frames])
-    there = np.stack([fine(lasts[i].astype(np.float32), shape)[wave.inner] > 0.5 for i in frames])
-    return strength, there & (strength > own)
-
-
-def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray:
-    """Return the pairs in which a motion can be told at all.
-
-    Not those in which the wave runs on by too many wavelengths, whatever the flow says: the next
-    front looks the same. Not those from before time zero: there is no wave yet, only the trace
-    that the window of the band-pass carries there.
-    """
-    delays = run.read("time")
-    start, end = delays[pairs[:, 0]], delays[pairs[:, 1]]
-    periods = band_of(run).centre * 1e-3 * (end - start)
-    return np.asarray((periods < parameters.displacement_limit) & (start >= 0))
+    if parameters.derived:
+        steps = delays[pairs[:, 1]] - delays[pairs[:, 0]]
+        found |= motion_block(found["flow"], found["valid"], steps, pixel_size=run.pixel_size)
+    for name, values in found.items():
+        run.write(name, values, region)
+    return {"valid": int(found["valid"].sum())}
 
 
 FLOW = Stage(

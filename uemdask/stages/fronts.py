@@ -14,10 +14,11 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import TILE, Region, regions, tiles
 from uemdask.regions import FRONT_HALO, FrontSums, Headline, away_from_rims, front_sums, headlines
-from uemdask.stages.complex_wave import COMPLEX_WINDOW, read_complex_wave
+from uemdask.spectrum.complex_wave import COMPLEX_WINDOW
 from uemdask.stages.regions_of_interest import FeatureParameters, rasterise_rois
 from uemdask.stages.spectrum import band_of
 from uemdask.stages.stage import Phase, Receipt
+from uemdask.stages.stored_wave import pairs_of, read_complex_wave
 
 # Pairs of a task: with the reach of the window in time it then reads two or three times as many
 # frames as it looks at.
@@ -66,10 +67,9 @@ def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
     if "wave" not in run or not (rois & relevant[inner]).any():
         return {}
     results = run.stage("spectrum")["results"]
-    first, last = region.span("pair", run.sizes["pair"])
-    pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)[first:last]
+    pairs = pairs_of(run, region)
     start, stop = int(pairs.min()), int(pairs.max())
-    wave = read_complex_wave(run, region, (start, stop), band=band_of(run), halo=FRONT_HALO)
+    wave = read_complex_wave(run, region, (start, stop), halo=FRONT_HALO)
     least = _LEAST_AMPLITUDE * np.asarray(run.stage("feature")["results"]["roi_amplitude"])
     strong = run.read("peak_amplitude", region) >= least[:, None, None]
     sums = front_sums(

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field, field_validator
 
-from uemdask import labels, network
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
+from uemdask.labels.estimates import grey_of
+from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     TRAVELS_HERE,
     Band,
@@ -37,11 +39,9 @@ from uemdask.spectrum import (
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.maps import MAPS
+from uemdask.spectrum.sample import SampledTiles, join_samples
 from uemdask.stages.frames import read_aligned
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
-
-_SCALE_TILES = 32  # tiles looked at for the scale of the wave: 2 million pixels
-_SCALE_VALUES = 1_000_000
 
 
 class SpectrumParameters(Parameters):
@@ -102,14 +102,11 @@ def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
     return index, run.read("time")[index]
 
 
-def travels_over_all(run: Run, region: Region) -> np.ndarray:
-    """Return where (y, x) the series as a whole travels, if frames were made directional.
-
-    There a standing wave looks like one that travels, and only the map made before still knows.
-    Elsewhere True: single frames tell better.
-    """
+def travels_over_all(run: Run, place: Place) -> np.ndarray:
+    """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
     how = run.stage("spectrum")["results"]["directional"]
-    return np.asarray(run.read("travel_index", region) >= TRAVELS_HERE[how])
+    travel = run.array("travel_index")[place.rows, place.columns]
+    return np.asarray(travel >= TRAVELS_HERE[how])
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -317,31 +314,17 @@ def _told_directed(
 
 
 def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    everything = tiles(run.sizes)
-    relevant = run.read("mask")
-    if not relevant.any():
-        relevant = np.ones_like(relevant)
-    # Only tiles with relevant pixels can say how strong the wave is.
-    told = [tile for tile in everything if relevant[tile.slices(("y", "x"), run.sizes)].any()]
-    chosen = told[:: max(1, len(told) // _SCALE_TILES)]
-    share = _SCALE_VALUES // len(chosen)
-    samples, lengths, packing = [], [], run.packing("wave")
-    for tile in chosen:
-        stored, length = run.read_stored("wave", tile), run.read("wavelength", tile)
-        mask = relevant[tile.slices(("y", "x"), run.sizes)]
-        values = stored[:, mask].reshape(-1)
-        samples.append(packing.unpack(values[:: max(1, values.size // share) | 1]))
-        lengths.append(length[mask])
-    sample = np.concatenate(samples).reshape(1, 1, -1)
-    pixel = float(np.sqrt(np.prod(run.pixel_size)))
-    length_px = float(np.median(np.concatenate(lengths))) / pixel
-    scales = {"grey_scale": 1.0, "wave_scale": 1.0}
-    if np.any(sample):
-        scales = {
-            "grey_scale": labels.grey_scale(sample),
-            "wave_scale": network.wave_scale(sample),
-        }
-    return scales | {"wavelength_px": min(length_px, float(max(run.sizes["y"], run.sizes["x"])))}
+    chosen = SampledTiles.of(run.read("mask"))
+    parts = [
+        chosen.take(tile, partial(run.read, "wave", tile), partial(run.read, "wavelength", tile))
+        for tile in chosen.tiles
+    ]
+    sample = join_samples(parts, run.pixel_size, (run.sizes["y"], run.sizes["x"]))
+    return {
+        "grey_scale": grey_of(sample),
+        "wave_scale": scale_of(sample),
+        "wavelength_px": sample.wavelength_px,
+    }
 
 
 def _keep_scale(

@@ -1,19 +1,17 @@
-"""The complex wave of a few frames of a field, from the stored real wave around them."""
+"""The complex wave of a few frames, from the real wave around them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import cv2
 import numpy as np
 
-from uemdask.cube import Run
 from uemdask.cube.blocks import Place
-from uemdask.cube.layout import TILE, Region
-from uemdask.errors import UemError
-from uemdask.spectrum import Band, analytic_wave, band_pass_operator
-from uemdask.stages.stage import Parameters
+from uemdask.cube.layout import TILE
+from uemdask.spectrum.wave import analytic_wave, band_pass_operator
 
 #: Sigma of the temporal window, in periods. The stored wave is band-passed already; this only adds
 #: its quadrature, so the window can be short.
@@ -26,20 +24,20 @@ _REACH = 4.0
 
 @dataclass(frozen=True)
 class ComplexWave:
-    """Complex wave of successive frames of a field with a halo.
+    """Complex wave of successive frames of a block with a halo.
 
     Attributes
     ----------
     first : int
         Index of the first frame.
     values : (frame, y, x) complex64
-        The real part is the stored wave, the phase advances with time.
+        The real part is the given wave, the phase advances with time.
     inner : (slice, slice)
-        The field without its halo.
+        The block without its halo.
     around : slice
         The frames that were read: those of the windows too.
     power : (frame, y, x) float32
-        Mean square of the stored wave in squares of `COARSE` px, of the frames read.
+        Mean square of the given wave in squares of `COARSE` px, of the frames read.
     """
 
     first: int
@@ -49,65 +47,56 @@ class ComplexWave:
     power: np.ndarray
 
 
-def check_wave(run: Run, parameters: Parameters) -> None:
-    """Raise where `wave` has been deleted to save space."""
-    if "wave" not in run:
-        raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with --only spectrum")
-
-
-def read_complex_wave(
-    run: Run, region: Region, frames: tuple[int, int], *, band: Band, halo: int
+def complex_wave(
+    wave: Any, delays: np.ndarray, frames: tuple[int, int], *, centre: float, place: Place
 ) -> ComplexWave:
-    """Return the complex wave of frames ``first`` to ``last`` (included) of a region.
+    """Return the complex wave of frames ``first`` to ``last`` (included) of a block.
 
     Parameters
     ----------
-    run : Run
-        With the stage ``spectrum`` done.
-    region : Region
-        Field in y and x; its bounds in time or pairs do not matter.
+    wave : array, (time, y, x) float32
+        Real wave of the block at all delays; read only where it is indexed.
+    delays : (time,) float
+        ps.
     frames : (first, last)
         Indices.
-    band : Band
-        Its centre sets the window.
-    halo : int
-        In px, cut off at the edge of the image.
+    centre : float
+        Frequency of the band-pass, GHz.
+    place : Place
+        Where the block lies.
     """
-    delays = run.read("time")
-    sigma = COMPLEX_WINDOW * 1e3 / band.centre
+    sigma = COMPLEX_WINDOW * 1e3 / centre
     first, last = frames
     start = int(np.searchsorted(delays, delays[first] - _REACH * sigma))
     stop = int(np.searchsorted(delays, delays[last] + _REACH * sigma, side="right"))
     # Enough delays for the local fit, also where steps are coarse.
     start, stop = min(start, max(first - 5, 0)), max(stop, min(last + 6, len(delays)))
-    place = Place.of(region, run.sizes, halo)
-    rows, columns, inner = place.rows, place.columns, place.inner
     operator = band_pass_operator(
-        delays[start:stop], band.centre, window=sigma, at=delays[first : last + 1]
+        delays[start:stop], centre, window=sigma, at=delays[first : last + 1]
     )
-    shape = rows.stop - rows.start, columns.stop - columns.start
-    values = np.empty((len(operator), *shape), np.complex64)
-    grid = _squares(rows), _squares(columns)
+    spans = place.rows, place.columns
+    values = np.empty((len(operator), *(span.stop - span.start for span in spans)), np.complex64)
+    grid = [_squares(span) for span in spans]
     power = np.empty((stop - start, *(len(squares) for squares in grid)), np.float32)
-    stored = run.array("wave")
     # Tile by tile, as the chunks lie: where periods are long, the window holds hundreds of frames.
-    for part_y in _along_tiles(rows):
-        for part_x in _along_tiles(columns):
-            wave = stored[start:stop, part_y, part_x]
-            at_y, at_x = (
-                slice(part.start - whole.start, part.stop - whole.start)
-                for part, whole in ((part_y, rows), (part_x, columns))
+    for part_y in _along_tiles(place.rows):
+        for part_x in _along_tiles(place.columns):
+            parts = part_y, part_x
+            within = tuple(
+                slice(part.start - span.start, part.stop - span.start)
+                for part, span in zip(parts, spans, strict=True)
             )
-            values[:, at_y, at_x] = analytic_wave(wave, operator)
+            window = wave[start:stop, *within]
+            values[:, *within] = analytic_wave(window, operator)
             into = tuple(
-                slice(_squares(part)[0] - whole[0], _squares(part)[-1] + 1 - whole[0])
-                for part, whole in zip((part_y, part_x), grid, strict=True)
+                slice(_squares(part)[0] - squares[0], _squares(part)[-1] + 1 - squares[0])
+                for part, squares in zip(parts, grid, strict=True)
             )
-            for squares, frame in zip(power[:, *into], wave, strict=True):
+            for squares, frame in zip(power[:, *into], window, strict=True):
                 squares[...] = cv2.resize(
                     np.square(frame), squares.shape[::-1], interpolation=cv2.INTER_AREA
                 )
-    return ComplexWave(first, values, inner, slice(start, stop), power)
+    return ComplexWave(first, values, place.inner, slice(start, stop), power)
 
 
 def _squares(span: slice) -> range:

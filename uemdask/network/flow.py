@@ -1,0 +1,161 @@
+"""The network's displacement of every pair."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+
+from uemdask.cube.blocks import Place, map_space, of_few
+from uemdask.cube.rounding import round_flow, round_mantissa
+from uemdask.labels.pairing import frames_of, in_slabs
+from uemdask.network.amplitude import wave_scale
+from uemdask.network.base import BASE_MODEL
+from uemdask.network.checkpoint import load_model
+from uemdask.network.device import choose_device
+from uemdask.network.inference import predict
+from uemdask.network.unet import UNet
+from uemdask.spectrum.sample import WaveSample, wave_sample
+
+FLOW_HALO = 96
+"""Halo in px of the network: further away a pixel hardly counts, whatever its receptive field."""
+
+_SD_BITS = 4  # of a standard deviation that are kept, 3 %: finer is noise to store
+
+
+def flow_block(
+    wave: Any,
+    pairs: np.ndarray,
+    *,
+    place: Place,
+    model: UNet | Path,
+    scale: float,
+    views: int,
+    samples: int,
+    deviation_factor: tuple[float, float] = (1.0, 1.0),
+) -> dict[str, np.ndarray]:
+    """Return the flow of a block with a halo of `FLOW_HALO`, and its standard deviation.
+
+    Parameters
+    ----------
+    wave : array, (time, y, x) float32
+        The wave at all delays; read only where it is indexed.
+    pairs : ndarray, (pair, 2)
+        Indices of the frames.
+    model : UNet or Path
+        The network or its file.
+    scale : float
+        Of the wave, see `uemdask.network.wave_scale`.
+    views, samples : int
+        See `uemdask.network.predict`.
+    deviation_factor : (float, float)
+        By which the network misjudges its own errors in x and y.
+    """
+    first, last = int(pairs.min()), int(pairs.max())
+    frames = wave[first : last + 1, :, :]
+    flow, flow_sd = predict(
+        model if isinstance(model, UNet) else _loaded(model),
+        frames[pairs[:, 0] - first],
+        frames[pairs[:, 1] - first],
+        scale=scale,
+        device=choose_device("auto")[0],
+        views=views,
+        samples=samples,
+    )
+    factor = np.array(deviation_factor, np.float32)[:, None, None]
+    return {
+        "flow": round_flow(flow[:, :, *place.inner]),
+        "flow_sd": round_mantissa(flow_sd[:, :, *place.inner] * factor, _SD_BITS),
+    }
+
+
+def _loaded(model: Path) -> UNet:
+    return _loaded_once(model, model.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _loaded_once(model: Path, made: int) -> UNet:
+    return load_model(model)[0]
+
+
+def predict_flow(
+    wave: xr.DataArray,
+    pairs: xr.Dataset,
+    peaks: xr.Dataset,
+    model: UNet | str | os.PathLike[str] = "base",
+    *,
+    views: Literal[1, 2, 4] = 4,
+    samples: int = 0,
+    deviation_factor: tuple[float, float] = (1.0, 1.0),
+) -> xr.Dataset:
+    """Return the displacement of every pair that a network sees, filled everywhere.
+
+    Parameters
+    ----------
+    wave : DataArray, (time, y, x) float32
+        From `uemdask.band_pass`, or of a run. Where lazy, the frames of a pixel must be in one
+        chunk; chunks of about 1024 x 1024 px are those of a run.
+    pairs : Dataset
+        From `uemdask.pairs`.
+    peaks : Dataset
+        From `uemdask.peaks`, or the run: `mask` and `wavelength` (y, x), nm, which tell where the
+        strength of the wave is taken.
+    model : UNet or path
+        A network or the file of one; ``"base"`` is the one that comes with uemdask.
+    views : int
+        1, 2 or 4 views of each pair that are averaged, see `uemdask.network.predict`.
+    samples : int
+        Monte-Carlo dropout samples per pair; 0 uses only the stated variance.
+    deviation_factor : (float, float)
+        Factor on the standard deviation in x and y, found by a run on simulated twins; 1 is what
+        the network says of itself.
+
+    Returns
+    -------
+    Dataset
+        `flow` and `flow_sd` (pair, component, y, x), px: ``first(r) = second(r + flow(r))``. Lazy
+        where an input is; on a cluster the file of the model must be seen by all workers.
+
+    Raises
+    ------
+    UemError
+        If the delays are cut into chunks, or the file is no model.
+
+    Notes
+    -----
+    U-Net: Ronneberger et al. (2015), doi:10.1007/978-3-319-24574-4_28.
+
+    Examples
+    --------
+    >>> ds = uemdask.open_run("run.zarr")
+    >>> found = uemdask.predict_flow(ds.wave, ds.isel(pair=slice(0, 2)), ds, views=1)
+    >>> found.flow.dims
+    ('pair', 'component', 'y', 'x')
+    """
+    if not isinstance(model, UNet):
+        model = BASE_MODEL if str(model) == "base" else Path(model).absolute()
+        load_model(model)
+    found = map_space(
+        flow_block,
+        wave.transpose("time", "y", "x").reset_coords(drop=True),
+        in_slabs(frames_of(pairs), wave),
+        out=["flow", "flow_sd"],
+        halo=FLOW_HALO,
+        whole={"time": "a pair may lie anywhere in it", "end": "a pair has two frames"},
+        model=model,
+        scale=of_few(scale_of, wave_sample(wave, peaks)),
+        views=views,
+        samples=samples,
+        deviation_factor=deviation_factor,
+    )
+    component = ("component", ["x", "y"])
+    return found.assign_coords(pairs.coords).assign_coords(component=component)
+
+
+def scale_of(sample: WaveSample) -> float:
+    """Return the amplitude of a wave for the network, see `uemdask.network.wave_scale`."""
+    return wave_scale(sample.values) if np.any(sample.values) else 1.0
