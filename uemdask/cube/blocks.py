@@ -106,6 +106,8 @@ def is_lazy(*values: Any) -> bool:
 
 def _collection(value: Any) -> bool:
     # What has a graph is a collection of Dask; Dask itself is only imported where there is one.
+    if isinstance(value, xr.DataArray):  # its coordinates may be lazy where it is not
+        value = value.variable
     graph = getattr(value, "__dask_graph__", None)
     return graph is not None and graph() is not None
 
@@ -122,6 +124,14 @@ def plain(value: Any) -> Any:
     if isinstance(value, xr.DataArray):
         value = value.values
     return number(value)
+
+
+def at_once(array: xr.DataArray) -> np.ndarray:
+    """Return the values of a short list, which a graph is built from.
+
+    ``chunk`` also makes coordinates lazy that are in memory; they are not worth a cluster.
+    """
+    return np.asarray(array.compute(scheduler="synchronous").values if is_lazy(array) else array)
 
 
 def of_few(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -153,9 +163,10 @@ def _on_plain(function: Callable[..., Any], *arguments: Any) -> Any:
 def as_number(value: Any, *, units: str, long_name: str) -> xr.DataArray:
     """Return a number, perhaps delayed, as a DataArray without dims."""
     if is_lazy(value) and not isinstance(value, xr.DataArray):
+        import dask
         import dask.array as da
 
-        value = da.from_delayed(value, (), float)
+        value = da.from_delayed(dask.delayed(np.float64)(value), (), np.float64)
     value = value.variable if isinstance(value, xr.DataArray) else value
     return xr.DataArray(value, attrs={"units": units, "long_name": long_name}, dims=())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.blocks import is_lazy
+from uemdask.cube.blocks import at_once, is_lazy
 from uemdask.cube.contract import VARIABLES
 from uemdask.cube.layout import PAIRS
 from uemdask.errors import UemError
@@ -42,8 +42,8 @@ def pairs(frame_ok: xr.DataArray, time: xr.DataArray) -> xr.Dataset:
     >>> found.frame_to.values.tolist(), found.pair_time.values.tolist()
     ([2, 3], [1.0, 3.0])
     """
-    usable = np.flatnonzero(frame_ok.values)
-    delays = np.asarray(time.values, np.float64)
+    usable = np.flatnonzero(at_once(frame_ok))
+    delays = at_once(time).astype(np.float64)
     if len(usable) < 2:
         raise UemError("fewer than two usable frames, so no pair; see frame_flag")
     start, end = delays[usable[:-1]], delays[usable[1:]]
@@ -63,7 +63,7 @@ def pairs(frame_ok: xr.DataArray, time: xr.DataArray) -> xr.Dataset:
 
 def frames_of(array: xr.DataArray | xr.Dataset) -> xr.DataArray:
     """Return the indices (pair, end) of the frames of pairs."""
-    ends = [np.asarray(array[name].values) for name in ("frame_from", "frame_to")]
+    ends = [at_once(array[name]) for name in ("frame_from", "frame_to")]
     return xr.DataArray(np.stack(ends, axis=1), dims=("pair", "end"))
 
 

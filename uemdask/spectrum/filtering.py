@@ -221,7 +221,7 @@ def band_pass(
         shares = (peaks[n] for n in ("opposed_share", "mean_travel_index", "wave_number_px"))
         frame = ratio.sizes["y"], ratio.sizes["x"]
         direction = of_few(choose_direction, *shares, frame, delays, at, band, window)
-    direction = direction or Direction()
+    direction = Direction() if direction is None else direction
     reach = _DIRECTION_HALO if is_lazy(direction) else direction.halo
     kind = "complex64" if analytic else "float32"
     made = Variable("wave", ("time", "y", "x"), kind, "1", VARIABLES["wave"].long_name, "spectrum")

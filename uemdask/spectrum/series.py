@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from uemdask.cube.blocks import at_once
 from uemdask.errors import UemError
 
 
@@ -39,7 +40,7 @@ def used_series(ratio: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, dict[s
 def usable_frames(array: xr.DataArray | xr.Dataset) -> np.ndarray:
     """Return which frames (time) may be used: all where `frame_ok` does not tell."""
     if "frame_ok" in array.coords:
-        return np.asarray(array.coords["frame_ok"].values, bool)
+        return at_once(array.coords["frame_ok"]).astype(bool)
     return np.ones(array.sizes["time"], bool)
 
 
