@@ -25,7 +25,7 @@ from uemdask.cube.layout import frame_slabs
 from uemdask.evaluate import evaluate_run
 from uemdask.simulate import SCENARIOS, Acquisition, scenario, simulate
 from uemdask.stages import STAGE_BY_NAME, StageParameters
-from uemdask.stages.recorded import RecordedFrames
+from uemdask.stages.recorded import recorded_frames
 from uemdask.version import __version__
 
 SIZE, FRAMES, FIRST_SEED = 192, 60, 8001
@@ -100,7 +100,7 @@ def score(acquisition: Acquisition, folder: Path) -> Score:
     make(run, "align", StageParameters())
     registrar = Registrar(run.read("reference"))
     bad = run.read("bad_pixel")
-    recorded = RecordedFrames(run, bad)
+    recorded = recorded_frames(run, bad)
     alone = [registrar.drift(recorded(i)) for i in range(len(acquisition))]
     single = np.array([(found.x, found.y) for found in alone])
     error = run.read("drift") - acquisition.drift

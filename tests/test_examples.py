@@ -31,6 +31,8 @@ def test_example(name, wedge, tmp_path, monkeypatch):
     test = EXAMPLES[name]
     if "run.zarr" in test.docstring:
         shutil.copytree(wedge / "wedge.zarr", tmp_path / "run.zarr")
+    if "raw/wedge" in test.docstring:
+        shutil.copytree(wedge / "raw", tmp_path / "raw")
     monkeypatch.chdir(tmp_path)
     # As numpydoc has it: whoever reads it has imported numpy and what it is about, nothing else.
     own = test.name.removeprefix(test.globs["__name__"] + ".").split(".")[0]

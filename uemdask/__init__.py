@@ -1,20 +1,106 @@
-"""Numbers from films of coherent phonons in ultrafast electron microscopy."""
+"""Numbers from films of coherent phonons in ultrafast electron microscopy.
+
+Functions on xarray objects, lazy on what is lazy; and runs, stores in which a cluster does the same
+for many data sets. What is heavy is imported when it is first asked for.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from uemdask.accessor import UemAccessor
 from uemdask.cube import create_run, open_run
 from uemdask.errors import FaultsError, UemError
-from uemdask.nexus import write_nexus
-from uemdask.signals import from_hyperspy, to_hyperspy
 from uemdask.version import __version__
 
+if TYPE_CHECKING:
+    from uemdask.align.frames import aligned
+    from uemdask.align.series import estimate_drift, gain, reference
+    from uemdask.execution.running import ingest, run_stages
+    from uemdask.labels.estimates import estimate_labels
+    from uemdask.labels.pairing import pairs
+    from uemdask.motion.fronts import speed_angle
+    from uemdask.motion.space_time import space_time
+    from uemdask.motion.trust import valid
+    from uemdask.network.flow import predict_flow
+    from uemdask.nexus import write_nexus
+    from uemdask.regions.kinds import mode
+    from uemdask.regions.roi import Roi
+    from uemdask.regions.vectors import roi_features
+    from uemdask.signals import from_hyperspy, to_hyperspy
+    from uemdask.spectrum.band import Band
+    from uemdask.spectrum.filtering import band_pass
+    from uemdask.spectrum.maps import peaks
+    from uemdask.spectrum.mean import choose_band, mean_spectrum
+    from uemdask.stages.raw import flag_frames, open_raw
+
+_WHERE = {
+    "Band": "spectrum.band",
+    "Roi": "regions.roi",
+    "aligned": "align.frames",
+    "band_pass": "spectrum.filtering",
+    "choose_band": "spectrum.mean",
+    "estimate_drift": "align.series",
+    "estimate_labels": "labels.estimates",
+    "flag_frames": "stages.raw",
+    "from_hyperspy": "signals",
+    "gain": "align.series",
+    "ingest": "execution.running",
+    "mean_spectrum": "spectrum.mean",
+    "mode": "regions.kinds",
+    "open_raw": "stages.raw",
+    "pairs": "labels.pairing",
+    "peaks": "spectrum.maps",
+    "predict_flow": "network.flow",
+    "reference": "align.series",
+    "roi_features": "regions.vectors",
+    "run_stages": "execution.running",
+    "space_time": "motion.space_time",
+    "speed_angle": "motion.fronts",
+    "to_hyperspy": "signals",
+    "valid": "motion.trust",
+    "write_nexus": "nexus",
+}
+
 __all__ = [
+    "Band",
     "FaultsError",
+    "Roi",
     "UemAccessor",
     "UemError",
     "__version__",
+    "aligned",
+    "band_pass",
+    "choose_band",
     "create_run",
+    "estimate_drift",
+    "estimate_labels",
+    "flag_frames",
     "from_hyperspy",
+    "gain",
+    "ingest",
+    "mean_spectrum",
+    "mode",
+    "open_raw",
     "open_run",
+    "pairs",
+    "peaks",
+    "predict_flow",
+    "reference",
+    "roi_features",
+    "run_stages",
+    "space_time",
+    "speed_angle",
     "to_hyperspy",
+    "valid",
     "write_nexus",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'uemdask' has no attribute {name!r}")
+    return getattr(import_module(f"uemdask.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

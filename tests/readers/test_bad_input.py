@@ -18,7 +18,7 @@ import uemdask.execution
 from uemdask.cube import Run
 from uemdask.cube.summary import describe_run
 from uemdask.execution import Capacity, Cluster
-from uemdask.stages.recorded import RecordedFrames
+from uemdask.stages.recorded import recorded_frames
 from uemdask_cli.main import _run
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad_input.md"
@@ -500,7 +500,7 @@ def test_an_offset_is_taken_off_on_reading(raw, ingest, tmp_path, where):
     np.testing.assert_array_equal(run.read("intensity")[3], image(3, np.float32) - 900)
     assert run.group.attrs["offset"] == "-900 counts"
     assert np.unique(run.dark).tolist() == [-900]
-    frame = RecordedFrames(run, np.zeros(SHAPE, bool))(3)
+    frame = recorded_frames(run, np.zeros(SHAPE, bool))(3)
     np.testing.assert_array_equal(frame, image(3, np.float32))
 
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from uemdask.align import sample_shifted
+from uemdask.align.drifting import combine, drift_tiles
 from uemdask.cube import create_run
 from uemdask.cube.layout import frame_slabs
 from uemdask.cube.summary import describe_run
 from uemdask.errors import UemError
 from uemdask.simulate import scenario, simulate
 from uemdask.stages import STAGE_BY_NAME, StageParameters
-from uemdask.stages.drift import combine, drift_tiles
 
 SIZE, FRAMES = 160, 40
 

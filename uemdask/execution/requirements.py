@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dask.utils import format_bytes
 
+from uemdask.align.drifting import WHOLE
 from uemdask.cube import STAGES, Run
 from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
 from uemdask.errors import FaultsError, UemError
@@ -19,7 +20,6 @@ from uemdask.execution.status import run_status
 from uemdask.readers import inspect_raw
 from uemdask.regions import FRONT_HALO
 from uemdask.stages import StageParameters
-from uemdask.stages.drift import WHOLE
 
 _PIXEL = 4  # bytes of a float32
 _MIB = 2**20

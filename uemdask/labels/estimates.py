@@ -138,7 +138,7 @@ def _from_dark(wave: np.ndarray) -> np.ndarray:
     return cv2.distanceTransform(lit, cv2.DIST_L2, 5)
 
 
-def labels(
+def estimate_labels(
     wave: xr.DataArray,
     pairs: xr.Dataset,
     peaks: xr.Dataset,
@@ -174,7 +174,7 @@ def labels(
     Examples
     --------
     >>> ds = uemdask.open_run("run.zarr")
-    >>> found = uemdask.labels(ds.uem.wave, ds.isel(pair=slice(0, 2)), ds, methods=["dis"])
+    >>> found = uemdask.estimate_labels(ds.uem.wave, ds.isel(pair=slice(0, 2)), ds, methods=["dis"])
     >>> float(abs(found.label - ds.label[:2]).max())
     0.0
     """

@@ -159,7 +159,8 @@ def valid(
     wave : DataArray, (time, y, x) float32
         From `uemdask.band_pass`, or ``ds.uem.wave`` of a run.
     labels : Dataset
-        From `uemdask.labels`: `label`, px, and `label_confidence`, with which the flow must agree.
+        From `uemdask.estimate_labels`: `label`, px, and `label_confidence`, with which the flow
+        must agree.
     peaks : Dataset
         From `uemdask.peaks`: `mask` and `peak_amplitude` (y, x). A run has all three.
     travel_threshold, noise_threshold, strength_threshold : float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -10,54 +10,19 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field
 
-from uemdask.align import (
-    EARLY,
-    EarlyFrames,
-    average_frames,
-    beam_fall,
-    brightness,
-    brightness_slope,
-    find_bad_pixels,
-    find_breathing,
-    find_hits,
-    find_shaded,
-    find_stuck_pixels,
-    find_unlit,
-    first_change,
-    lit_level,
-    measure_noise,
-    sample_nearest,
-    sample_shifted,
-)
+from uemdask.align import EARLY, EarlyFrames, beam_fall
+from uemdask.align.averaging import ChosenFrames, make_reference
+from uemdask.align.detector import DETECTOR_FRAMES, find_detector_faults, spread
+from uemdask.align.drifting import drift_tiles, spread_drift
+from uemdask.align.gains import frame_brightness, join_gains
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import UemError
 from uemdask.readers import match_drift, read_drift_table
-from uemdask.stages.drift import (
-    drift_tiles,
-    follow_slab,
-    join_slabs,
-    keep_followed,
-    keep_refined,
-    reference_frames,
-    refine_tile,
-    spread_drift,
-)
-from uemdask.stages.recorded import RecordedFrames
+from uemdask.stages.drift import follow_slab, join_slabs, keep_followed, keep_refined, refine_tile
+from uemdask.stages.recorded import recorded_frames
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.table_check import check_table
-
-# Bad pixels are looked for in the mean of this many frames spread over the series: the sample
-# drifts and blurs, the detector stays.
-_BAD_PIXEL_FRAMES = 32
-# Frames that tell which pixels are seen, and pairs of successive ones that tell the noise.
-_SEEN_FRAMES = 16
-_NOISE_PAIRS = 6
-# A beam that falls further than this over the field brightens and dims places as it wanders.
-_BEAM_PROFILE = 0.25
-# The reference takes all its frames where they hold no more pixels than this, else a share.
-_REFERENCE_PIXELS = 2**30
-_REFERENCE_FRAMES = 64
 
 
 class AlignParameters(Parameters):
@@ -113,13 +78,6 @@ def _create(run: Run, parameters: AlignParameters) -> None:
         run.create(name, sizes)
 
 
-def _spread(frames: np.ndarray, count: int) -> np.ndarray:
-    """Return at most `count` of the frames, evenly spread."""
-    if len(frames) <= count:
-        return frames
-    return frames[np.linspace(0, len(frames) - 1, count).astype(int)]
-
-
 def _table(run: Run, parameters: AlignParameters) -> np.ndarray:
     """Return the drift of the user's table, (time, component) px, NaN where it has none."""
     drift = match_drift(
@@ -152,39 +110,17 @@ def _refines(run: Run, parameters: AlignParameters) -> bool:
 
 
 def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
-    none = np.zeros((run.sizes["y"], run.sizes["x"]), bool)
-    chosen = _spread(np.flatnonzero(run.read("frame_ok")), _BAD_PIXEL_FRAMES)
-    total, squares = np.zeros((2, *none.shape), np.float64)
-    count, hit = np.zeros((2, *none.shape), np.int32)
-    recorded = RecordedFrames(run)
-    for frame in chosen:
-        image, hidden = recorded.with_hidden(frame)
-        if parameters.bad_pixels and not hidden.all():
-            hits = find_hits(image)
-            hit += hits
-            hidden = hidden | hits
-        image = np.where(hidden, 0.0, image)
-        total += image
-        squares += np.square(image, dtype=np.float64)
-        count += ~hidden
-    mean = total / np.maximum(count, 1)
-    bad = none
-    if parameters.bad_pixels:
-        variance = np.maximum(squares / np.maximum(count, 1) - mean**2, 0.0)
-        # A margin without values is no defect.
-        known = np.where(count > 0, mean, np.median(mean[count > 0]) if count.any() else 0.0)
-        bad = find_bad_pixels(known) | find_stuck_pixels(mean, variance, len(chosen))
-        # Hit again and again, a pixel is hot.
-        bad |= hit > 0.5 * len(chosen)
-    # A pixel that most frames show is seen; single frames say where they do not show it.
-    shaded = find_shaded(mean, bad) if parameters.bad_pixels else none
-    bad &= ~shaded
-    run.write("bad_pixel", bad)
-    run.write("shaded", shaded)
+    chosen = spread(np.flatnonzero(run.read("frame_ok")), DETECTOR_FRAMES)
+    shape = run.sizes["y"], run.sizes["x"]
+    found = find_detector_faults(
+        recorded_frames(run), chosen.tolist(), shape, look=parameters.bad_pixels
+    )
+    run.write("bad_pixel", found.bad)
+    run.write("shaded", found.shaded)
     return {
-        "bad_pixels": int(bad.sum()),
-        "shaded_share": float(shaded.mean()),
-        "lit_level": lit_level(np.where(shaded | bad, 0.0, mean)),
+        "bad_pixels": int(found.bad.sum()),
+        "shaded_share": float(found.shaded.mean()),
+        "lit_level": found.level,
     }
 
 
@@ -225,56 +161,21 @@ def _keep_refined(
 
 
 def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
-    frames, bad, shaded = reference_frames(run), run.read("bad_pixel"), run.read("shaded")
+    bad, delays = run.read("bad_pixel"), run.read("time")
     lost = run.stage("align")["results"]["unregistered_frames"]
-    seen = np.setdiff1d(frames, lost)
-    frames = seen if seen.size else frames
-    if len(frames) * bad.size > _REFERENCE_PIXELS:
-        frames = _spread(frames, _REFERENCE_FRAMES)
-    recorded, drift = RecordedFrames(run, bad, shaded), run.read("drift")
-    image = average_frames(lambda i: recorded.with_hidden(frames[i]), drift[frames])
-    run.write("reference", image)
-    level = lit_level(image)
-    usable = np.setdiff1d(np.flatnonzero(run.read("frame_ok")), lost)
-    noise = measure_noise(_noise_pairs(recorded, usable, drift), level)
-    share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift, bad)
-    unlit = find_unlit(image, share, noise)
-    run.write("unlit", unlit)
+    chosen = ChosenFrames.of(run.read("frame_ok"), delays, lost, bad.size)
+    recorded = recorded_frames(run, bad, run.read("shaded"))
+    found = make_reference(recorded, chosen, run.read("drift"), bad)
+    run.write("reference", found.image)
+    run.write("unlit", found.unlit)
     return {
-        "frames": len(frames),
-        "before_zero": bool(run.read("time")[frames].max() < 0),
-        "noise": asdict(noise),
-        "lit_level": lit_level(np.where(unlit, 0.0, image)),
-        "unlit_share": float(unlit.mean()),
-        "beam_fall": beam_fall(image, ~unlit),
+        "frames": len(chosen.average),
+        "before_zero": bool(delays[chosen.average].max() < 0),
+        "noise": asdict(found.noise),
+        "lit_level": found.level,
+        "unlit_share": float(found.unlit.mean()),
+        "beam_fall": beam_fall(found.image, ~found.unlit),
     }
-
-
-def _noise_pairs(
-    recorded: RecordedFrames, usable: np.ndarray, drift: np.ndarray
-) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-    """Yield pairs of successive usable frames on common ground, and where both show something."""
-    for number in _spread(np.arange(len(usable) - 1), _NOISE_PAIRS):
-        moved, known = [], np.array(True)
-        for frame in usable[number : number + 2]:
-            image, hidden = recorded.with_hidden(frame)
-            image, covered = sample_shifted(image, drift[frame])
-            moved.append(image)
-            known = known & covered & ~sample_nearest(hidden, drift[frame], (0, 0), image.shape)
-        yield moved[0], moved[1], known
-
-
-def _seen_share(
-    recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray, bad: np.ndarray
-) -> np.ndarray:
-    """Return the share of some frames that show each pixel of the reference."""
-    share = np.zeros(bad.shape, np.float32)
-    for frame in frames:
-        image, hidden = recorded.with_hidden(frame)
-        _, covered = sample_shifted(image, drift[frame])
-        lost = sample_nearest(bad | hidden, drift[frame], (0, 0), bad.shape)
-        share += (covered & ~lost) / np.float32(len(frames))
-    return share
 
 
 def _keep_average(
@@ -289,52 +190,40 @@ def _keep_average(
 
 
 def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
-    start, stop = region.span("time", run.sizes["time"])
-    reference, unlit, ok = run.read("reference"), run.read("unlit"), run.read("frame_ok")
-    drift = run.read("drift")
+    ok, drift = run.read("frame_ok"), run.read("drift")
     first = np.flatnonzero(ok)[:EARLY]
-    recorded = RecordedFrames(run, run.read("bad_pixel"), run.read("shaded"))
-    early = EarlyFrames(recorded, first.tolist(), drift[first])
-    profile = run.stage("align")["results"]["beam_fall"] < _BEAM_PROFILE
-    gain: list[float] = []
-    slope: list[tuple[float, float]] = []
-    change: list[tuple[float | None, float | None]] = []
-    for frame in range(start, stop):
-        if not ok[frame]:
-            gain.append(1.0)
-            slope.append((0.0, 0.0))
-            change.append((None, None))
-            continue
-        image, hidden = recorded.with_hidden(frame)
-        moved, covered = sample_shifted(image, drift[frame])
-        covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
-        gain.append(brightness(moved, reference, covered))
-        slope.append(brightness_slope(moved, reference, covered) if profile else (0.0, 0.0))
-        energy, error = early.change(frame, image, drift[frame])
-        change.append((energy, error) if np.isfinite(energy) else (None, None))
-    return {"gain": gain, "slope": slope, "change": change}
+    recorded = recorded_frames(run, run.read("bad_pixel"), run.read("shaded"))
+    found = frame_brightness(
+        recorded,
+        range(*region.span("time", run.sizes["time"])),
+        ok,
+        drift,
+        run.read("reference"),
+        run.read("unlit"),
+        EarlyFrames(recorded, first.tolist(), drift[first]),
+        fall=run.stage("align")["results"]["beam_fall"],
+    )
+    change = [
+        (energy, error) if np.isfinite(energy) else (None, None) for energy, error in found.change
+    ]
+    return {"gain": found.gain, "slope": found.slope, "change": change}
 
 
 def _keep_brightness(
     run: Run, parameters: AlignParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    gain = np.concatenate([np.asarray(r["gain"], np.float64) for r in receipts.values()])
-    change = np.concatenate([np.array(r["change"], np.float64) for r in receipts.values()])
-    used, delays = run.read("frame_ok"), run.read("time")
-    breathing = find_breathing(gain[used], delays[used])
-    gain[used] /= 1.0 + breathing.swing
-    run.write("gain", gain)
-    slope = np.concatenate([np.asarray(r["slope"], np.float64) for r in receipts.values()])
-    if breathing.frequency is not None:
-        # A wave longer than the field swings the gain, and its slope is no beam's.
-        slope[:] = 0.0
-    run.write("gain_slope", slope)
-    onset = first_change(delays[used], *change[used].T)
+    gain, slope, change = (
+        np.concatenate([np.asarray(receipt[name], np.float64) for receipt in receipts.values()])
+        for name in ("gain", "slope", "change")
+    )
+    found = join_gains(gain, slope, change, run.read("frame_ok"), run.read("time"))
+    run.write("gain", found.gain)
+    run.write("gain_slope", found.slope)
     return {
-        "breathing_ghz": breathing.frequency,
-        "time_zero_ps": onset.time,
-        "time_zero_sd_ps": onset.error,
-        "time_zero_reason": onset.reason,
+        "breathing_ghz": found.breathing.frequency,
+        "time_zero_ps": found.onset.time,
+        "time_zero_sd_ps": found.onset.error,
+        "time_zero_reason": found.onset.reason,
     }
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
-from uemdask.motion import speed_and_angle, speed_and_angle_sd
 from uemdask.regions import FEATURES, RoiSums, finalise, outline
+from uemdask.regions.vectors import sum_block
 from uemdask.stages.fronts import FRONT_PHASES
 from uemdask.stages.regions_of_interest import (
     FeatureParameters,
@@ -27,50 +28,17 @@ _OUTLINE_PX = 16
 
 
 def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
-    sizes = run.sizes
-    pairs = slice(*region.span("pair", sizes["pair"]))
-    steps = (run.read("time_to") - run.read("time_from"))[pairs]
-    flow, flow_sd = run.read("flow", region), run.read("flow_sd", region)
-    valid, rois = run.read("valid", region), rasterise_rois(run, parameters, region)
-    origin = (region.span("y", 0)[0], region.span("x", 0)[0])
-    # One pair at a time: speed, angle and their errors take several times the memory of the flow.
-    sums = RoiSums.concatenate(
-        [
-            _sums_of_pair(flow[i], flow_sd[i], valid[i], run.pixel_size, step, rois, origin)
-            for i, step in enumerate(steps)
-        ]
+    pairs = slice(*region.span("pair", run.sizes["pair"]))
+    found = sum_block(
+        run.read("flow", region),
+        run.read("flow_sd", region),
+        run.read("valid", region),
+        (run.read("time_to") - run.read("time_from"))[pairs],
+        rasterise_rois(run, parameters, region),
+        place=Place.of(region, run.sizes),
+        pixel_size=run.pixel_size,
     )
-    return {
-        "sums": sums.sums.tolist(),
-        "histogram": sums.histogram.tolist(),
-        "stated": sums.stated,
-    }
-
-
-def _sums_of_pair(
-    flow: np.ndarray,
-    flow_sd: np.ndarray,
-    valid: np.ndarray,
-    pixel_size: tuple[float, float],
-    step: float,
-    rois: np.ndarray,
-    origin: tuple[int, int],
-) -> RoiSums:
-    """Return the sums of one pair's flow (2, y, x) in px over a time of `step` ps."""
-    field, field_sd, use, steps = flow[None], flow_sd[None], valid[None], np.array([step])
-    speed, angle = speed_and_angle(field, pixel_size, steps, use)
-    speed_sd, angle_sd = speed_and_angle_sd(field, field_sd, pixel_size, steps, use)
-    return RoiSums.of_tile(
-        field,
-        field_sd,
-        speed,
-        angle,
-        use,
-        rois,
-        speed_sd=speed_sd,
-        angle_sd=angle_sd,
-        origin=origin,
-    )
+    return {name: values.tolist() for name, values in found.items()} | {"stated": True}
 
 
 def _finish(

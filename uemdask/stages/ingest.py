@@ -111,23 +111,16 @@ def create_from_raw(
                 if _goes_on(ingest_record(place), digest):
                     return Run(place)
             shutil.rmtree(place, ignore_errors=True)
-    metadata = dict(raw.metadata)
-    if raw.vendor:
-        metadata["vendor"] = raw.vendor
-    theirs = metadata.pop("notes", None) or []
-    notes = [*(theirs if isinstance(theirs, list) else [theirs]), *raw.notes]
-    if notes:
-        metadata["notes"] = notes
     run = create_run(
         place,
         delays=raw.delays,
         shape=raw.shape,
         dtype="float32" if raw.averaged else raw.dtype,
         pixel_size=raw.pixel_size,
-        source_file=[_joined(names) for names in raw.source_names],
+        source_file=[joined_names(names) for names in raw.source_names],
         scan_count=[len(images) for images in raw.repeats],
         dark=bool(raw.dark or raw.offset),
-        metadata=metadata,
+        metadata=metadata_of(raw),
         digest=digest,
         parameters=parameters.model_dump(mode="json"),
         overwrite=True,
@@ -136,10 +129,7 @@ def create_from_raw(
         "ingest",
         created=True,
         dtype=raw.dtype,
-        sources=[
-            [[relative_name(raw.path, image.file), image.index, image.scan] for image in images]
-            for images in raw.repeats
-        ],
+        sources=sources_of(raw),
         dark=[relative_name(raw.path, file) for file in raw.dark],
         offset=raw.offset,
         images_in_file=raw.images_in_file,
@@ -150,12 +140,31 @@ def create_from_raw(
     return run
 
 
+def sources_of(raw: RawAcquisition) -> list[list[list[Any]]]:
+    """Return file, place in it and scan of the images of each delay."""
+    return [
+        [[relative_name(raw.path, image.file), image.index, image.scan] for image in images]
+        for images in raw.repeats
+    ]
+
+
+def metadata_of(raw: RawAcquisition) -> dict[str, Any]:
+    """Return the acquisition metadata of raw data with the vendor's tags and all notes."""
+    metadata = dict(raw.metadata)
+    if raw.vendor:
+        metadata["vendor"] = raw.vendor
+    theirs = metadata.pop("notes", None) or []
+    notes = [*(theirs if isinstance(theirs, list) else [theirs]), *raw.notes]
+    return metadata | ({"notes": notes} if notes else {})
+
+
 def _goes_on(record: Mapping[str, Any], digest: str) -> bool:
     """Return whether an ingest is of these raw data, and knows all that its tasks need."""
     return record.get("digest") == digest and bool(record.get("created"))
 
 
-def _joined(names: list[str]) -> str:
+def joined_names(names: list[str]) -> str:
+    """Return the files of the repeats of a frame as one text."""
     return " + ".join(names)
 
 
@@ -295,7 +304,7 @@ def _name_used(run: Run, used: list[list[int]]) -> None:
     run.write("scan_count", [len(places) for places in used])
     run.write(
         "source_file",
-        [_joined([names[i][place] for place in places]) for i, places in enumerate(used)],
+        [joined_names([names[i][place] for place in places]) for i, places in enumerate(used)],
     )
 
 

@@ -9,9 +9,8 @@ import numpy as np
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
-from uemdask.regions import MODES, classify_mode, rasterise, roi_numbers, uniform_share
-from uemdask.spectrum import harmonic_amplitudes, harmonic_operator
-from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS
+from uemdask.regions import MODES
+from uemdask.regions.kinds import MODE_NAMES, brightness_share, decide, region_numbers
 from uemdask.stages.regions_of_interest import FeatureParameters, named_masks, rois_of
 from uemdask.stages.spectrum import band_of, usable_frames
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
@@ -23,72 +22,30 @@ class ModeParameters(Parameters):
     """Settings of the classification; there is nothing to set yet."""
 
 
-def brightness_share(brightness: np.ndarray, delays: np.ndarray, frequency: float) -> float:
-    """Return the share of the mean brightness' variance that lies at the wave's frequency.
-
-    Parameters
-    ----------
-    brightness : (time,)
-        Mean brightness of the frames, before gain correction, any unit.
-    delays : (time,)
-        In ps.
-    frequency : float
-        In GHz.
-
-    Returns
-    -------
-    float
-        0..1; near 1 where the whole field breathes.
-    """
-    centred = brightness - np.polynomial.Polynomial.fit(delays, brightness, _TREND)(delays)
-    total = float(np.mean(centred**2))
-    if total <= 0:
-        return 0.0
-    return min(abs(_swing(centred, delays, frequency)) ** 2 / 2 / total, 1.0)
-
-
 def _numbers(run: Run, region: Region, parameters: ModeParameters) -> Receipt:
     # The regions belong to the feature stage; its record says what they were.
     features = FeatureParameters.model_validate(run.stage("feature")["parameters"])
     frames, delays = usable_frames(run)
-    frequency, gain = band_of(run).centre, run.read("gain")[frames]
+    centre, gain = band_of(run).centre, run.read("gain")[frames]
     modulation = np.asarray(run.stage("spectrum")["results"]["mean_modulation"])
-    share = brightness_share(gain * (1 + modulation), delays, frequency)
-    maps = run.read("travel_index"), run.read("mask"), run.read("peak_amplitude")
-    # In the middle of the delays pixels whose peaks differ by a little are still in step.
-    middle = float(delays.mean())
-    turned = run.read("peak_phase") + RADIAN_PER_GHZ_PS * run.read("peak_frequency") * middle
-    amplitude = maps[2] * np.exp(1j * turned)
-    common = _swing(gain / gain.mean(), delays - middle, frequency)
-    # The region `mask` is all relevant pixels, so its share of them says nothing: there and
-    # everywhere the share is that of the frame or the drawn region.
-    y, x, masks = run.read("y"), run.read("x"), named_masks(run, features)
-    relevant, lit = maps[1], ~run.read("unlit")
-    numbers = []
-    for shape in rois_of(run, features):  # one at a time: each is as large as a frame
-        roi = rasterise(shape, y, x, masks)
-        travel, significant = roi_numbers(*maps, roi)
-        if np.array_equal(roi, relevant):
-            significant = float(relevant.mean())
-        uniform = uniform_share(amplitude, common, roi & lit)
-        numbers.append([None if np.isnan(v) else v for v in (travel, significant, uniform)])
-    return {"numbers": numbers, "brightness_share": share}
-
-
-def _swing(brightness: np.ndarray, delays: np.ndarray, frequency: float) -> complex:
-    """Return the complex amplitude of a series (time,) at a frequency in GHz, at delay 0."""
-    operator = harmonic_operator(delays, np.array([frequency]), trend=_TREND)
-    return complex(harmonic_amplitudes(brightness.astype(np.float32), operator)[0])
-
-
-def travelling_share(run: Run) -> np.ndarray:
-    """Return the share of each region's pixels (roi,) that have a valid speed over a period."""
-    names = [str(name) for name in run.read("feature")]
-    valid = np.nan_to_num(run.read("roi_feature")[:, names.index("valid_fraction")])
-    middle = (run.read("time_from") + run.read("time_to")) / 2
-    distance = (middle[:, None] - middle) * band_of(run).centre * 1e-3
-    weight = (np.abs(distance) <= 0.5).astype(np.float64)
-    return np.asarray((valid @ weight / weight.sum(axis=0)).max(axis=1))
+    maps = ("travel_index", "mask", "peak_amplitude", "peak_phase", "peak_frequency", "unlit")
+    masks = named_masks(run, features)
+    found = region_numbers(
+        *(run.read(name) for name in maps),
+        *masks.values(),
+        rois=rois_of(run, features),
+        y=run.read("y"),
+        x=run.read("x"),
+        names=tuple(masks),
+        gain=gain,
+        delays=delays,
+        centre=centre,
+    )
+    numbers = np.stack([found[name] for name in MODE_NAMES], axis=1)
+    return {
+        "numbers": [[None if np.isnan(v) else v for v in row] for row in numbers.tolist()],
+        "brightness_share": brightness_share(gain * (1 + modulation), delays, centre),
+    }
 
 
 def _classify(
@@ -96,9 +53,17 @@ def _classify(
 ) -> dict[str, Any]:
     receipt = receipts["all"]
     travel, significant, uniform = np.array(receipt["numbers"], np.float64).T
-    share = np.full(len(travel), receipt["brightness_share"])
-    moving = travelling_share(run)
-    mode, probability = classify_mode(travel, share, uniform, moving, significant)
+    valid = run.read("roi_feature")[:, run.read("feature").tolist().index("valid_fraction")]
+    share, moving, mode, probability = decide(
+        travel,
+        significant,
+        uniform,
+        receipt["brightness_share"],
+        valid,
+        run.read("time_from"),
+        run.read("time_to"),
+        band_of(run).centre,
+    )
     sizes = run.sizes | {"mode_class": len(MODES)}
     run.put("roi_travel_index", travel, sizes)
     run.put("roi_relevant_share", significant, sizes)

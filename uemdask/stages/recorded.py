@@ -1,61 +1,46 @@
-"""Frames one by one, as recorded."""
+"""The frames of a run one by one, as recorded."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from uemdask.align import DARK, Repair, fill_hidden, find_hits, hidden_now, repair_pixels
+from uemdask.align.recorded import RecordedFrames
 from uemdask.cube import Run
 from uemdask.cube.layout import FRAMES
 
 
-class RecordedFrames:
-    """Frames as recorded, less the dark image, their defects repaired.
-
-    A chunk holds several frames, and decoding it for each of them would cost more than most of what
-    is done with a frame. So the slab of the last frame is kept, as stored.
-
-    Parameters
-    ----------
-    run : Run
-        With `intensity`.
-    bad : ndarray of bool, shape (y, x), optional
-        Bad pixels, replaced by their neighbours. X-ray hits are where they are given.
-    shaded : ndarray of bool, shape (y, x), optional
-        Areas that no beam reaches, filled with the smooth brightness around where they are dark.
+def recorded_frames(
+    run: Run, bad: np.ndarray | None = None, shaded: np.ndarray | None = None
+) -> RecordedFrames:
+    """Return the frames of a run, less the dark image, their defects repaired.
 
     Examples
     --------
     >>> from uemdask.cube import Run
     >>> run = Run("run.zarr")
-    >>> frames = RecordedFrames(run, run.read("bad_pixel"))
+    >>> frames = recorded_frames(run, run.read("bad_pixel"))
     >>> frames(3).dtype
     dtype('float32')
     """
+    shaded_anywhere = shaded is not None and bool(shaded.any())
+    level = float(run.stage("align")["results"]["lit_level"]) if shaded_anywhere else 0.0
+    load = _Slabs(run)
+    return RecordedFrames(load, load.shape, bad, shaded, level)
 
-    def __init__(
-        self, run: Run, bad: np.ndarray | None = None, shaded: np.ndarray | None = None
-    ) -> None:
+
+class _Slabs:
+    """Loads frames, and keeps the slab of the last one as stored.
+
+    A chunk holds several frames: to decode it for each would cost more than what is done with one.
+    """
+
+    def __init__(self, run: Run) -> None:
         self._intensity, self._dark = run.group["intensity"], run.dark
-        nothing = np.zeros(self._intensity.shape[1:], bool)
-        self._repair = None if bad is None or bad.all() else Repair(bad)
-        self._shaded = nothing if shaded is None else shaded
-        # The level is known as soon as shaded areas are.
-        self._dark_below = 0.0
-        if self._shaded.any():
-            self._dark_below = DARK * float(run.stage("align")["results"]["lit_level"])
+        self.shape: tuple[int, int] = self._intensity.shape[1:]
         self._slab, self._counts = -1, np.empty(0)
 
     def __call__(self, frame: int) -> np.ndarray:
-        """Return a frame, (y, x) float32 counts."""
-        return self.with_hidden(frame)[0]
-
-    def with_hidden(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a frame and its hidden pixels, (y, x) bool: shaded ones and such without a value.
-
-        Where all are hidden, the frame is as recorded.
-        """
-        slab, place = divmod(int(frame), FRAMES)
+        slab, place = divmod(frame, FRAMES)
         if slab != self._slab:
             start = slab * FRAMES
             self._counts = np.empty(0)  # never two slabs at once
@@ -64,13 +49,4 @@ class RecordedFrames:
         image = self._counts[place].astype(np.float32)
         if self._dark is not None:
             image -= self._dark
-        hidden = hidden_now(image, self._shaded, self._dark_below) | ~np.isfinite(image)
-        if hidden.all():
-            return image, hidden
-        fill_hidden(image, hidden)
-        if self._repair is not None:
-            self._repair(image)
-            hits = find_hits(image)
-            if hits.any():
-                repair_pixels(image, hits)
-        return image, hidden
+        return image

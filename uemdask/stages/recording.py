@@ -37,38 +37,75 @@ class _Frame:
     faults: list[str] = field(default_factory=list)
 
 
-def write_slab(run: Run, region: Region, dataset: str | None, raw: Path) -> Receipt:
-    """Read the images of some delays, average repeats, and write the frames.
+@dataclass(frozen=True)
+class RawSlab:
+    """Which images of raw data make the frames of a slab, and how to read them.
 
-    Files that cannot be read are listed in the receipt under ``faults``, so that all of them
-    become known at once.
+    Attributes
+    ----------
+    raw : Path
+        Folder or stack.
+    sources : list of lists of (file, index, scan)
+        Images of each delay.
+    shape : (int, int)
+        Of a frame.
+    dtype : str
+        Of the frames: float32 where repeats are averaged.
+    facts : mapping
+        ``dtype`` of all images and ``images_in_file``, where that is known.
+    dataset : str, optional
+        Which of several arrays of the files.
     """
+
+    raw: Path
+    sources: Sequence[Sequence[Sequence[Any]]]
+    shape: tuple[int, int]
+    dtype: Any
+    facts: Mapping[str, Any]
+    dataset: str | None = None
+
+    def read(self, dark: np.ndarray | None) -> tuple[np.ndarray, Receipt]:
+        """Return the frames (time, y, x), and what was found.
+
+        Files that cannot be read are listed under ``faults``, so that all of them become known at
+        once.
+        """
+        slab = np.zeros((len(self.sources), *self.shape), self.dtype)
+        receipt: Receipt = {"flags": [], "brightness": [], "missing": [], "used": [], "faults": []}
+        receipt |= {"left_out": [], "moved": 0, "largest_move": 0.0, "unregistered": 0}
+        receipt |= {"outliers": 0}
+        frames = _frames(self.sources, self.raw, self.shape, self.facts, self.dataset)
+        for row, frame in enumerate(frames):
+            receipt["faults"] += frame.faults
+            if not frame.images:
+                continue
+            flag, used = _fill(slab[row], frame, dark, self.sources[row], receipt)
+            receipt["flags"].append(flag)
+            receipt["used"].append(used)
+            receipt["brightness"].append(astuple(brightness_of(slab[row], dark)))
+            receipt["missing"].append(round(missing_share(slab[row]), 6))
+        return slab, receipt
+
+
+def write_slab(run: Run, region: Region, dataset: str | None, raw: Path) -> Receipt:
+    """Read the images of some delays, average repeats, and write the frames."""
     sizes = run.sizes
     start, stop = region.span("time", sizes["time"])
-    array = run.group["intensity"]
-    slab = np.zeros((stop - start, sizes["y"], sizes["x"]), array.dtype)
-    record = run.stage("ingest")
-    sources = record["sources"][start:stop]
-    dark = run.dark
-    receipt: Receipt = {"flags": [], "brightness": [], "missing": [], "used": [], "faults": []}
-    receipt |= {"left_out": [], "moved": 0, "largest_move": 0.0, "unregistered": 0, "outliers": 0}
-    receipt |= {"means": {}, "equal": [], "ends": []}
-    frames = _frames(sources, raw, (sizes["y"], sizes["x"]), record, dataset)
-    for row, frame in enumerate(frames):
-        receipt["faults"] += frame.faults
-        if not frame.images:
-            continue
-        flag, used = _fill(slab[row], frame, dark, sources[row], receipt)
-        receipt["flags"].append(flag)
-        receipt["used"].append(used)
-        receipt["brightness"].append(astuple(brightness_of(slab[row], dark)))
-        receipt["missing"].append(round(missing_share(slab[row]), 6))
-        if start + row in three_of(sizes["time"]):
-            receipt["means"][str(start + row)] = mean_counts(slab[row])
-        if row and not flag and is_equal(slab[row - 1], slab[row]):
-            receipt["equal"].append(start + row)
+    record, dtype = run.stage("ingest"), run.group["intensity"].dtype
+    sources, shape = record["sources"][start:stop], (sizes["y"], sizes["x"])
+    slab, receipt = RawSlab(raw, sources, shape, dtype, record, dataset).read(run.dark)
     if receipt["faults"]:
         return {"faults": receipt["faults"]}
+    receipt["means"] = {
+        str(number): mean_counts(slab[number - start])
+        for number in three_of(sizes["time"])
+        if start <= number < stop
+    }
+    receipt["equal"] = [
+        start + row
+        for row in range(1, len(slab))
+        if not receipt["flags"][row] and is_equal(slab[row - 1], slab[row])
+    ]
     # The next slab, of another task, may begin with the same frame.
     receipt["ends"] = [hashlib.sha256(slab[row].tobytes()).hexdigest()[:16] for row in (0, -1)]
     # Shard by shard: the encoded frames of a whole slab would be as much again.
@@ -79,7 +116,11 @@ def write_slab(run: Run, region: Region, dataset: str | None, raw: Path) -> Rece
 
 
 def _fill(
-    out: np.ndarray, frame: _Frame, dark: np.ndarray | None, source: list[Any], receipt: Receipt
+    out: np.ndarray,
+    frame: _Frame,
+    dark: np.ndarray | None,
+    source: Sequence[Any],
+    receipt: Receipt,
 ) -> tuple[str, list[int]]:
     """Write one frame into `out`; return why it cannot be used, and which images are in it."""
     reasons = [fault_of(image) for image in frame.images]
@@ -105,18 +146,26 @@ def _fill(
     return "", [kept for kept, reason in zip(frame.kept, reasons, strict=True) if not reason]
 
 
-def write_dark(
-    run: Run, files: Sequence[str], raw: Path, dataset: str | None, most: int = 16
-) -> Receipt:
-    """Average the dark images, at most `most` of them spread over all, and write the result."""
-    sizes = run.sizes
+def write_dark(run: Run, files: Sequence[str], raw: Path, dataset: str | None) -> Receipt:
+    """Average the dark images and write the result."""
+    dark, images, faults = mean_dark(files, raw, (run.sizes["y"], run.sizes["x"]), dataset)
+    if not faults:
+        run.write("dark", dark)
+    return {"faults": faults, "images": images}
+
+
+def mean_dark(
+    files: Sequence[str], raw: Path, shape: tuple[int, int], dataset: str | None, most: int = 16
+) -> tuple[np.ndarray, int, list[str]]:
+    """Return the mean of at most `most` dark images spread over all, how many, and faults."""
     chosen = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, most).astype(int))]
     sources = [[[name, 0, 1]] for name in chosen]
     images: list[np.ndarray] = []
     faults: list[str] = []
-    for frame in _frames(sources, raw, (sizes["y"], sizes["x"]), {}, dataset):
+    for frame in _frames(sources, raw, shape, {}, dataset):
         images += frame.images
         faults += frame.faults
+    dark = np.zeros(shape, np.float32)
     if not faults:
         kinds = {image.dtype for image in images}
         if len(kinds) > 1:
@@ -124,8 +173,7 @@ def write_dark(
         dark = average_repeats(images, register=False).image
         if not np.isfinite(dark).all():
             faults.append(f"{chosen[0]}: dark image with NaN or infinite pixels; take another")
-        run.write("dark", np.nan_to_num(dark))
-    return {"faults": faults, "images": len(images)}
+    return np.nan_to_num(dark), len(images), faults
 
 
 def _frames(

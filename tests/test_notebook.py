@@ -1,0 +1,165 @@
+"""A notebook, from raw files to speed against delay: nothing stored, nothing computed early."""
+
+import json
+from functools import partial
+
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+
+import uemdask
+from uemdask.cube.store import RECORD
+
+ROIS = [
+    {"name": "left", "rectangle": {"x": [0, 480], "y": [0, 1152]}},
+    {"name": "everything relevant", "mask": "mask"},
+]
+
+
+def computed(*args, **kwargs):
+    raise AssertionError("something was computed")
+
+
+def notebook(raw, model, factor=(1.0, 1.0)):
+    """Return every step from raw files to modes of regions."""
+    ds = uemdask.open_raw(raw, pixel_size="12nm")
+    ds = ds.assign(uemdask.estimate_drift(ds))
+    ds = ds.assign(uemdask.reference(ds))
+    ds = ds.assign(uemdask.gain(ds))
+    ratio = uemdask.aligned(ds).chunk(time=-1, y=256, x=256)
+    spectrum = uemdask.mean_spectrum(ratio)
+    band = uemdask.choose_band(spectrum)
+    peaks = uemdask.peaks(ratio, band)
+    wave = uemdask.band_pass(ratio, band, spectrum=spectrum, peaks=peaks).chunk(y=-1, x=-1)
+    pairs = uemdask.pairs(ds.frame_ok, ds.time)
+    labels = uemdask.estimate_labels(wave, pairs, peaks)
+    flow = uemdask.predict_flow(wave, pairs, peaks, model, deviation_factor=factor)
+    motion = uemdask.speed_angle(flow, uemdask.valid(flow, wave, labels, peaks))
+    motion = motion.assign(mask=peaks.mask)
+    features = uemdask.roi_features(motion, ROIS)
+    modes = uemdask.mode(features, peaks, ds, spectrum, band, ROIS)
+    parts = (ds, spectrum, peaks, wave.to_dataset(name="wave"), labels, motion, features, modes)
+    return xr.merge([part.reset_coords() for part in parts], compat="override", join="override")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, drive):
+    """Return raw files, and the run that the pipeline makes of them."""
+    from uemdask.execution import plan_campaign
+    from uemdask.simulate import scenario, simulate, write_acquisition
+
+    folder = tmp_path_factory.mktemp("notebook")
+    write_acquisition(simulate(scenario("plane", shape=(96, 96), frames=40)), folder / "raw")
+    campaign = {
+        "output": ".",
+        "model": "base",
+        "runs": [{"raw": "raw", "name": "run", "pixel_size": "12nm"}],
+        "rois": ROIS,
+        "parameters": {
+            "label": {"base": False},
+            "train": {"adapt": {"steps": 1, "finetune_steps": 0}},
+        },
+    }
+    plan = plan_campaign(campaign, name="notebook", folder=folder)
+    assert not drive(plan).outcome.failed
+    return folder / "raw", uemdask.open_run(folder / "run.zarr")
+
+
+@pytest.fixture(scope="module")
+def lazy(run):
+    """Return the notebook, built under a scheduler that computes nothing."""
+    raw, ds = run
+    record = json.loads(ds.attrs[RECORD])["stages"]
+    model = record["train"]["results"]["model"]
+    flow = record["flow"]["results"]
+    with dask.config.set(scheduler=computed):
+        found = notebook(raw, model, tuple(flow["deviation_factor"]))
+    errors = {name: flow[f"region_{key}"] for name, key in
+              (("systematic", "error"), ("systematic_degree", "turn"))}  # fmt: skip
+    return found, partial(uemdask.roi_features, rois=ROIS, **errors)
+
+
+@pytest.fixture(scope="module")
+def values(lazy):
+    found, features = lazy
+    with dask.config.set(scheduler=computed):
+        known = features(found.set_coords(["frame_from", "frame_to", "time_from", "time_to"]))
+        found = found.assign(roi_feature_sd=known.roi_feature_sd)
+    return found.compute(scheduler="threads", num_workers=2)
+
+
+#: How far a variable may be from what the pipeline stored: a step of what is stored, at a few
+#: pixels, as OpenCV shares its work over threads.
+EXACT = (
+    "drift", "drift_sd", "gain", "gain_slope", "reference", "bad_pixel", "shaded", "unlit",
+    "spectrum", "peak_count", "frequency",
+    "peak_frequency", "peak_amplitude", "peak_phase", "peak_snr", "travel_index", "wavelength",
+    "mask", "wave", "frame_from", "frame_to", "time_from", "time_to", "pair_time",
+)  # fmt: skip
+FEATURES = ("roi_feature", "roi_feature_sd", "mode_probability", "roi_travel_index",
+            "roi_relevant_share", "roi_brightness_share", "roi_uniform_share",
+            "roi_travelling_share")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", EXACT)
+def test_it_has_the_numbers_of_the_pipeline(run, values, name):
+    np.testing.assert_allclose(values[name].values, run[1][name].values, rtol=1e-6, atol=1e-9)
+    assert values[name].attrs["units"] == run[1][name].attrs["units"]
+
+
+@pytest.mark.parametrize("name", ["label", "label_confidence", "flow", "flow_sd", "speed", "angle"])
+def test_motion_is_that_of_the_pipeline(run, values, name):
+    wanted = run[1][name].values
+    step = {"label": 1 / 128, "label_confidence": 1 / 255, "angle": 0.25}.get(name, 0.0)
+    found = values[name].values
+    assert np.mean(np.isnan(found) == np.isnan(wanted)) > 0.9999
+    both = np.isfinite(found) & np.isfinite(wanted)
+    np.testing.assert_allclose(found[both], wanted[both], rtol=1e-4, atol=step + 1e-6)
+
+
+def test_so_are_valid_pixels(run, values):
+    assert (values.valid == run[1].valid).mean() > 0.9999
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_so_are_features_and_modes(run, values, name):
+    np.testing.assert_allclose(values[name].values, run[1][name].values, rtol=1e-4, atol=1e-6)
+    assert values["mode"].values.tolist() == run[1]["mode"].values.tolist()
+
+
+def test_what_is_in_memory_needs_no_dask(run, values):
+    ds = run[1].isel(y=slice(0, 64), x=slice(0, 64)).compute()
+    with dask.config.set(scheduler=computed):
+        ratio = uemdask.aligned(ds)
+        band = uemdask.choose_band(uemdask.mean_spectrum(ratio))
+        assert uemdask.peaks(ratio, band).mask.chunks is None
+        assert band.low < 34 < band.high
+
+
+def test_cut_delays_are_refused_with_the_remedy(run):
+    ratio = uemdask.aligned(run[1]).chunk(time=8)
+    with pytest.raises(uemdask.UemError, match=r"in 5 chunks along 'used'.*chunk\(time=-1\)"):
+        uemdask.mean_spectrum(ratio)
+
+
+def test_a_graph_is_small(run):
+    ds = run[1]
+    frames = xr.concat([ds.intensity] * 4, "x").chunk(time=16, y=48, x=48)
+    frames = frames.assign_coords(x=(np.arange(frames.sizes["x"]) + 0.5) * 12.0, y=ds.y)
+    band = uemdask.choose_band(ds)
+    found = uemdask.peaks(frames.chunk(time=-1).astype(np.float32), band)
+    blocks = 2 * 8
+    # Of each block: its parts with halos, the maps, and a few sums.
+    assert len(found.mask.data.__dask_graph__()) < 60 * blocks
+
+
+def test_one_added_line_does_it_on_a_cluster(run, values):
+    distributed = pytest.importorskip("distributed")
+    raw, ds = run
+    model = json.loads(ds.attrs[RECORD])["stages"]["train"]["results"]["model"]
+    with distributed.Client(
+        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=None
+    ):
+        speed = notebook(raw, model).roi_feature.sel(feature="mean_speed").compute()
+    np.testing.assert_allclose(speed, values.roi_feature.sel(feature="mean_speed"), rtol=1e-4)
