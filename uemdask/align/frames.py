@@ -17,6 +17,8 @@ from uemdask.cube.needed import need
 
 # Whole frames are needed where drift crosses tiles; this many are held at a time.
 _FRAMES = 8
+# An array of a store has no more layers of a graph than this; others are made, not read.
+_READ_LAYERS = 4
 _NEEDED = ("intensity", "drift", "gain", "gain_slope", "bad_pixel", "shaded", "unlit", "reference")
 
 
@@ -134,7 +136,8 @@ def aligned(ds: xr.Dataset, *, ratio: bool = True) -> xr.DataArray:
     frames = ds["intensity"]
     if is_lazy(frames):
         frames = whole_frames(frames)
-        parts = [part.chunk(y=-1, x=-1) if is_lazy(part) else part for part in parts]
+        maps = [part.dims == ("y", "x") and is_lazy(part) for part in parts]
+        parts = [p.chunk(y=-1, x=-1) if cut else p for p, cut in zip(parts, maps, strict=True)]
     name, units = ("ratio to the reference minus 1", "1") if ratio else ("aligned", "counts")
     found = Variable("aligned", ("time", "y", "x"), "float32", units, name, "align")
     result = map_space(
@@ -159,6 +162,8 @@ def whole_frames(series: xr.DataArray) -> xr.DataArray:
     whole = all(len(series.chunksizes[dim]) == 1 for dim in ("y", "x"))
     if whole and max(series.chunksizes["time"]) <= 2 * _FRAMES:
         return series
+    if len(series.data.dask.layers) > _READ_LAYERS:
+        return series.chunk(time=_FRAMES, y=-1, x=-1)
     # Cut first, then joined: a plain rechunk would read all delays of every tile for one frame.
     count = series.sizes["time"]
     slabs = [series.variable.isel(time=slice(i, i + _FRAMES)) for i in range(0, count, _FRAMES)]

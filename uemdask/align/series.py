@@ -34,7 +34,7 @@ from uemdask.align.gains import FrameBrightness, Gains, frame_brightness, join_g
 from uemdask.align.lit import DARK, lit_level, pixel_weight
 from uemdask.align.recorded import RecordedFrames
 from uemdask.align.time_zero import EARLY, EarlyFrames
-from uemdask.cube.blocks import at_once, is_lazy
+from uemdask.cube.blocks import at_once, in_one, is_lazy
 from uemdask.cube.contract import VARIABLES, Variable
 from uemdask.cube.layout import FRAMES, Region
 from uemdask.cube.needed import need
@@ -95,8 +95,8 @@ class _Series:
             return function
         import dask
 
-        task: Callable[..., Any] = dask.delayed(function)
-        return task
+        task = dask.delayed(function)
+        return lambda *arguments: task(*map(in_one, arguments))
 
     def frames(self, numbers: Sequence[int]) -> Any:
         """Return frames, as recorded."""

@@ -153,11 +153,41 @@ def of_few(function: Callable[..., Any], *arguments: Any) -> Any:
     import dask
 
     data = [a.data if isinstance(a, xr.DataArray) else a for a in arguments]
-    return dask.delayed(_on_plain)(function, *data)
+    return dask.delayed(_on_plain)(function, *map(in_one, data))
 
 
 def _on_plain(function: Callable[..., Any], *arguments: Any) -> Any:
     return function(*map(number, arguments))
+
+
+def in_one(array: Any) -> Any:
+    """Return a Dask array as one ``Delayed`` of all its values; anything else as it is.
+
+    ``dask.delayed`` would do that with a copy of the whole graph behind the array, so that what two
+    functions share would be computed twice.
+    """
+    if not is_lazy(array):
+        return array
+    import dask.array as da
+
+    if not isinstance(array, da.Array):
+        return array
+    joined = array
+    if array.ndim:
+        joined = da.blockwise(
+            _itself,
+            (),
+            array,
+            tuple(range(array.ndim)),
+            dtype=object,
+            meta=np.empty((), object),
+            concatenate=True,
+        )
+    return joined.to_delayed(optimize_graph=False).item()
+
+
+def _itself(block: np.ndarray) -> np.ndarray:
+    return block
 
 
 def as_number(value: Any, *, units: str, long_name: str) -> xr.DataArray:

@@ -227,7 +227,7 @@ def band_pass(
     made = Variable("wave", ("time", "y", "x"), kind, "1", VARIABLES["wave"].long_name, "spectrum")
     result = map_space(
         _wave_block,
-        series.drop_vars("time"),
+        series.reset_coords(drop=True),
         weight,
         out=[made],
         halo=reach + smoothing_halo(smoothing),

@@ -183,7 +183,7 @@ def peaks(
     series, weight, whole = used_series(ratio)
     found = map_space(
         peak_block,
-        series,
+        series.reset_coords(drop=True),
         weight,
         out=[*MAPS, *SUMS],
         halo=peak_halo(smoothing),

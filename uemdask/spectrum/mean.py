@@ -100,7 +100,7 @@ def mean_spectrum(ratio: xr.DataArray, *, smoothing: float = 2.0, trend: int = 2
     frequency = frequency_grid(delays)
     sums = map_space(
         survey_block,
-        series,
+        series.reset_coords(drop=True),
         weight,
         out=SUMS,
         halo=smoothing_halo(smoothing),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.blocks import is_lazy
+from uemdask.cube.blocks import in_one, is_lazy
 from uemdask.cube.layout import TILE, Region, tiles
 from uemdask.cube.needed import need
 from uemdask.spectrum.harmonics import Float32
@@ -95,9 +95,11 @@ def wave_sample(wave: xr.DataArray, peaks: xr.Dataset) -> Any:
     import dask
     import dask.array as da
 
-    chosen = dask.delayed(SampledTiles.of)(da.asarray(mask.data).rechunk(-1))
-    waves = da.asarray(wave.data).rechunk((-1, TILE, TILE)).to_delayed().ravel()
-    lengths = da.asarray(wavelength.data).rechunk((TILE, TILE)).to_delayed().ravel()
+    chosen = dask.delayed(SampledTiles.of)(in_one(da.asarray(mask.data)))
+    waves, lengths = (
+        da.asarray(array.data).rechunk(cut).to_delayed(optimize_graph=False).ravel()
+        for array, cut in ((wave, (-1, TILE, TILE)), (wavelength, (TILE, TILE)))
+    )
     parts = [
         dask.delayed(_take)(chosen, tile, one, other)
         for tile, one, other in zip(tiles(sizes), waves, lengths, strict=True)

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from uemdask.cube.attributes import plain_attributes
-from uemdask.cube.blocks import is_lazy
+from uemdask.cube.blocks import in_one, is_lazy
 from uemdask.cube.contract import VARIABLES
 from uemdask.cube.layout import FRAMES
 from uemdask.cube.needed import need
@@ -117,8 +117,8 @@ def _frames(raw: RawAcquisition, dark: Any) -> Any:
     for start in range(0, len(sources), FRAMES):
         some = sources[start : start + FRAMES]
         slab = RawSlab(raw.path, some, raw.shape, dtype, facts, raw.dataset)
-        # A Dask array without its graph's slices: of one image, repeats need the dark.
-        part = read(slab, dark if raw.averaged else None)
+        # Only an average of repeats asks what the dark image is.
+        part = read(slab, in_one(dark) if raw.averaged else None)
         slabs.append(da.from_delayed(part, (len(some), *raw.shape), dtype))
     return da.concatenate(slabs)
 
@@ -194,7 +194,7 @@ def flag_frames(ds: xr.Dataset) -> xr.Dataset:
 
         judge = dask.delayed(_judge)
         parts = [
-            judge(frames[start : start + FRAMES], dark)
+            judge(in_one(frames[start : start + FRAMES]), in_one(dark))
             for start in range(0, ds.sizes["time"], FRAMES)
         ]
         judged = [one for part in dask.compute(*parts) for one in part]
