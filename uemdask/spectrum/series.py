@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.blocks import at_once
+from uemdask.cube.blocks import at_once, is_lazy
 from uemdask.errors import UemError
 
 
@@ -23,6 +23,12 @@ def used_series(ratio: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray, dict[s
         raise UemError(
             f"{ratio.name}: has the dims {', '.join(map(str, ratio.dims))}; give a series of "
             f"images (time, y, x) with its delays in ps as the coordinate 'time'"
+        )
+    parts = len(ratio.chunksizes["time"]) if is_lazy(ratio) else 1
+    if parts > 1:
+        raise UemError(
+            f"{ratio.name}: is in {parts} chunks along 'time', but the time profile of a pixel is "
+            f"needed whole; join them with .chunk(time=-1)"
         )
     weight = ratio.coords.get("weight")
     if weight is None:
