@@ -10,11 +10,6 @@ import xarray as xr
 import uemdask
 from uemdask.cube.store import RECORD
 
-ROIS = [
-    {"name": "left", "rectangle": {"x": [0, 480], "y": [0, 1152]}},
-    {"name": "everything relevant", "mask": "mask"},
-]
-
 
 def computed(*args, **kwargs):
     raise AssertionError("something was computed")
@@ -22,8 +17,9 @@ def computed(*args, **kwargs):
 
 def notebook(raw, run):
     """Return every step from raw files to modes of regions, with the network of a run."""
-    trained, found = (json.loads(run.attrs[RECORD])["stages"][name]["results"]
-                      for name in ("train", "flow"))  # fmt: skip
+    stages = json.loads(run.attrs[RECORD])["stages"]
+    trained, found = (stages[name]["results"] for name in ("train", "flow"))
+    rois = stages["feature"]["parameters"]["rois"]
     ds = uemdask.open_raw(raw, pixel_size="12nm")
     ds = ds.assign(uemdask.estimate_drift(ds))
     ds = ds.assign(uemdask.reference(ds))
@@ -34,44 +30,27 @@ def notebook(raw, run):
     peaks = uemdask.peaks(ratio, band)
     wave = uemdask.band_pass(ratio, band, spectrum=spectrum, peaks=peaks).chunk(y=-1, x=-1)
     pairs = uemdask.pairs(ds.frame_ok, ds.time)
-    labels = uemdask.estimate_labels(wave, pairs, peaks)
+    labels = uemdask.estimate_labels(wave, pairs, peaks, methods=["dis"])
     flow = uemdask.predict_flow(
         wave, pairs, peaks, trained["model"], deviation_factor=tuple(found["deviation_factor"])
     )
     motion = uemdask.speed_angle(flow, uemdask.valid(flow, wave, labels, peaks))
     features = uemdask.roi_features(
         motion.assign(mask=peaks.mask),
-        ROIS,
+        rois,
         systematic=found["region_error"],
         systematic_degree=found["region_turn"],
     )
-    modes = uemdask.mode(features, peaks, ds, spectrum, band, ROIS)
+    modes = uemdask.mode(features, peaks, ds, spectrum, band, rois)
     parts = (ds, spectrum, peaks, pairs, labels, motion, features, modes)
     steps = {name: part[name] for part in parts for name in part.variables}
     return steps | {"wave": wave}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory, drive):
-    """Return raw files, and the run that the pipeline makes of them."""
-    from uemdask.execution import plan_campaign
-    from uemdask.simulate import scenario, simulate, write_acquisition
-
-    folder = tmp_path_factory.mktemp("notebook")
-    write_acquisition(simulate(scenario("plane", shape=(96, 96), frames=40)), folder / "raw")
-    campaign = {
-        "output": ".",
-        "model": "base",
-        "runs": [{"raw": "raw", "name": "run", "pixel_size": "12nm"}],
-        "rois": ROIS,
-        "parameters": {
-            "label": {"base": False},
-            "train": {"adapt": {"steps": 1, "finetune_steps": 0}},
-        },
-    }
-    plan = plan_campaign(campaign, name="notebook", folder=folder)
-    assert not drive(plan).outcome.failed
-    return folder / "raw", uemdask.open_run(folder / "run.zarr")
+def run(wedge):
+    """Return raw files, and the run that the pipeline made of them."""
+    return wedge / "raw" / "wedge", uemdask.open_run(wedge / "wedge.zarr")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +101,7 @@ def test_so_are_features_and_modes(run, values, name):
 
 
 def test_what_is_in_memory_needs_no_dask(run, values):
-    ds = run[1].isel(y=slice(0, 64), x=slice(0, 64)).compute()
+    ds = run[1].isel(y=slice(0, 32)).compute()
     with dask.config.set(scheduler=computed):
         ratio = uemdask.aligned(ds)
         band = uemdask.choose_band(uemdask.mean_spectrum(ratio))
@@ -132,13 +111,13 @@ def test_what_is_in_memory_needs_no_dask(run, values):
 
 def test_cut_delays_are_refused_with_the_remedy(run):
     ratio = uemdask.aligned(run[1]).chunk(time=8)
-    with pytest.raises(uemdask.UemError, match=r"in 5 chunks along 'time'.*chunk\(time=-1\)"):
+    with pytest.raises(uemdask.UemError, match=r"in 6 chunks along 'time'.*chunk\(time=-1\)"):
         uemdask.mean_spectrum(ratio)
 
 
 def test_a_graph_is_small(run):
     ds = run[1]
-    frames = xr.concat([ds.intensity] * 4, "x").chunk(time=16, y=48, x=48)
+    frames = xr.concat([ds.intensity] * 4, "x").chunk(time=16, y=32, x=32)
     frames = frames.assign_coords(x=(np.arange(frames.sizes["x"]) + 0.5) * 12.0, y=ds.y)
     band = uemdask.choose_band(ds)
     found = uemdask.peaks(frames.chunk(time=-1).astype(np.float32), band)

@@ -298,8 +298,10 @@ def _lazily(
     for array in arrays:
         wanted = {axis: chunks[str(dim)] for axis, dim in enumerate(array.dims)}
         data = da.asarray(array.data).rechunk(wanted)
-        depth = {axis: halo if dim in _PIXELS else 0 for axis, dim in enumerate(array.dims)}
-        if halo and any(depth.values()):
+        # A dim in one chunk has nothing around it.
+        around = [halo if dim in _PIXELS and len(chunks[str(dim)]) > 1 else 0 for dim in array.dims]
+        depth = dict(enumerate(around))
+        if any(around):
             data = overlap(data, depth=depth, boundary="none", allow_rechunk=False)
         blocks += [data, array.dims]
     plain, names = {}, []
