@@ -73,10 +73,11 @@ def label_error(
     Examples
     --------
     >>> import numpy as np
-    >>> truth = np.ones((1, 2, 4, 4))
-    >>> sure = np.full((1, 4, 4), 0.8)
-    >>> label_error(1.1 * truth, sure, truth, sure > 0)
-    LabelError(floor=0.1, slope=0.0)
+    >>> truth, sure = np.ones((1, 2, 64, 64)), np.full((1, 64, 64), 0.8)
+    >>> label = truth + np.random.default_rng(0).normal(0, 0.1, truth.shape)
+    >>> found = label_error(label, sure, truth, sure > 0)
+    >>> round(found.floor, 2), found.slope
+    (0.1, 0.0)
     """
     size = np.linalg.norm(truth, axis=1)
     used = inside & (confidence > 0) & (size > 0)
