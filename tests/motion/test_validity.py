@@ -109,5 +109,7 @@ def test_a_flow_that_another_estimate_denies_is_not_valid():
     off = np.array([[0.0, 0.119, 0.121, np.nan]] * 2)
     valid = valid_pixels(flow, mask=np.ones((2, 4), bool), disagreement=off)
     np.testing.assert_array_equal(valid[0], [True, True, False, False])
-    valid = valid_pixels(flow, mask=np.ones((2, 4), bool), disagreement=off, disagreement_limit=0.15)
+    valid = valid_pixels(
+        flow, mask=np.ones((2, 4), bool), disagreement=off, disagreement_limit=0.15
+    )
     np.testing.assert_array_equal(valid[0], [True, True, True, False])
