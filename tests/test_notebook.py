@@ -31,10 +31,11 @@ def notebook(raw, run):
     wave = uemdask.band_pass(ratio, band, spectrum=spectrum, peaks=peaks).chunk(y=-1, x=-1)
     pairs = uemdask.pairs(ds.frame_ok, ds.time)
     labels = uemdask.estimate_labels(wave, pairs, peaks, methods=["dis"])
-    flow = uemdask.predict_flow(
-        wave, pairs, peaks, trained["model"], deviation_factor=tuple(found["deviation_factor"])
-    )
-    motion = uemdask.speed_angle(flow, uemdask.valid(flow, wave, labels, peaks))
+    network = uemdask.predict_flow(wave, pairs, peaks, trained["model"])
+    names = ("label_error", "network_factor", "deviation_factor")
+    known = {name: tuple(found[name]) for name in names if name in found}
+    flow = uemdask.fuse_flow(network, labels, **known)
+    motion = uemdask.speed_angle(flow, uemdask.valid(network, wave, labels, peaks))
     features = uemdask.roi_features(
         motion.assign(mask=peaks.mask),
         rois,

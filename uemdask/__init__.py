@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from uemdask.align.frames import aligned
     from uemdask.align.series import estimate_drift, gain, reference
     from uemdask.execution.running import ingest, run_stages
-    from uemdask.labels.estimates import estimate_labels
+    from uemdask.labels.fields import estimate_labels
     from uemdask.labels.pairing import pairs
-    from uemdask.motion.fronts import speed_angle
+    from uemdask.motion.fronts import fuse_flow, speed_angle
     from uemdask.motion.space_time import space_time
     from uemdask.motion.trust import valid
     from uemdask.network.flow import predict_flow
@@ -40,9 +40,10 @@ _WHERE = {
     "band_pass": "spectrum.filtering",
     "choose_band": "spectrum.mean",
     "estimate_drift": "align.series",
-    "estimate_labels": "labels.estimates",
+    "estimate_labels": "labels.fields",
     "flag_frames": "stages.raw",
     "from_hyperspy": "signals",
+    "fuse_flow": "motion.fronts",
     "gain": "align.series",
     "ingest": "execution.running",
     "mean_spectrum": "spectrum.mean",
@@ -76,6 +77,7 @@ __all__ = [
     "estimate_labels",
     "flag_frames",
     "from_hyperspy",
+    "fuse_flow",
     "gain",
     "ingest",
     "mean_spectrum",

@@ -1,30 +1,21 @@
-"""Pseudo-labels: the displacement of every pair, by classical estimators."""
+"""The label of a pair from its complex wave, by one or several methods."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 import numpy as np
-import xarray as xr
+import numpy.typing as npt
 
-from uemdask.cube.blocks import Place, map_space, of_few
-from uemdask.cube.layout import PAIRS
-from uemdask.cube.needed import need
-from uemdask.cube.packing import Packing
-from uemdask.cube.rounding import round_flow
 from uemdask.labels.combination import combine
 from uemdask.labels.confidence import AMBIGUOUS_DISPLACEMENT
-from uemdask.labels.grey import grey_scale
-from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.labels.pairs import label_pairs
-from uemdask.spectrum.complex_wave import ComplexWave, complex_wave
-from uemdask.spectrum.phase import phase_flow, travel_index
-from uemdask.spectrum.sample import WaveSample, wave_sample
+from uemdask.spectrum import phase_flow, travel_index
 
-LABEL_HALO = 64
-"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
+Method = Literal["phase", "dis", "farneback"]
 
 # An eighth of a wavelength, within these bounds, px: wider than the noise, inside the halo.
 _PHASE_SIGMA = (8.0, 20.0)
@@ -32,102 +23,86 @@ _PHASE_SIGMA = (8.0, 20.0)
 # reversed across a line holds the former there, and it does not know.
 _TWO_FRAMES = 0.1
 
-Method = Literal["phase", "dis", "farneback"]
 
+@dataclass(frozen=True)
+class LabelEstimator:
+    """Estimates the displacement between two frames of a wave.
 
-def label_block(
-    wave: Any,
-    travels: np.ndarray,
-    pairs: np.ndarray,
-    *,
-    place: Place,
-    delays: np.ndarray,
-    centre: float,
-    noise: float,
-    smoothing: float,
-    grey: float,
-    wavelength_px: float,
-    methods: Sequence[Method],
-) -> dict[str, np.ndarray]:
-    """Return labels of a block with a halo of `LABEL_HALO`, and their confidence.
-
-    Parameters
+    Attributes
     ----------
-    wave : array, (time, y, x) float32
-        The wave at all delays; read only where it is indexed.
-    travels : ndarray of bool, (y, x)
-        Where the series as a whole travels.
-    pairs : ndarray, (pair, 2)
-        Indices of the frames. `PAIRS` at a time share what is read.
+    methods : sequence of {"dis", "farneback", "phase"}
+        Several are combined by confidence.
+    frequency : float
+        Of the wave, GHz.
+    wavelength_px : float
+        About, px.
+    noise : float
+        Standard deviation of the wave's noise, 1.
+    grey_scale : float
+        Amplitude that fills the grey range of the optical flow.
+    smoothing : float
+        Sigma of the Gaussian that the wave was smoothed with, px.
     """
-    shape = tuple(part.stop - part.start for part in place.inner)
-    label = np.empty((len(pairs), 2, *shape), np.float32)
-    confidence = np.empty((len(pairs), *shape), np.float32)
-    numbers = {"noise": noise, "smoothing": smoothing, "wavelength_px": wavelength_px}
-    for first in range(0, len(pairs), PAIRS):
-        slab = pairs[first : first + PAIRS]
-        frames = int(slab.min()), int(slab.max())
-        there = complex_wave(wave, delays, frames, centre=centre, place=place)
-        # Two frames cannot tell a standing wave from one that travels; those around them can.
-        travel = [travel_index(frame) for frame in there.values]
-        # Pair by pair: the estimates of a whole slab would be many times the result.
-        for i, pair in enumerate(slab, first):
-            delay = float(delays[pair[1]] - delays[pair[0]])
-            periods, step = centre * 1e-3 * delay, 2e-3 * np.pi * centre * delay
-            found = [
-                _estimate(there, travel, pair, method, step=step, grey=grey, **numbers)
-                for method in methods
+
+    methods: Sequence[Method]
+    frequency: float
+    wavelength_px: float
+    noise: float
+    grey_scale: float
+    smoothing: float
+
+    def __call__(
+        self, first: np.ndarray, second: np.ndarray, step: float
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return label (2, y, x) in px and confidence (y, x) of a pair.
+
+        Parameters
+        ----------
+        first, second : ndarray of complex64, (y, x)
+            Complex waves; 0 where nothing is seen.
+        step : float
+            Delay between them, ps.
+        """
+        found = [self._by(method, first, second, step) for method in self.methods]
+        merged, trust = found[0]
+        if len(found) > 1:
+            labels, confidences = zip(*found, strict=True)
+            # The frames around a pair know more than the pair: where both are sure, they lead.
+            weights = [
+                confidence if method == "phase" else _TWO_FRAMES * confidence
+                for method, confidence in zip(self.methods, confidences, strict=True)
             ]
-            merged, trust = found[0]
-            if len(found) > 1:
-                # The frames around a pair know more than the pair: where both are sure, they lead.
-                weights = [
-                    trust if method == "phase" else _TWO_FRAMES * trust
-                    for method, (_, trust) in zip(methods, found, strict=True)
-                ]
-                merged, trust = combine([each for each, _ in found], weights)
-            label[i] = round_flow(merged[:, *place.inner])
-            # Beyond half a period a front cannot be told from the next one.
-            known = travels[place.inner] * (periods < AMBIGUOUS_DISPLACEMENT)
-            confidence[i] = trust[place.inner] * known
-    packing = Packing.of_variable("label_confidence")
-    return {"label": label, "label_confidence": packing.unpack(packing.pack(confidence))}
+            merged, trust = combine(labels, weights)
+        # Beyond half a period a front cannot be told from the next one.
+        ambiguous = self.frequency * 1e-3 * step >= AMBIGUOUS_DISPLACEMENT
+        return merged, np.zeros_like(trust) if ambiguous else trust
 
-
-def _estimate(
-    wave: ComplexWave,
-    travel: list[np.ndarray],
-    pair: np.ndarray,
-    method: Method,
-    *,
-    step: float,
-    grey: float,
-    noise: float,
-    smoothing: float,
-    wavelength_px: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return label (2, y, x) in px and confidence (y, x) of one pair by one method."""
-    start, end = pair - wave.first
-    first, second = wave.values[start], wave.values[end]
-    if method == "phase":
-        sigma = float(np.clip(wavelength_px / 8, *_PHASE_SIGMA))
-        label, confidence = phase_flow(
-            first, second, phase_step=step, sigma=sigma, smoothing=smoothing
+    def _by(
+        self, method: Method, first: np.ndarray, second: np.ndarray, step: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if method == "phase":
+            label, confidence = phase_flow(
+                first,
+                second,
+                phase_step=2e-3 * np.pi * self.frequency * step,
+                sigma=float(np.clip(self.wavelength_px / 8, *_PHASE_SIGMA)),
+                smoothing=self.smoothing,
+            )
+            power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
+            return label, confidence * power / (power + 2 * self.noise**2 + 1e-30)
+        labels, confidences = label_pairs(
+            np.stack([first.real, second.real]),
+            [(0, 1)],
+            scale=self.grey_scale,
+            wavelength=self.wavelength_px,
+            noise=self.noise,
+            method=method,
         )
-        power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
-        return label, confidence * power / (power + 2 * noise**2 + 1e-30)
-    labels, confidences = label_pairs(
-        np.stack([first.real, second.real]),
-        [(0, 1)],
-        scale=grey,
-        wavelength=wavelength_px,
-        noise=noise,
-        method=method,
-    )
-    # Pyramids carry the edge of an unlit area far into the wave.
-    away = _from_dark(first) / wavelength_px
-    travels = np.minimum(travel[start], travel[end])
-    return labels[0], confidences[0] * travels * np.clip(away, 0, 1) ** 2
+        # Two frames cannot tell a standing wave from one that travels; those around them can.
+        travels = np.minimum(travel_index(first), travel_index(second))
+        # Pyramids carry the edge of an unlit area far into the wave.
+        away = np.clip(_from_dark(first) / self.wavelength_px, 0, 1)
+        return labels[0], confidences[0] * travels * away**2
 
 
 def _from_dark(wave: np.ndarray) -> np.ndarray:
@@ -136,75 +111,3 @@ def _from_dark(wave: np.ndarray) -> np.ndarray:
     if lit.all():
         return np.full(lit.shape, np.inf, np.float32)
     return cv2.distanceTransform(lit, cv2.DIST_L2, 5)
-
-
-def estimate_labels(
-    wave: xr.DataArray,
-    pairs: xr.Dataset,
-    peaks: xr.Dataset,
-    *,
-    methods: Sequence[Method] = ("dis", "phase"),
-) -> xr.Dataset:
-    """Return pseudo-ground-truth displacements of every pair.
-
-    Parameters
-    ----------
-    wave : DataArray, (time, y, x) float32
-        From `uemdask.band_pass`, or ``ds.uem.wave`` of a run. Where lazy, the frames of a pixel
-        must be in one chunk; chunks of about 1024 x 1024 px are those of a run.
-    pairs : Dataset
-        From `uemdask.pairs`.
-    peaks : Dataset
-        From `uemdask.peaks`, or the run: `mask` and `wavelength` (y, x), nm.
-    methods : sequence of {"dis", "farneback", "phase"}
-        Estimators; several are combined by confidence. The two of OpenCV see only the pair;
-        ``phase`` is the windowed phase velocity from the frames around it.
-
-    Returns
-    -------
-    Dataset
-        `label` (pair, component, y, x), px: ``first(r) = second(r + label(r))``; and
-        `label_confidence` (pair, y, x), 0 to 1. Lazy where an input is.
-
-    Raises
-    ------
-    UemError
-        If the delays are cut into chunks, or the wave does not tell how it was made.
-
-    Examples
-    --------
-    >>> ds = uemdask.open_run("run.zarr")
-    >>> found = uemdask.estimate_labels(ds.uem.wave, ds.isel(pair=slice(0, 2)), ds, methods=["dis"])
-    >>> float(abs(found.label - ds.label[:2]).max()) <= 1 / 128  # a step of what is stored
-    True
-    """
-    need(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing")
-    sample = wave_sample(wave, peaks)
-    travels = wave.coords.get("wave_travels", xr.ones_like(peaks["mask"], bool))
-    found = map_space(
-        label_block,
-        wave.transpose("time", "y", "x").reset_coords(drop=True),
-        travels.reset_coords(drop=True),
-        in_slabs(frames_of(pairs), wave),
-        out=["label", "label_confidence"],
-        halo=LABEL_HALO,
-        whole={"time": "the wave is asked around each pair", "end": "a pair has two frames"},
-        delays=np.asarray(wave["time"].values, np.float64),
-        centre=wave["wave_centre"],
-        noise=wave["wave_noise"],
-        smoothing=wave["wave_smoothing"],
-        grey=of_few(grey_of, sample),
-        wavelength_px=of_few(length_of, sample),
-        methods=tuple(methods),
-    )
-    return found.assign_coords(pairs.coords)
-
-
-def grey_of(sample: WaveSample) -> float:
-    """Return the amplitude of a wave for grey images, see `uemdask.labels.grey_scale`."""
-    return grey_scale(sample.values) if np.any(sample.values) else 1.0
-
-
-def length_of(sample: WaveSample) -> float:
-    """Return the wavelength of a wave, px."""
-    return sample.wavelength_px

@@ -155,14 +155,15 @@ def valid(
     Parameters
     ----------
     flow : Dataset
-        From `uemdask.predict_flow`: `flow` (pair, component, y, x), px, and its pairs.
+        From `uemdask.predict_flow`: `flow` (pair, component, y, x), px, and its pairs. What the
+        labels had a say in would always agree with them.
     wave : DataArray, (time, y, x) float32
         From `uemdask.band_pass`, or ``ds.uem.wave`` of a run.
     labels : Dataset
         From `uemdask.estimate_labels`: `label`, px, and `label_confidence`, with which the flow
         must agree.
     peaks : Dataset
-        From `uemdask.peaks`: `mask` and `peak_amplitude` (y, x). A run has all three.
+        From `uemdask.peaks`: `mask` and `peak_amplitude` (y, x).
     travel_threshold, noise_threshold, strength_threshold : float
         Least travel index; least amplitude over its noise, and over that of the whole series.
     disagreement_limit : float
@@ -185,8 +186,9 @@ def valid(
     --------
     >>> ds = uemdask.open_run("run.zarr")
     >>> some = ds.isel(pair=slice(0, 8))
-    >>> bool((uemdask.valid(some, ds.uem.wave, some, ds) == some.valid).all())
-    True
+    >>> flow = uemdask.predict_flow(ds.wave, some, ds, views=1)
+    >>> uemdask.valid(flow, ds.uem.wave, some, ds).dims
+    ('pair', 'y', 'x')
     """
     need(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing", "wave_window")
     need(peaks, "mask", "peak_amplitude")

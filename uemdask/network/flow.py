@@ -11,7 +11,6 @@ import numpy as np
 import xarray as xr
 
 from uemdask.cube.blocks import Place, map_space, of_few
-from uemdask.cube.rounding import round_flow, round_mantissa
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.network.amplitude import wave_scale
 from uemdask.network.base import BASE_MODEL
@@ -24,8 +23,6 @@ from uemdask.spectrum.sample import WaveSample, wave_sample
 FLOW_HALO = 96
 """Halo in px of the network: further away a pixel hardly counts, whatever its receptive field."""
 
-_SD_BITS = 4  # of a standard deviation that are kept, 3 %: finer is noise to store
-
 
 def flow_block(
     wave: Any,
@@ -36,7 +33,6 @@ def flow_block(
     scale: float,
     views: int,
     samples: int,
-    deviation_factor: tuple[float, float] = (1.0, 1.0),
 ) -> dict[str, np.ndarray]:
     """Return the flow of a block with a halo of `FLOW_HALO`, and its standard deviation.
 
@@ -52,8 +48,6 @@ def flow_block(
         Of the wave, see `uemdask.network.wave_scale`.
     views, samples : int
         See `uemdask.network.predict`.
-    deviation_factor : (float, float)
-        By which the network misjudges its own errors in x and y.
     """
     first, last = int(pairs.min()), int(pairs.max())
     frames = wave[first : last + 1, :, :]
@@ -66,11 +60,7 @@ def flow_block(
         views=views,
         samples=samples,
     )
-    factor = np.array(deviation_factor, np.float32)[:, None, None]
-    return {
-        "flow": round_flow(flow[:, :, *place.inner]),
-        "flow_sd": round_mantissa(flow_sd[:, :, *place.inner] * factor, _SD_BITS),
-    }
+    return {"flow": flow[:, :, *place.inner], "flow_sd": flow_sd[:, :, *place.inner]}
 
 
 def _loaded(model: Path) -> UNet:
@@ -90,7 +80,6 @@ def predict_flow(
     *,
     views: Literal[1, 2, 4] = 4,
     samples: int = 0,
-    deviation_factor: tuple[float, float] = (1.0, 1.0),
 ) -> xr.Dataset:
     """Return the displacement of every pair that a network sees, filled everywhere.
 
@@ -110,15 +99,13 @@ def predict_flow(
         1, 2 or 4 views of each pair that are averaged, see `uemdask.network.predict`.
     samples : int
         Monte-Carlo dropout samples per pair; 0 uses only the stated variance.
-    deviation_factor : (float, float)
-        Factor on the standard deviation in x and y, found by a run on simulated twins; 1 is what
-        the network says of itself.
 
     Returns
     -------
     Dataset
-        `flow` and `flow_sd` (pair, component, y, x), px: ``first(r) = second(r + flow(r))``. Lazy
-        where an input is; on a cluster the file of the model must be seen by all workers.
+        `flow` and `flow_sd` (pair, component, y, x), px: ``first(r) = second(r + flow(r))``; the
+        deviation as the network states it, see `uemdask.fuse_flow`. Lazy where an input is; on a
+        cluster the file of the model must be seen by all workers.
 
     Raises
     ------
@@ -150,7 +137,6 @@ def predict_flow(
         scale=of_few(scale_of, wave_sample(wave, peaks)),
         views=views,
         samples=samples,
-        deviation_factor=deviation_factor,
     )
     component = ("component", ["x", "y"])
     return found.assign_coords(pairs.coords).assign_coords(component=component)

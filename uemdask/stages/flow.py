@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from pydantic import Field
 
@@ -13,23 +14,25 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
-from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT
-from uemdask.motion.fronts import motion_block
+from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT, fuse, label_error
+from uemdask.motion.fronts import fuse_block, motion_block
 from uemdask.motion.trust import WAVE_HALO, valid_block
 from uemdask.network import (
     Calibration,
     UNet,
     calibrate,
+    calibration_pairs,
     choose_device,
     load_model,
     model_digest,
+    predict,
 )
 from uemdask.network.flow import FLOW_HALO, flow_block
 from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
-from uemdask.stages.twin import twin_series
+from uemdask.stages.twin import twin_labels, twin_series
 
 # Training learns from and judges on other twins than this one.
 _TWIN_SEED = 2000
@@ -66,6 +69,9 @@ class FlowParameters(Parameters):
         In wavelengths; beyond half a wavelength a displacement is ambiguous.
     field_limit : float
         Longest wavelength that still means something, in lengths of the field of view.
+    fused : bool
+        Whether `flow` is the mean of the network's displacement and the label, weighted by their
+        variances, see `uemdask.motion.fuse`; else the network's alone.
     derived : bool
         Also store `speed` and `angle`, which follow from `flow`.
     """
@@ -78,6 +84,7 @@ class FlowParameters(Parameters):
     disagreement_limit: float = Field(default=DISAGREEMENT_LIMIT, gt=0)
     displacement_limit: float = Field(default=0.4, gt=0, le=0.5)
     field_limit: float = Field(default=FIELD_LIMIT, gt=0)
+    fused: bool = True
     derived: bool = True
 
 
@@ -89,17 +96,41 @@ def _create(run: Run, parameters: FlowParameters) -> None:
 
 
 def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
-    """Find on a simulated twin by how much the network misjudges its own errors."""
+    """Find on a simulated twin how large the errors of network, labels and flow are."""
     try:
         twin = twin_series(run, seed=_TWIN_SEED)
+        chosen = calibration_pairs(twin)
     except UemError as error:
         unknown = Calibration((1.0, 1.0), region_error=0.0, region_turn=0.0)
         return asdict(unknown) | {"calibrated": False, "reason": str(error)}
+    truth, inside = twin.label[chosen].astype(np.float32), twin.confidence[chosen] > 0
     model, device = _model(run)
-    found = calibrate(
-        model, twin, device=device, views=parameters.views, samples=parameters.samples
+    flow, sd = predict(
+        model,
+        twin.wave[twin.frame_from[chosen]],
+        twin.wave[twin.frame_to[chosen]],
+        scale=twin.scale,
+        device=device,
+        views=parameters.views,
+        samples=parameters.samples,
     )
-    return asdict(found) | {"calibrated": True, "reason": ""}
+    found = calibrate(flow, sd, truth, inside)
+    if not parameters.fused:
+        return asdict(found) | {"calibrated": True, "reason": ""}
+    label, confidence = twin_labels(run, twin, chosen)
+    of_labels = label_error(label, confidence, truth, inside)
+    network = np.array(found.deviation_factor, np.float32)[:, None, None]
+    fused = [
+        fuse(flow[i], sd[i] * network, label[i], of_labels.deviation(label[i], confidence[i]))
+        for i in range(len(chosen))
+    ]
+    flow, sd = (np.stack(part) for part in zip(*fused, strict=True))
+    return asdict(calibrate(flow, sd, truth, inside)) | {
+        "network_factor": found.deviation_factor,
+        "label_error": list(of_labels),
+        "calibrated": True,
+        "reason": "",
+    }
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
@@ -146,7 +177,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     pairs, delays = pairs_of(run, region), run.read("time")
     results = run.stage("spectrum")["results"]
     place = Place.of(region, run.sizes, FLOW_HALO)
-    found = flow_block(
+    network = flow_block(
         stored_wave(run, place),
         pairs,
         place=place,
@@ -154,14 +185,23 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         scale=results["wave_scale"],
         views=parameters.views,
         samples=parameters.samples,
-        deviation_factor=run.stage("flow")["results"]["deviation_factor"],
+    )
+    labels = run.read("label", region), run.read("label_confidence", region)
+    twin = run.stage("flow")["results"]
+    found = fuse_block(
+        network["flow"],
+        network["flow_sd"],
+        *labels,
+        label_error=twin.get("label_error"),
+        network_factor=twin.get("network_factor", (1.0, 1.0)),
+        deviation_factor=twin["deviation_factor"],
     )
     place = Place.of(region, run.sizes, WAVE_HALO)
+    # What the labels had a say in would always agree with them.
     found |= valid_block(
         stored_wave(run, place),
-        found["flow"],
-        run.read("label", region),
-        run.read("label_confidence", region),
+        network["flow"],
+        *labels,
         run.read("mask", region),
         travels_over_all(run, Place.of(region, run.sizes)),
         run.read("peak_amplitude", region),
@@ -184,7 +224,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
 
 FLOW = Stage(
     name="flow",
-    version=2,
+    version=3,
     parameters=FlowParameters,
     create=_create,
     phases=(

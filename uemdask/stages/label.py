@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,8 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.cube.rounding import round_flow
-from uemdask.labels import base_label, base_range
-from uemdask.labels.estimates import LABEL_HALO, Method, label_block
+from uemdask.labels import LabelEstimator, Method, base_label, base_range
+from uemdask.labels.fields import LABEL_HALO, label_block
 from uemdask.stages.frames import read_aligned
 from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
@@ -49,23 +49,30 @@ def _create(run: Run, parameters: LabelParameters) -> None:
 
 def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     place = Place.of(region, run.sizes, LABEL_HALO)
-    results = run.stage("spectrum")["results"]
     found = label_block(
         stored_wave(run, place),
         travels_over_all(run, place),
         pairs_of(run, region),
         place=place,
         delays=run.read("time"),
-        centre=band_of(run).centre,
-        noise=results["wave_noise"],
-        smoothing=smoothing_of(run),
-        grey=results["grey_scale"],
-        wavelength_px=results["wavelength_px"],
-        methods=parameters.methods,
+        estimator=label_estimator(run, parameters.methods),
     )
     for name, values in found.items():
         run.write(name, values, region)
     return {"confidence": round(float(found["label_confidence"].mean()), 6)}
+
+
+def label_estimator(run: Run, methods: Sequence[Method]) -> LabelEstimator:
+    """Return what estimates the labels of a run's wave."""
+    results = run.stage("spectrum")["results"]
+    return LabelEstimator(
+        methods,
+        frequency=band_of(run).centre,
+        wavelength_px=results["wavelength_px"],
+        noise=results["wave_noise"],
+        grey_scale=results["grey_scale"],
+        smoothing=smoothing_of(run),
+    )
 
 
 def _keep_base_range(

@@ -15,7 +15,7 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
-from uemdask.labels.estimates import grey_of
+from uemdask.labels.fields import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     TRAVELS_HERE,
