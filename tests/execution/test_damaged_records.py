@@ -15,7 +15,7 @@ from uemdask.cube import Run, describe_run
 from uemdask.errors import UemError
 from uemdask.execution import campaign_status, preview, run_status, verify
 from uemdask.execution.entries import entry_of
-from uemdask.execution.ledger import ledger_path, read_entries, read_lines
+from uemdask.execution.ledger import ledger_path, read_entries
 from uemdask.report import write_campaign_report, write_report
 
 #: The same examples each time, and few: each opens real stores.
@@ -221,7 +221,6 @@ def test_a_ledger_line_of_any_shape(pair, two_runs, lines):
         assert bad.done
         assert planned.to_do == {}
         assert len(list(read_entries(ledger))) == len(whole.splitlines())
-        list(read_lines(ledger))
     finally:
         ledger.write_bytes(whole)
 
