@@ -14,7 +14,7 @@ from scipy import ndimage
 import uemdask as uem
 from uemdask.spectrum import harmonic_amplitudes, harmonic_operator, local_wavevector, smooth
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.slow
 
 #: Frames from pulse to pulse, as the recordings are documented.
 PERIOD = {"isoV": 150, "controlV": 150, "infarctV130": 130}

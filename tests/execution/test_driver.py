@@ -11,7 +11,7 @@ import pytest
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status, preview
-from uemdask.execution.ledger import ledger_path
+from uemdask.execution.ledger import last_entry, ledger_path
 
 ONLY = ("ingest", "align")
 
@@ -64,7 +64,7 @@ class _Later:
         self._listens.set()
 
 
-def test_one_bad_run_does_not_stop_the_others(two, plan, drive, json_lines):
+def test_one_bad_run_does_not_stop_the_others(two, plan, drive):
     ready = plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}])
     outcome = drive(ready, only=ONLY).outcome
     assert outcome.done == ["raw"]
@@ -74,8 +74,7 @@ def test_one_bad_run_does_not_stop_the_others(two, plan, drive, json_lines):
     assert bad.failed_stage == "ingest"
     assert "frame_0020.tif" in bad.failed
     assert good.failed == ""
-    lines = json_lines(ledger_path(two / "results" / "bad.zarr"))
-    assert "Traceback" in lines[-1]["traceback"]
+    assert "Traceback" in last_entry(ledger_path(two / "results" / "bad.zarr")).traceback
 
 
 def test_a_mended_run_goes_on(two, plan, drive):
@@ -192,7 +191,7 @@ def test_a_poisoned_region_fails_its_run_alone(raw, plan, drive):
     assert outcome.failed["short"] == ("stage align, region time=16:28: ZeroDivisionError: poison")
 
 
-def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan, json_lines):
+def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
     # One task meets the truncated frame while another is still writing to the same store.
     os.truncate(raw / "raw" / "frame_0020.tif", 1000)
     client = InThreads()
@@ -201,8 +200,8 @@ def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan, json_
     assert "frame_0020.tif" in outcome.failed["raw"]
     assert client.ended == ["time=16:30", "time=0:16"]
     assert not (raw / "results" / "raw.zarr").exists()
-    lines = json_lines(ledger_path(raw / "results" / "raw.zarr"))
-    assert "frame_0020.tif" in lines[-1]["failed"]  # the failure is still there to be read
+    # The failure is still there to be read.
+    assert "frame_0020.tif" in last_entry(ledger_path(raw / "results" / "raw.zarr")).failed
 
 
 def test_a_model_that_was_replaced_behind_a_run_is_refused(finished, plan, drive):

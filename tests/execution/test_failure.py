@@ -10,7 +10,8 @@ import tifffile
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, campaign_status, preview
-from uemdask.execution.ledger import ledger_path
+from uemdask.execution.entries import Failed
+from uemdask.execution.ledger import last_entry, ledger_path
 
 TRAIN = ("train",)
 
@@ -177,9 +178,7 @@ def test_damaged_metadata_of_a_variable_stop_no_other_run(twins, plan, drive):
     assert "flow/zarr.json: is damaged" in outcome.failed["raw"]
 
 
-def test_what_was_at_work_when_a_run_failed_is_not_done_again(
-    finished, plan, in_process, json_lines
-):
+def test_what_was_at_work_when_a_run_failed_is_not_done_again(finished, plan, in_process):
     ready = plan(
         finished, runs=[{"run": "results/raw.zarr"}], parameters={"label": {"base": False}}
     )
@@ -197,7 +196,7 @@ def test_what_was_at_work_when_a_run_failed_is_not_done_again(
     assert run(client).failed
     first, *others = client.tasks
     assert others
-    assert "failed" in json_lines(ledger)[-1]
+    assert isinstance(last_entry(ledger), Failed)
     assert campaign_status(ready)[0].failed == "No space left on device"
     again = in_process()
     assert run(again).failed == {}

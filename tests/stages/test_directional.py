@@ -10,6 +10,8 @@ from uemdask.evaluate import score_flow
 from uemdask.execution import plan_campaign
 from uemdask.simulate import SCENARIOS, Scenario, simulate, write_acquisition
 
+pytestmark = pytest.mark.slow
+
 STILL = {"drift_step": 0.0, "drift_total": 0.0, "drift_jumps": 0, "gain_jitter": 0.0}
 
 
