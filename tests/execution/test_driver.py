@@ -16,54 +16,6 @@ from uemdask.execution.ledger import last_entry, ledger_path
 ONLY = ("ingest", "align")
 
 
-class InThreads:
-    """Stands in for a Dask client: tasks run side by side, the second one ends first."""
-
-    def __init__(self):
-        self.ended, self._second_ended = [], threading.Event()
-
-    def submit(self, task, *arguments, key, pure, resources):
-        future, region = _Later(key), arguments[4]
-
-        def work():
-            if region == "time=0:16":
-                self._second_ended.wait(10)
-            future.end(task, arguments)
-            self.ended.append(region)
-            future.callback(future)
-            if region != "time=0:16":
-                self._second_ended.set()
-
-        threading.Thread(target=work).start()
-        return future
-
-
-class _Later:
-    """A future whose end is told to one callback, however soon it comes."""
-
-    def __init__(self, key):
-        self.key, self.status, self._listens = key, "pending", threading.Event()
-
-    def end(self, task, arguments):
-        try:
-            self._value, self.status = task(*arguments), "finished"
-        except Exception as error:
-            self._value, self.status = error, "error"
-
-    def result(self):
-        return self._value
-
-    exception = result
-
-    def callback(self, future):
-        self._listens.wait(10)
-        self._callback(future)
-
-    def add_done_callback(self, callback):
-        self._callback = callback
-        self._listens.set()
-
-
 def test_one_bad_run_does_not_stop_the_others(two, plan, drive):
     ready = plan(two, runs=[{"raw": "bad"}, {"raw": "raw"}])
     outcome = drive(ready, only=ONLY).outcome
@@ -191,14 +143,28 @@ def test_a_poisoned_region_fails_its_run_alone(raw, plan, drive):
     assert outcome.failed["short"] == ("stage align, region time=16:28: ZeroDivisionError: poison")
 
 
-def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
+def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan, in_process):
     # One task meets the truncated frame while another is still writing to the same store.
     os.truncate(raw / "raw" / "frame_0020.tif", 1000)
-    client = InThreads()
+    second_ended = threading.Event()
+
+    def side_by_side(future, do):
+        second = client.tasks[-1][1] != "time=0:16"
+
+        def work():
+            if not second:
+                second_ended.wait(10)
+            do()
+            if second:
+                second_ended.set()
+
+        threading.Thread(target=work).start()
+
+    client = in_process(play=side_by_side)
     cluster = Cluster(client=client, dashboard="", cpu=Capacity(slots=1))
     outcome = Driver(plan(raw), cluster, only=ONLY).run()
     assert "frame_0020.tif" in outcome.failed["raw"]
-    assert client.ended == ["time=16:30", "time=0:16"]
+    assert client.ended == [("ingest", "time=16:30"), ("ingest", "time=0:16")]
     assert not (raw / "results" / "raw.zarr").exists()
     # The failure is still there to be read.
     assert "frame_0020.tif" in last_entry(ledger_path(raw / "results" / "raw.zarr")).failed

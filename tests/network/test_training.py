@@ -265,7 +265,8 @@ def test_a_loss_that_is_not_finite_stops_the_training_and_leaves_no_checkpoint(t
 
 
 def test_there_is_a_checkpoint_at_the_end_of_each_phase(tmp_path, monkeypatch):
-    monkeypatch.setattr("uemdask.network.training._SOONEST", 1e9)  # none between, on a slow machine either
+    # However slow the machine is, there is none between.
+    monkeypatch.setattr("uemdask.network.training._SOONEST", 1e9)
     config = SHORT.model_copy(update={"checkpoint_every": 1e9})
     checkpoint, seen = tmp_path / "state.pt", []
 
