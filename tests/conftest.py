@@ -6,6 +6,7 @@ import sys
 import threading
 from collections import Counter
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import settings
+from hypothesis import settings, strategies
 
+from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, plan_campaign
 from uemdask.execution.ledger import ledger_path
 from uemdask.simulate import scenario, simulate, write_acquisition
@@ -156,6 +158,54 @@ def wedge(tmp_path_factory) -> Path:
 def in_process():
     """Return the stand-in for a Dask client that does every task in this process."""
     return InProcess
+
+
+class Answers:
+    """Counts the inputs of a property that give a result, and those that are refused in words."""
+
+    def __init__(self):
+        self._given = self._refused = 0
+
+    def __call__(self, look):
+        @wraps(look)
+        def counted(*arguments, **options):
+            try:
+                look(*arguments, **options)
+            except UemError:
+                self._refused += 1
+            else:
+                self._given += 1
+
+        return counted
+
+    @property
+    def share(self) -> float:
+        return self._given / (self._given + self._refused)
+
+
+@pytest.fixture(scope="session")
+def damaged():
+    """Return a strategy of a text in which a character is gone or another one, or none is."""
+
+    def damaged(text: str) -> strategies.SearchStrategy[str]:
+        def with_changes(changes):
+            characters = list(text)
+            for place, instead in changes:
+                characters[place] = instead
+            return "".join(characters)
+
+        change = strategies.tuples(
+            strategies.integers(0, len(text) - 1), strategies.text(max_size=1)
+        )
+        return strategies.lists(change, max_size=1).map(with_changes)
+
+    return damaged
+
+
+@pytest.fixture
+def answers():
+    """Return a decorator of what is tested for any input: whoever refuses all has told nothing."""
+    return Answers()
 
 
 def _command(*arguments: object, expect: int = 0, **options) -> subprocess.CompletedProcess[str]:
