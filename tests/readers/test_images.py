@@ -234,8 +234,7 @@ def test_damaged_bytes_give_a_result_or_an_error_for_people(tmp_path_factory, fr
             raise
 
     any_of_them()
-    print("SHARE", answers.share)
-    assert answers.share > 0
+    assert answers.share > 0.25
 
 
 def test_a_foreign_ending_lists_what_can_be_read(tmp_path):
