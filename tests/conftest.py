@@ -43,6 +43,18 @@ settings.register_profile("uemdask", deadline=None)
 settings.load_profile("uemdask")
 
 
+#: These take a run through its stages, start the command, a scheduler or a browser: seconds each.
+SLOW = {"drive", "uemdask", "foreign", "browser"}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow what uses one of them; modules of other slow tests say so themselves."""
+    for item in items:
+        if SLOW.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
 class Future:
     """Stands in for a future of Dask; its listener hears of the end, however soon it comes."""
 
