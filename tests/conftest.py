@@ -44,7 +44,7 @@ settings.load_profile("uemdask")
 
 
 #: These take a run through its stages, start the command, a scheduler or a browser: seconds each.
-SLOW = {"drive", "uemdask", "foreign", "browser"}
+SLOW = {"drive", "wedge", "uemdask", "foreign", "browser"}
 
 
 @pytest.hookimpl(tryfirst=True)
