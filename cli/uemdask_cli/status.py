@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: b
         click.echo(state.model_dump_json(indent=1))
     else:
         console.print(_table(state.runs))
-        for line in (*_summary(state), *_failures(state.runs)):
+        for line in (*_summary(state), *_failures(state.runs), *_again(state.runs)):
             click.echo(line)
     return SOME_FAILED if state.totals.failed else ALL_DONE
 
@@ -179,3 +180,16 @@ def _time_left(state: CampaignState) -> str:
 
 def _failures(runs: list[RunState]) -> list[str]:
     return [f"{run.run}: {run.failed}" for run in runs if run.failed]
+
+
+def _again(runs: list[RunState]) -> Iterator[str]:
+    """Yield what 'uemdask run' would make again though it is done, and what it would refuse."""
+    for run in runs:
+        again = [stage for stage in run.left if run.stages[stage] == 1.0]
+        if run.fault and not run.failed:
+            yield f"{run.run}: 'uemdask run' would fail: {run.fault}"
+        elif again:
+            yield (
+                f"{run.run}: 'uemdask run' would make {', '.join(again)} again: {again[0]} "
+                f"{run.left[again[0]]}"
+            )

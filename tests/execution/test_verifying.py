@@ -50,7 +50,7 @@ def mend(drive):
     """Return a function that repairs a run as the command does."""
 
     def repair(store, *, deep=False):
-        return drive(plan_runs([store]), course=partial(Repair, deep=deep))
+        return drive(plan_runs([store]), pipeline=partial(Repair, deep=deep))
 
     return repair
 
@@ -291,10 +291,10 @@ def test_a_killed_repair_goes_on(store, drive, tmp_path, same_arrays):
 
     whole = shutil.copytree(store, tmp_path / "whole.zarr")
     delete(chunk(store, "label"))
-    course = partial(Repair, deep=False)
+    pipeline = partial(Repair, deep=False)
     with pytest.raises(Killed):
-        drive(plan_runs([store]), kill, course=course)
-    assert drive(plan_runs([store]), course=course).stages == Counter({"label": 1})
+        drive(plan_runs([store]), kill, pipeline=pipeline)
+    assert drive(plan_runs([store]), pipeline=pipeline).stages == Counter({"label": 1})
     same_arrays(whole, store)
 
 

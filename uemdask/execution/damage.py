@@ -126,7 +126,7 @@ INGEST_AGAIN = (
 
 
 def reopen(run: Run, stage: str, damages: Sequence[Damage], ledger: Path) -> None:
-    """Prepare a stage so that its course makes just the damaged regions again.
+    """Prepare a stage so that its pipeline makes just the damaged regions again.
 
     The stage is no longer finished then. What may have read a changed file is prepared as well:
     tasks of later phases and stages that ended after it changed.

@@ -10,7 +10,7 @@ from typing import Any
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import TrainingWanted
+from uemdask.execution.pipeline import TrainingWanted
 from uemdask.execution.turns import RunAtWork
 from uemdask.network import BASE_MODEL, load_model, model_digest
 from uemdask.stages import digest_of

@@ -102,6 +102,8 @@ def _run_state(status: RunStatus) -> RunState:
         failed_stage=status.failed_stage,
         took_model=status.took_model,
         stages={stage: round(status.shares.get(stage, 0.0), 3) for stage in STAGES},
+        left=status.left,
+        fault=status.fault,
     )
 
 

@@ -100,10 +100,7 @@ def create_from_raw(
             return Run(store)
         if is_whole(store):
             if not overwrite:
-                raise UemError(
-                    f"{store}: holds a run of other raw data or parameters; name another output or "
-                    f"use --overwrite"
-                )
+                raise other_raw_data(store)
             place = beside(store, "new")
             if place.is_symlink():
                 clear(place)
@@ -148,6 +145,14 @@ def create_from_raw(
         origins=raw.origins,
     )
     return run
+
+
+def other_raw_data(store: Path) -> UemError:
+    """Return what to say where a run of other raw data is in the way."""
+    return UemError(
+        f"{store}: holds a run of other raw data or parameters; name another output or use "
+        f"--overwrite"
+    )
 
 
 def _goes_on(record: Mapping[str, Any], digest: str) -> bool:
@@ -356,5 +361,6 @@ __all__ = [
     "IngestParameters",
     "create_from_raw",
     "digest_of_raw",
+    "other_raw_data",
     "raw_of",
 ]

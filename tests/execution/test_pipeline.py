@@ -1,4 +1,4 @@
-"""The course of runs through their stages: what is done again, and what is not."""
+"""The way of runs through their stages: what is done again, and what is not."""
 
 import shutil
 
@@ -11,8 +11,8 @@ import xarray as xr
 from uemdask.cube import STAGES, Run, describe_run, export_run, faults_of, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution import preview, run_status
-from uemdask.execution.course import Course, TrainingWanted
 from uemdask.execution.ledger import ledger_path
+from uemdask.execution.pipeline import Pipeline, TrainingWanted
 from uemdask.execution.worker import run_task
 from uemdask.network import BASE_MODEL, UNet, UNetConfig, load_model
 from uemdask.network.checkpoint import save_model
@@ -27,7 +27,7 @@ def stamps(store, *names):
 
 def through(planned, *, backwards=False):
     """Take one run as far as training, and return it."""
-    for work in Course(planned):
+    for work in Pipeline(planned):
         if isinstance(work, TrainingWanted):
             return work.run
         for region in reversed(work.missing) if backwards else work.missing:
@@ -56,10 +56,10 @@ def test_all_stages_give_a_run_that_keeps_the_contract(finished, first_tasks):
 
 def test_a_task_of_a_driver_that_is_gone_writes_nothing(plan, raw):
     planned = plan(raw).runs[0]
-    steps = Course(planned)
+    steps = Pipeline(planned)
     work = next(work for work in steps if work.regions)
     task = str(planned.store), work.made, "ingest", "frames", work.regions[0], work.parameters
-    again = Course(planned, overwrite=True)
+    again = Pipeline(planned, overwrite=True)
     assert next(again).made == work.made  # taken up, not made anew
     Run(planned.store).begin("ingest", digest="another", parameters={})
     with pytest.raises(UemError, match="begun anew"):
@@ -358,7 +358,7 @@ def test_a_region_outside_the_frame_is_named(finished, plan, drive):
     assert "region 'far' holds no pixel" in describe_run(again.runs[0].store)
 
 
-def test_unknown_stages_of_the_course_are_an_error_for_people(tmp_path, plan):
+def test_a_folder_that_is_no_run_is_an_error_for_people(tmp_path, plan):
     (tmp_path / "a.zarr").mkdir()
     with pytest.raises(UemError, match="no run here"):
-        next(Course(plan(tmp_path, runs=[{"run": "a.zarr"}]).runs[0]))
+        next(Pipeline(plan(tmp_path, runs=[{"run": "a.zarr"}]).runs[0]))

@@ -38,7 +38,7 @@ class RefusedError(UemError):
         super().__init__(str(errors[0] if len(errors) == 1 else all_of_them))
 
 
-class Foreseen:
+class RunTemplate:
     """Stands in for a `Run` with all its stages done.
 
     Parameters
@@ -72,7 +72,7 @@ class Foreseen:
         self._dark = dark
 
     @classmethod
-    def of_raw(cls, store: Path, raw: RawAcquisition) -> Foreseen:
+    def of_raw(cls, store: Path, raw: RawAcquisition) -> RunTemplate:
         """Foresee the run of raw data that are still to be ingested."""
         sizes = {"time": len(raw.delays), "y": raw.shape[0], "x": raw.shape[1]}
         known = {
@@ -85,7 +85,7 @@ class Foreseen:
         return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark or raw.offset))
 
     @classmethod
-    def of_run(cls, run: Run) -> Foreseen:
+    def of_run(cls, run: Run) -> RunTemplate:
         """Foresee what becomes of a run."""
         known = {name: run.read(name) for name in ("time", "y", "x", "frame_ok", "source_file")}
         sizes = {dim: len(known[dim]) for dim in ("time", "y", "x")}
@@ -122,10 +122,12 @@ class Foreseen:
             raise RefusedError(next(iter(errors)), self.path, list(errors.values()))
 
 
-def tasks_of(
-    run: Run | Foreseen, stage: str, parameters: StageParameters
-) -> dict[str, list[str] | None]:
-    """Return the tasks of a stage: keys of their regions by phase, None where unknown yet."""
+#: Keys of regions by phase; None where only an earlier phase can tell.
+Tasks = dict[str, list[str] | None]
+
+
+def tasks_of(run: Run | RunTemplate, stage: str, parameters: StageParameters) -> Tasks:
+    """Return the tasks of a stage."""
     settings = getattr(parameters, stage)
     found = {
         phase.name: phase.regions(cast(Run, run), settings) for phase in STAGE_BY_NAME[stage].phases
