@@ -232,10 +232,10 @@ def _remove(made: Iterable[tuple[Path, Path]]) -> None:
 def _print_result(run: Run, told: list[str]) -> None:
     from uemdask.cube.summary import counts_sentence
 
-    results = run.stage("ingest")["results"]
-    flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
-    click.echo(f"{run.path}: {results['frames']} frames{flagged}")
-    click.echo(f"counts: {counts_sentence(results['mean_counts'])}")
+    results = run.results("ingest")
+    flagged = f", {results.flagged} flagged" if results.flagged else ""
+    click.echo(f"{run.path}: {results.frames} frames{flagged}")
+    click.echo(f"counts: {counts_sentence(results.mean_counts)}")
     for note in run.group.attrs.get("notes", []):
         if note not in told:
             click.echo(f"note: {note}")

@@ -11,7 +11,7 @@ import pytest
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status, preview
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.ledger import last_entry, ledger_path
 
 ONLY = ("ingest", "align")
 
@@ -74,8 +74,7 @@ def test_one_bad_run_does_not_stop_the_others(two, plan, drive):
     assert bad.failed_stage == "ingest"
     assert "frame_0020.tif" in bad.failed
     assert good.failed == ""
-    lines = list(read_lines(ledger_path(two / "results" / "bad.zarr")))
-    assert "Traceback" in lines[-1]["traceback"]
+    assert "Traceback" in last_entry(ledger_path(two / "results" / "bad.zarr")).traceback
 
 
 def test_a_mended_run_goes_on(two, plan, drive):
@@ -201,8 +200,8 @@ def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
     assert "frame_0020.tif" in outcome.failed["raw"]
     assert client.ended == ["time=16:30", "time=0:16"]
     assert not (raw / "results" / "raw.zarr").exists()
-    lines = list(read_lines(ledger_path(raw / "results" / "raw.zarr")))
-    assert "frame_0020.tif" in lines[-1]["failed"]  # the failure is still there to be read
+    # The failure is still there to be read.
+    assert "frame_0020.tif" in last_entry(ledger_path(raw / "results" / "raw.zarr")).failed
 
 
 def test_a_model_that_was_replaced_behind_a_run_is_refused(finished, plan, drive):

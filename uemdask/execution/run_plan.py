@@ -229,15 +229,13 @@ class _Networks:
         keepers = [run for run in self._runs if self._keeps(run)]
         self._keepers = {run.planned.name for run in keepers}
         self._kept = {
-            run.run.stage("train")["results"]["model_digest"]
-            for run in keepers
-            if run.run is not None
+            run.run.results("train").model_digest for run in keepers if run.run is not None
         }
 
     def _keeps(self, found: RunPlan) -> bool:
         if found.run is None or any(step.how == "anew" for step in found.steps):
             return False
-        return keeps_network(found.run.stage("train"), self._plan, found.planned)
+        return keeps_network(found.run, self._plan, found.planned)
 
     def source(self, found: RunPlan) -> NetworkSource:
         """Return where the network of a run comes from."""
@@ -264,16 +262,16 @@ class _Networks:
             # One that cannot be read from here is told where it is wanted.
             is_it = not self._given or record["digest"] == digest_of("train", self._given)
             return "" if is_it else "another model"
-        if source == "trained" and self._is_trained(record, found):
+        if source == "trained" and self._is_trained(run, found):
             return ""
         parameters = found.planned.parameters.train.model_dump(mode="json")
         why = changed(record["parameters"], parameters)
         return why or ("retraining is asked for" if self._plan.retrain else "another start")
 
-    def _is_trained(self, record: dict[str, object], found: RunPlan) -> bool:
+    def _is_trained(self, run: Run, found: RunPlan) -> bool:
         members = self._runs if self._plan.one_model == "all" else [found]
         assert self._plan.start is not None
         parameters = found.planned.parameters.train
         labels = [member.steps[_TRAIN - 1].digest for member in members]
         digest = training_digest(parameters, self._plan.start, labels)
-        return is_trained(record, digest, self._plan.model_path(found.planned.name))
+        return is_trained(run, digest, self._plan.model_path(found.planned.name))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
+from uemdask.cube.record import results_of
+from uemdask.cube.results import Results
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition
 from uemdask.stages import STAGE_BY_NAME, StageParameters
@@ -100,9 +102,9 @@ class RunTemplate:
             return np.zeros((self.sizes["y"], self.sizes["x"]), bool)
         return self._known[name]
 
-    def stage(self, stage: str) -> dict[str, Any]:
-        """Return what is known of the record of a stage that has not begun."""
-        return {"results": {}}
+    def results(self, stage: str) -> Results:
+        """Return what a stage found that has not begun: it tells nothing."""
+        return results_of(self.path, stage, {})
 
     def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
         """Refuse what the stages will refuse, all at once.

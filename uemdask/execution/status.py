@@ -85,7 +85,7 @@ def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
     if not store.exists() or (store.is_dir() and not any(store.iterdir())):
         return  # nothing was made yet
     run = Run(store)
-    status.took_model = bool(run.stage("train").get("results", {}).get("existing"))
+    status.took_model = run.results("train").existing
     for name in STAGES:
         record = run.stage(name)
         if record.get("finished"):

@@ -143,7 +143,7 @@ def _model_notes(run: Run, *, deep: bool) -> Iterator[str]:
         return
     if deep:
         try:
-            changed = model_digest(path) != run.stage("train")["results"]["model_digest"]
+            changed = model_digest(path) != run.results("train").model_digest
         except UemError as error:
             yield str(error)
             return

@@ -254,10 +254,10 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
     band, headline = found.band, found.headline
     known = headline is not None and headline.known
     if band is not None:
-        note = f"band {band['low']:.1f} to {band['high']:.1f} GHz"
-        if not band["found"]:
+        note = f"band {band.low:.1f} to {band.high:.1f} GHz"
+        if not band.found:
             note += "; only a guess"
-        frequency = headline.frequency if headline is not None and known else band["centre"]
+        frequency = headline.frequency if headline is not None and known else band.centre
         yield Number("Frequency", f"{frequency:.2f}", "GHz", note)
     length = found.map_wavelength
     if headline is not None and known:
@@ -265,7 +265,7 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
         if length is not None:
             note += f"; median of the map {length:.0f} nm"
         yield Number("Wavelength", f"{headline.wavelength:.3g}", "nm", note)
-    elif length is not None and band is not None and band["found"]:
+    elif length is not None and band is not None and band.found:
         yield Number("Wavelength", f"{length:.0f}", "nm", "median of the map")
     if found.main_mode is not None:
         mode, probability = found.main_mode
@@ -275,7 +275,7 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
     if valid is not None:
         note = f"of the main region at {found.pair_delay:g} ps, its strongest time"
         yield Number("Valid share", f"{100 * valid[0]:.0f}", "%", note)
-    share = found.results.get("spectrum", {}).get("relevant_share")
+    share = found.run.results("spectrum").relevant_share
     if share is not None and band is not None:
         note = "of the lit pixels"
         if found.unlit is not None and found.unlit.any():
@@ -328,7 +328,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
 
 
 def _model(found: Findings) -> Iterator[tuple[str, str]]:
-    results = found.results.get("train", {})
+    results = found.run.results("train")
     labels = {
         "model": "file",
         "model_digest": "digest",
@@ -340,7 +340,7 @@ def _model(found: Findings) -> Iterator[tuple[str, str]]:
     for key, label in labels.items():
         if key not in results:
             continue
-        value = results[key]
+        value = getattr(results, key)
         if key == "runs":
             text = ", ".join(map(str, value))
         elif key == "trained":

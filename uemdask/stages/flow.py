@@ -96,7 +96,7 @@ def _create(run: Run, parameters: FlowParameters) -> None:
     names = ["flow", "flow_sd", "valid"] + (["speed", "angle"] if parameters.derived else [])
     for name in names:
         run.create(name, run.sizes)
-    run.note("flow", results={"model_digest": run.stage("train")["results"]["model_digest"]})
+    run.note("flow", results={"model_digest": run.results("train").model_digest})
 
 
 def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
@@ -128,12 +128,12 @@ def check_model(run: Run) -> None:
     UemError
         If the file is gone, is no model, or holds another one.
     """
-    record = run.stage("train").get("results", {})
+    record = run.results("train")
     if "model" not in record:  # not trained yet
         return
     path = model_of(run)
     try:
-        found = "" if model_digest(path) == record["model_digest"] else "is no longer"
+        found = "" if model_digest(path) == record.model_digest else "is no longer"
     except UemError:
         found = "is gone, or damaged: it was"
     if found:
@@ -187,12 +187,12 @@ def _predict(
         model,
         wave[pairs[:, 0] - first],
         wave[pairs[:, 1] - first],
-        scale=run.stage("spectrum")["results"]["wave_scale"],
+        scale=run.results("spectrum").wave_scale,
         device=device,
         views=parameters.views,
         samples=parameters.samples,
     )
-    factor = np.array(run.stage("flow")["results"]["deviation_factor"], np.float32)
+    factor = np.array(run.results("flow").deviation_factor, np.float32)
     return flow[:, :, *inner], flow_sd[:, :, *inner] * factor[:, None, None]
 
 
@@ -205,7 +205,7 @@ def _valid(
     sizes, mask = run.sizes, run.read("mask", region) & travels_over_all(run, region)
     strength, present = _present(run, region, wave, parameters)
     travel = [travel_index(Z, sigma=_PHASE_SIGMA)[wave.inner] for Z in wave.values]
-    noise = run.stage("spectrum")["results"]["wave_noise"]
+    noise = run.results("spectrum").wave_noise
     labels, trust = run.read("label", region), run.read("label_confidence", region)
     smoothing = smoothing_of(run)
     valid = np.empty((len(pairs), *mask.shape), bool)
@@ -246,7 +246,7 @@ def _present(
         delays,
         period=period,
         window=found["parameters"]["window"],
-        noise=found["results"]["wave_noise"],
+        noise=run.results("spectrum").wave_noise,
     )
     lasts = lasting(amplitude, delays, period=period)
     own = parameters.strength_threshold * run.read("peak_amplitude", region)

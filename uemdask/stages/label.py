@@ -95,14 +95,14 @@ def _estimate(
     run: Run, wave: ComplexWave, travel: list[np.ndarray], pair: np.ndarray, method: Method
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return label (2, y, x) in px and confidence (y, x) of one pair by one method."""
-    results = run.stage("spectrum")["results"]
-    noise = results["wave_noise"]
+    results = run.results("spectrum")
+    noise = results.wave_noise
     start, end = pair - wave.first
     first, second = wave.values[start], wave.values[end]
     if method == "phase":
         delays = run.read("time")
         step = 2e-3 * np.pi * band_of(run).centre * float(delays[pair[1]] - delays[pair[0]])
-        sigma = float(np.clip(results["wavelength_px"] / 8, *_PHASE_SIGMA))
+        sigma = float(np.clip(results.wavelength_px / 8, *_PHASE_SIGMA))
         label, confidence = phase_flow(
             first, second, phase_step=step, sigma=sigma, smoothing=smoothing_of(run)
         )
@@ -111,13 +111,13 @@ def _estimate(
     labels, confidences = label_pairs(
         np.stack([first.real, second.real]),
         [(0, 1)],
-        scale=results["grey_scale"],
-        wavelength=results["wavelength_px"],
+        scale=results.grey_scale,
+        wavelength=results.wavelength_px,
         noise=noise,
         method=method,
     )
     # Pyramids carry the edge of an unlit area far into the wave.
-    away = _from_dark(first) / results["wavelength_px"]
+    away = _from_dark(first) / results.wavelength_px
     travels = np.minimum(travel[start], travel[end])
     return labels[0], confidences[0] * travels * np.clip(away, 0, 1) ** 2
 
@@ -156,9 +156,9 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     flow = np.full(
         (stop - start, 2, *(part.stop - part.start for part in shape)), np.nan, np.float32
     )
-    limits = run.stage("label")["results"]["base_range"]
+    low, high = run.results("label").base_range
     for i, values in zip(frames - start, tile.values, strict=True):
-        label = base_label(tile.reference, values[None], limits=limits)[0]
+        label = base_label(tile.reference, values[None], limits=(low, high))[0]
         flow[i] = round_flow(label[:, *tile.inner], _BASE_STEP)
     run.write("base_label", flow, region)
     return {"frames": len(frames)}
