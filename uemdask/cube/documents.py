@@ -68,7 +68,7 @@ def change_document(
     Returns
     -------
     dict
-        All of the metadata.
+        All of the metadata, as whoever reads the file finds them.
 
     Raises
     ------
@@ -78,13 +78,15 @@ def change_document(
     file = store / array / "zarr.json"
     document = _read(file) | parts
     document["attributes"] |= attributes
+    text = json.dumps(document)
     # Drafts outside the store, as Zarr warns of files that it does not know.
     with (
         telling_of_room(place_of(store)),
         replaced(file, drafts=store.parent, settled=settled) as stream,
     ):
-        stream.write(json.dumps(document).encode())
-    return document
+        stream.write(text.encode())
+    written: dict[str, Any] = json.loads(text)
+    return written
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -220,6 +220,9 @@ class Run:
         return packing
 
     def _stored(self, name: str) -> zarr.Array[Any]:
+        if name not in VARIABLES:
+            there = ", ".join(other for other in VARIABLES if other in self)
+            raise UemError(f"{self.path}: {name!r} is no variable of a run; here are {there}")
         if name not in self:
             raise UemError(
                 f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
@@ -307,7 +310,16 @@ class Run:
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
-        self._remove(stage, {stage: entry | {"begun": uuid.uuid4().hex}})
+        record = self.record
+        gone = [name for later in later_stages(stage) for name in variables_of(later)]
+        for later in later_stages(stage):
+            record["stages"].pop(later, None)
+        record["stages"][stage] = entry | {"begun": uuid.uuid4().hex}
+        # The record goes first: a kill in between leaves spare variables, never a false record.
+        self._save(record, without=gone)
+        for name in gone:
+            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
+                shutil.rmtree(self.path / name)
 
     def remember(self, command: Sequence[str]) -> None:
         """Note the command that makes this run, the words after ``uemdask``."""
@@ -321,22 +333,6 @@ class Run:
         A receipt of an earlier making says nothing of the variables that are here now.
         """
         return f"{self.record['run_id']}/{self.stage(stage)['begun']}"
-
-    def forget(self, stage: str) -> None:
-        """Remove the variables and records of `stage` and of all later ones."""
-        self._remove(stage, {})
-
-    def _remove(self, stage: str, instead: dict[str, Any]) -> None:
-        record = self.record
-        gone = [name for later in later_stages(stage) for name in variables_of(later)]
-        for later in later_stages(stage):
-            record["stages"].pop(later, None)
-        record["stages"] |= instead
-        # The record goes first: a kill in between leaves spare variables, never a false record.
-        self._save(record, without=gone)
-        for name in gone:
-            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
-                shutil.rmtree(self.path / name)
 
     def renew(self, stage: str, *names: str) -> None:
         """Note that `stage` is made again with the same inputs, to restore deleted variables.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from uemdask.cube import ONE_WAY, STAGES, Run, mode_statement, with_error
+from uemdask.cube.attributes import json_text
 from uemdask.cube.store import RECORD
 from uemdask.durable import replaced
 from uemdask.errors import UemError
@@ -145,11 +145,7 @@ def render(found: Findings) -> str:
         "stages": list(_stages(run)),
         "model": list(_model(found)),
         "acquisition": list(_acquisition(attributes, run)),
-        "vendor": (
-            json.dumps(attributes["vendor"], indent=2, ensure_ascii=False, default=str)
-            if attributes.get("vendor")
-            else ""
-        ),
+        "vendor": (json_text(attributes["vendor"], indent=2) if attributes.get("vendor") else ""),
         "store": run.path.name,
         "run_id": run.record.get("run_id", ""),
         "version": __version__,
@@ -324,7 +320,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         elif isinstance(value, str):
             yield name, value
         else:
-            yield name, json.dumps(value, ensure_ascii=False, default=str)
+            yield name, json_text(value)
 
 
 def _model(found: Findings) -> Iterator[tuple[str, str]]:
@@ -358,5 +354,5 @@ def _acquisition(attributes: Mapping[str, Any], run: Run) -> Iterator[tuple[str,
     for key, value in sorted(attributes.items()):
         if key in _OTHER or key == "pixel_size":
             continue
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json_text(value)
         yield key.replace("_", " "), text
