@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from uemdask_cli.flags import with_flags
+
 
 @click.command()
 @click.argument("path", metavar="RUN.zarr|CAMPAIGN.yaml", type=click.Path(path_type=Path))
@@ -24,6 +26,6 @@ def report(path: Path, output: Path | None) -> None:
     page = write_campaign_report(
         [run.store for run in plan.runs if run.store.exists()],
         output or plan.output / f"{path.stem}.html",
-        failures={state.name: state.failed for state in states if state.failed},
+        failures={state.name: with_flags(state.failed) for state in states if state.failed},
     )
     click.echo(f"report: {page}")

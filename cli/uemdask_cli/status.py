@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from uemdask_cli.flags import with_flags
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
 from uemdask_cli.run import STAGES, plan_of
 
@@ -83,7 +84,7 @@ def _picture(state: CampaignState, console: Console) -> RenderableType:
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
     lines = _summary(state)
     for line in _failures(runs)[:_MOST_FAILURES]:
-        lines += wrap(plain(line), console.width, max_lines=2, placeholder=" …")
+        lines += wrap(with_flags(plain(line)), console.width, max_lines=2, placeholder=" …")
     room = max(_LEAST_RUNS, console.height - len(lines) - 3)
     if len(runs) > room:
         lines.append(f"{room} of {len(runs)} runs:")

@@ -25,7 +25,7 @@ def test_results_are_those_of_the_record(labelled):
 def test_what_a_record_does_not_tell_is_missed_by_who_asks(labelled):
     found = labelled.results("spectrum")
     assert "wave_scale" not in found
-    with pytest.raises(UemError, match="tells no 'wave_scale'; make it with --only spectrum"):
+    with pytest.raises(UemError, match="tells no 'wave_scale'; make it with `only="):
         _ = found.wave_scale
     assert found.warnings == []
     assert "wave_scale" not in repr(found)

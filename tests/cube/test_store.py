@@ -298,7 +298,7 @@ def test_a_run_of_somebody_else_is_an_error_for_people(run, monkeypatch):
 
 
 def test_a_variable_that_is_not_there_names_the_stage_that_makes_it(run):
-    with pytest.raises(UemError, match="--only flow"):
+    with pytest.raises(UemError, match=r"only=\['flow'\]"):
         run.read("speed")
 
 

@@ -205,7 +205,7 @@ def test_frames_are_stored_as_recorded(finished):
 def test_other_raw_data_never_replace_a_run_unasked(finished, plan, drive):
     other = plan(finished, runs=[{"raw": "raw", "time_zero": "10 ps"}])
     failed = drive(other)
-    assert "--overwrite" in failed.outcome.failed["raw"]
+    assert "`overwrite=True`" in failed.outcome.failed["raw"]
     store = finished / "results" / "raw.zarr"
     assert missing_stages(Run(store)) == []
     drive(other, only=("ingest",), overwrite=True)

@@ -131,7 +131,7 @@ def test_of_an_ingest_that_is_damaged_the_same_is_said(finished, plan, drive):
     (ready.runs[0].store / "intensity" / "c" / "0" / "0" / "0").unlink()
     (previewed,) = preview(ready).runs
     (told,) = campaign_status(ready)
-    assert "--overwrite" in previewed.fault
+    assert "`overwrite=True`" in previewed.fault
     assert told.fault == previewed.fault
     assert drive(ready).outcome.failed == {"raw": previewed.fault}
     assert at_work(plan_stages(ready, read_raw=False)) == []

@@ -191,7 +191,7 @@ def test_only_an_ingest_brings_frames_back(store, finished, plan, drive, mend, v
     (damage,) = damages(store, deep=True)
     assert (damage.file, damage.stage) == (name, "ingest")
     (run,) = verify(plan_runs([store]), deep=True).runs
-    assert "--overwrite" in run.remedy
+    assert "`overwrite=True`" in run.remedy
     assert "ingest the raw data" in mend(store, deep=True).outcome.failed["raw"]
     if harm is flip:
         return
@@ -200,7 +200,7 @@ def test_only_an_ingest_brings_frames_back(store, finished, plan, drive, mend, v
         drive(plan(finished)).outcome.failed["raw"],
     ):
         assert name in told
-        assert "--overwrite" in told
+        assert "`overwrite=True`" in told
     assert list(preview(plan(finished), overwrite=True).runs[0].to_do) == list(STAGES)
     again = drive(plan(finished), overwrite=True, only=("ingest",))
     assert again.outcome.failed == {}

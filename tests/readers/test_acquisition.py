@@ -132,7 +132,7 @@ def test_a_pixel_size_that_is_none_is_refused(folder, text):
 def test_a_missing_pixel_size_says_how_to_give_one(tmp_path, frame):
     for i in range(3):
         tifffile.imwrite(tmp_path / f"{i}.tif", frame(i))
-    with pytest.raises(UemError, match="--pixel-size 3nm"):
+    with pytest.raises(UemError, match="pixel_size='3nm'"):
         inspect_raw(tmp_path, delays="0:2:1")
 
 
@@ -203,7 +203,7 @@ def test_a_delay_that_stands_twice_is_one_of_two_images(folder, write_delays):
 
 def test_missing_delays_say_how_to_give_them(folder):
     (folder / "delays.csv").unlink()
-    with pytest.raises(UemError, match=r"no delays found.*delays\.csv.*--delays"):
+    with pytest.raises(UemError, match=r"no delays found.*delays\.csv.*`delays="):
         inspect_raw(folder)
 
 

@@ -145,5 +145,5 @@ class Facts(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         raise UemError(
             f"{self._path}: the record of stage '{self._stage}' tells no {key!r}; make it with "
-            f"--only {self._stage}"
+            f"`only=['{self._stage}']`"
         )

@@ -60,7 +60,7 @@ class Results(BaseModel):
         if value is _UNTOLD:
             raise UemError(
                 f"{self._store}: the record of stage '{self.stage}' tells no {name!r}; make it "
-                f"with --only {self.stage}"
+                f"with `only=['{self.stage}']`"
             )
         return value
 

@@ -215,7 +215,7 @@ class Run:
         if packing is None:
             raise UemError(
                 f"{self.path}: {name!r} is not packed, as an earlier version made it; make it "
-                f"again with --only {VARIABLES[name].stage}"
+                f"again with `only=['{VARIABLES[name].stage}']`"
             )
         return packing
 
@@ -225,7 +225,7 @@ class Run:
             raise UemError(f"{self.path}: {name!r} is no variable of a run; here are {there}")
         if name not in self:
             raise UemError(
-                f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
+                f"{self.path}: has no {name!r}; make it with `only=['{VARIABLES[name].stage}']`"
             )
         try:
             return self.group[name]

@@ -115,13 +115,13 @@ def refuse_damaged(run: Run, stage: str, ledger: Path, only: Sequence[str]) -> N
     later = any(name in later_stages(stage) for name in only)
     if later and run.is_done(stage) and (damages := damages_of(run, stage, ledger)):
         raise UemError(
-            f"{told(run.path, damages)}; add --only {stage}, or give 'uemdask verify --repair'"
+            f"{told(run.path, damages)}; add `only=['{stage}']`, or give 'uemdask verify --repair'"
         )
 
 
 INGEST_AGAIN = (
     "that cannot be made again from what is here: bring it back from a copy, or give the same "
-    "command with --overwrite to ingest the raw data anew"
+    "command with `overwrite=True` to ingest the raw data anew"
 )
 
 

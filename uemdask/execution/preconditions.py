@@ -61,10 +61,10 @@ def not_ingested(planned: PlannedRun, only: Sequence[str]) -> str:
     """Say what to do about a run whose frames are not in its store."""
     raw = planned.parameters.ingest.raw
     if raw and only and "ingest" not in only:
-        stages = " ".join(f"--only {stage}" for stage in only)
+        stages = f"`only={list(only)}`"
         return (
             f"{planned.store}: {raw} is not ingested yet, and {stages} leaves that out; add "
-            f"--only ingest, or leave --only out"
+            f"`only=['ingest']`, or leave `only` out"
         )
     return f"{planned.store}: its ingest did not finish; ingest the raw data again"
 
@@ -84,7 +84,7 @@ def refuse_gap(store: Path, run: Run | None, only: Sequence[str]) -> None:
         if name not in only and (run is None or not run.is_done(name)):
             raise UemError(
                 f"{store}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
-                f"first, or leave --only out"
+                f"first, or leave `only` out"
             )
 
 
@@ -116,7 +116,7 @@ def refuse_removal(store: Path, stage: str, only: Sequence[str]) -> None:
         if name not in only:
             raise UemError(
                 f"{store}: stage '{stage}' is to be made anew, which removes '{name}', and "
-                f"'{STAGES[last]}' needs it; add --only {name}, or leave --only out"
+                f"'{STAGES[last]}' needs it; add `only=['{name}']`, or leave `only` out"
             )
 
 

@@ -188,7 +188,7 @@ def check_existing(plan: Plan, name: str, kept: Collection[str]) -> Path:
         found = "is gone, or damaged" if digest is None else "is another one"
         raise UemError(
             f"{model}: the network of the finished runs {found}; bring it back, or train one for "
-            f"all runs anew with --retrain"
+            f"all runs anew with `retrain=True`"
         )
     return model
 

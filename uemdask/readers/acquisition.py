@@ -390,7 +390,7 @@ def _notes_on(images: Sequence[RawImage], delays: np.ndarray, files: RawFiles) -
     for special, what in (
         (files.dark, "dark images are taken off"),
         (no_pump, "pump-off images are set aside"),
-        (no_probe, "images without the probe are set aside, --dark would take them off"),
+        (no_probe, "images without the probe are set aside, `dark` would take them off"),
     ):
         if special:
             more = ", ..." if len(special) > 1 else ""
@@ -410,7 +410,7 @@ def _pixel_size(
     text = given if given is not None else known.get("pixel_size")
     if text is None and info.pixel_size is None:
         why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
-        raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
+        raise UemError(f"{path}: no pixel size in the files{why}; give `pixel_size='3nm'`")
     try:
         return parse_pixel_size(list(info.pixel_size or ()) if text is None else text)
     except UemError as error:

@@ -139,7 +139,7 @@ def check_model(run: Run) -> None:
     if found:
         raise UemError(
             f"{path}: {found} the model that this run was given; bring it back, or train anew with "
-            f"--retrain"
+            f"`retrain=True`"
         )
 
 

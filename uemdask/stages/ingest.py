@@ -129,7 +129,7 @@ def other_raw_data(store: Path) -> UemError:
     """Return what to say where a run of other raw data is in the way."""
     return UemError(
         f"{store}: holds a run of other raw data or parameters; name another output or use "
-        f"--overwrite"
+        f"`overwrite=True`"
     )
 
 
