@@ -239,12 +239,14 @@ class TrainResults(Results):
 
 
 class FlowResults(Results):
-    """Of the flow, see `uemdask.network.Calibration`."""
+    """Of the flow, see `uemdask.network.Calibration`; errors of labels where these have a say."""
 
     stage = "flow"
 
     model_digest: Annotated[str, Field(min_length=1)] = _told()
     deviation_factor: Two = _told()
+    network_factor: Two = _told()
+    label_error: Two | None = None
     region_error: FiniteFloat = 0.0
     region_turn: FiniteFloat = 0.0
 
