@@ -102,7 +102,7 @@ def results_of(path: Path, stage: str, record: Mapping[str, Any]) -> Results:
     if stage not in RESULTS:
         raise UemError(f"{stage!r} is no stage; there are {', '.join(RESULTS)}")
     with _told(path, "stages", stage, "results"):
-        return RESULTS[stage].model_validate(record.get("results", {})).of(path)
+        return RESULTS[stage].model_validate(record.get("results", {})).of(path, stage)
 
 
 @contextmanager

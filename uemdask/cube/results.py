@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, PrivateAttr, model_validator
 
+from uemdask.cube.contract import STAGES
 from uemdask.errors import UemError
 
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -39,14 +40,13 @@ class Results(BaseModel):
     """
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
-    stage: ClassVar[str] = ""
-    _store: Path = PrivateAttr(Path())
+    _of: tuple[Path, str] = PrivateAttr((Path(), ""))
 
     warnings: list[str] = []
 
-    def of(self, store: Path) -> Results:
-        """Return the same, as the results of a run, which a missing number is told of."""
-        self._store = store
+    def of(self, store: Path, stage: str) -> Results:
+        """Return the same as what a stage of a run found: whose results they are is told then."""
+        self._of = store, stage
         return self
 
     def __contains__(self, name: str) -> bool:
@@ -58,17 +58,16 @@ class Results(BaseModel):
     def __getattribute__(self, name: str) -> Any:
         value = super().__getattribute__(name)
         if value is _UNTOLD:
+            store, stage = self._of
             raise UemError(
-                f"{self._store}: the record of stage '{self.stage}' tells no {name!r}; make it "
-                f"with `only=['{self.stage}']`"
+                f"{store}: the record of stage '{stage}' tells no {name!r}; make it with "
+                f"`only=['{stage}']`"
             )
         return value
 
 
 class IngestResults(Results):
     """Of ingest: frames, those that are flagged, mean counts of the first, middle and last."""
-
-    stage = "ingest"
 
     frames: Count = _told()
     flagged: Count = _told()
@@ -105,8 +104,6 @@ class AlignResults(Results):
     time_zero_reason : str
         Why that was not seen.
     """
-
-    stage = "align"
 
     registered: bool = True
     followed_share: FiniteFloat = _told()
@@ -168,8 +165,6 @@ class SpectrumResults(Results):
         In which frames what runs against the wave was taken out.
     """
 
-    stage = "spectrum"
-
     band: BandResult = _told()
     noise_level: FiniteFloat = _told()
     wave_noise: FiniteFloat = _told()
@@ -185,16 +180,8 @@ class SpectrumResults(Results):
     directional: Literal["none", "aliased", "all"] = _told()
 
 
-class PairsResults(Results):
-    """Of the pairs: nothing."""
-
-    stage = "pairs"
-
-
 class LabelResults(Results):
     """Of the labels: smallest and largest count of the base images."""
-
-    stage = "label"
 
     base_range: Two = _told()
 
@@ -224,8 +211,6 @@ class TrainResults(Results):
         What that took.
     """
 
-    stage = "train"
-
     model: Annotated[str, Field(min_length=1)] = _told()
     model_digest: Annotated[str, Field(min_length=1)] = _told()
     training_digest: str = ""
@@ -241,8 +226,6 @@ class TrainResults(Results):
 class FlowResults(Results):
     """Of the flow, see `uemdask.network.Calibration`; errors of labels where these have a say."""
 
-    stage = "flow"
-
     model_digest: Annotated[str, Field(min_length=1)] = _told()
     deviation_factor: Two = _told()
     network_factor: Two = _told()
@@ -254,8 +237,6 @@ class FlowResults(Results):
 class FeatureResults(Results):
     """Of the features: names of the regions, such without pixels, and sizes and amplitudes."""
 
-    stage = "feature"
-
     rois: list[str] = []
     empty_rois: list[str] = []
     roi_pixels: list[Count] = _told()
@@ -263,26 +244,13 @@ class FeatureResults(Results):
     roi_amplitude: list[FiniteFloat] = _told()
 
 
-class ModeResults(Results):
-    """Of the modes: share of the variance of the mean brightness that is in the band."""
-
-    stage = "mode"
-
-    brightness_share: FiniteFloat = _told()
-
-
-#: The results of each stage.
-RESULTS: dict[str, type[Results]] = {
-    kind.stage: kind
-    for kind in (
-        IngestResults,
-        AlignResults,
-        SpectrumResults,
-        PairsResults,
-        LabelResults,
-        TrainResults,
-        FlowResults,
-        FeatureResults,
-        ModeResults,
-    )
+#: The results of each stage; of pairs and modes all is in the store.
+RESULTS: dict[str, type[Results]] = dict.fromkeys(STAGES, Results) | {
+    "ingest": IngestResults,
+    "align": AlignResults,
+    "spectrum": SpectrumResults,
+    "label": LabelResults,
+    "train": TrainResults,
+    "flow": FlowResults,
+    "feature": FeatureResults,
 }
