@@ -151,7 +151,7 @@ def _summary(state: CampaignState) -> list[str]:
         )
     else:
         lines.append(f"the driver {place} {driver.state} {duration(driver.age)} ago")
-    if state.rates is not None and totals.at_work + totals.waiting:
+    if state.rates is not None and totals.at_work + totals.waiting and driver.state != "ended":
         moved = state.rates.bytes_per_second
         traffic = f", {size(moved)}/s" if moved is not None else ""
         when = "" if driver.alive else " at the last"

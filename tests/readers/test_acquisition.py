@@ -208,7 +208,7 @@ def test_missing_delays_say_how_to_give_them(folder):
 
 
 def test_delays_that_are_neither_a_file_nor_a_plan_are_named(folder):
-    with pytest.raises(UemError, match=r"nowhere\.csv: no such file, and not a plan"):
+    with pytest.raises(UemError, match=r"`delays=nowhere\.csv`: no such file, and not a plan"):
         inspect_raw(folder, delays="nowhere.csv")
 
 
