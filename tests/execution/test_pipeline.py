@@ -309,8 +309,10 @@ def test_a_missing_model_fails_in_words(finished, plan, drive):
     ],
 )
 def test_wrong_parameters_fail_before_results_are_gone(finished, plan, drive, parameters, match):
-    failed = drive(plan(finished, parameters=parameters)).outcome.failed
+    refused = plan(finished, parameters=parameters).model_copy(update={"command": ("run", "it")})
+    failed = drive(refused).outcome.failed
     assert match in failed["raw"]
+    assert "command" not in Run(refused.runs[0].store).record  # it made nothing
     assert run_status(plan(finished).runs[0]).failed
     with xr.open_zarr(finished / "results" / "raw.zarr") as dataset:
         assert faults_of(dataset) == []

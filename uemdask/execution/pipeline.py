@@ -175,7 +175,8 @@ class Pipeline(Iterator[Work]):
         if not self._has_looked_ahead and (step.how == "anew" or stage.name == "ingest"):
             # Once is enough: what was looked at then has not changed since.
             self._has_looked_ahead = True
-            self._remember(run)
+            if stage.name == "ingest":
+                self._remember(run)
             RunTemplate.of_run(run).refuse(later, self._planned.parameters)
         if step.how == "anew":
             made_of = parameters.model_dump(mode="json")

@@ -11,7 +11,7 @@ from pathlib import Path
 from dask.utils import format_bytes
 
 from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
-from uemdask.errors import FaultsError, UemError
+from uemdask.errors import FaultsError
 from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster
 from uemdask.execution.run_plan import RunPlan
 from uemdask.execution.status import run_status
@@ -112,8 +112,8 @@ def at_work(plans: Sequence[RunPlan]) -> list[RunPlan]:
 def _can_be_foreseen(plan: RunPlan) -> bool:
     try:
         return bool(plan.template)
-    except (UemError, OSError):
-        return False  # the run itself will say what is wrong with it
+    except Exception:  # the run itself will say what is wrong with it, and stops no other
+        return False
 
 
 def shortages(
