@@ -299,3 +299,10 @@ def test_scans_in_folders_with_a_pipe_are_not_waited_for(tmp_path, folder):
         os.mkfifo(tmp_path / "all" / scan / "frame_1.tif")
     with pytest.raises(UemError, match="is a pipe, not a file"):
         inspect_raw(tmp_path / "all", every_file=True)
+
+
+def test_what_cannot_be_said_of_raw_data_is_a_sentence(folder):
+    with pytest.raises(UemError) as told:
+        inspect_raw(folder, pixelsize="3nm", scan=0)
+    assert "pixelsize: is no key that is known here; did you mean 'pixel_size'?" in str(told.value)
+    assert "scan: 0 was found; it should be greater than or equal to 1" in str(told.value)

@@ -142,7 +142,7 @@ def inspect_raw(path: Path, *, every_file: bool = False, **known: Any) -> RawAcq
     UemError, FaultsError
         If something is missing, damaged or does not fit; all faults found are listed.
     """
-    said = RawSettings(**known)
+    said = RawSettings.said(path, known)
     path = Path(path)
     given = _read_metadata(path) | said.metadata
     # Which images are special is not known of the acquisition, but how to read it.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from uemdask.errors import FaultsError, keys_of, located_faults, spelled
 
 
 class RawSettings(BaseModel):
@@ -41,3 +45,18 @@ class RawSettings(BaseModel):
     pump_off: str | None = None
     dataset: str | None = None
     metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def said(cls, path: Path, known: Mapping[str, Any]) -> RawSettings:
+        """Return what was said of the raw data in `path`.
+
+        Raises
+        ------
+        FaultsError
+            If something is of a kind that it cannot be.
+        """
+        try:
+            return cls.model_validate(known)
+        except ValidationError as error:
+            faults = [f"{spelled(at)}: {text}" for at, text in located_faults(error, keys_of(cls))]
+            raise FaultsError(str(path), faults) from None
