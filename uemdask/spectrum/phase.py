@@ -19,6 +19,9 @@ _TINY = np.float32(1e-30)
 
 # Noise that was smoothed differs this many standard deviations of the smoothing apart.
 _LAG = 3.0
+# The first estimate is averaged this much wider than what is left: what is left of a wave vector
+# that changes over the frame is small then, and noise does not come twice.
+_WIDER = 2.0
 # Smoothing over an edge is felt this many standard deviations inside.
 _RIM = 3.0
 
@@ -31,11 +34,11 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     contrast that is reversed across a line: the square has no sign.
 
     Z was smoothed, and that leaves three traces.  Noise is alike in neighbours and pulls the wave
-    vector towards zero; so pixels further apart then correct it.  Next to the edge of
-    the frame and of unlit pixels (exactly 0) the phase is that of pixels further inside; so a rim
-    has no say.  Where the amplitude bends, as at
-    the border of a wave, the phase leans towards the stronger side; that grows with the square of
-    the smoothing, so smoothing once more tells how much to take off.
+    vector towards zero; so pixels further apart then correct it.  Next to the edge of the frame and
+    of unlit pixels (exactly 0) the phase is that of pixels further inside; so a rim has no say.
+    Where the amplitude bends, as at the border of a wave, the phase leans towards the stronger
+    side; that grows with the square of the smoothing, so smoothing once more tells how much to take
+    off.
 
     Parameters
     ----------
@@ -61,7 +64,7 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     """
     _check_map(Z)
     if smoothing <= 0:
-        return _wavevector(Z, sigma, 0)
+        return _neighbouring(Z, sigma)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
     inside = _inside(Z, smoothing)
     once = _wavevector(Z * inside, sigma, lag)
@@ -69,21 +72,29 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     return 2 * once - twice
 
 
+def _neighbouring(Z: Complex64, sigma: float) -> Float32:
+    """Mean wave vector (2, y, x) of neighbours one pixel apart."""
+    return np.stack(
+        [-np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2 for axis in (1, 0)]
+    )
+
+
 def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
-    """Mean wave vector of neighbours, corrected by pixels `lag` apart (even; 0 for none)."""
-    k: Float32 = np.empty((2, *Z.shape), dtype=np.float32)
+    """Mean wave vector of pixels `lag` apart (even), which are 0 at the edge of the frame.
+
+    That of neighbours takes most of the turn off, so there is nothing to unwrap.
+    """
+    k = _neighbouring(Z, _WIDER * sigma)
     for component, axis in enumerate((1, 0)):
-        near = -np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2
-        if lag:
-            place = np.arange(Z.shape[axis])
-            below = np.maximum(place - lag // 2, 0)
-            above = np.minimum(place + lag // 2, place[-1])
-            apart = (above - below).astype(np.float32)
-            apart = apart if axis == 1 else apart[:, None]
-            # What turns beyond the first estimate is small, so there is nothing to unwrap.
-            rest = Z.take(below, axis).conj() * Z.take(above, axis) * np.exp(1j * near * apart)
-            near -= np.angle(smooth(_doubled(rest.astype(np.complex64)), sigma)) / (2 * apart)
-        k[component] = near
+        first = k[component]
+        rest = np.zeros(Z.shape, np.complex64)
+        middle, low, high = (
+            tuple(part if each == axis else slice(None) for each in (0, 1))
+            for part in (slice(lag // 2, -(lag // 2)), slice(None, -lag), slice(lag, None))
+        )
+        turned = np.exp(1j * lag * first[middle])
+        rest[middle] = _doubled(Z[low].conj() * Z[high] * turned)
+        first -= np.angle(smooth(rest, sigma)) / (2 * lag)
     return k
 
 
@@ -102,7 +113,8 @@ def _doubled(product: Complex64) -> Complex64:
     The weight is the amplitude to the third: more, and strong places that do not travel decide;
     less, and what is left of a reversed contrast has a say.
     """
-    return np.asarray(product**2 / np.sqrt(np.maximum(np.abs(product), _TINY)), np.complex64)
+    power = np.sqrt(np.maximum(np.abs(product), _TINY))
+    return np.asarray(product**2 / power, np.complex64)
 
 
 def wavelength(wavevector: Float32) -> Float32:

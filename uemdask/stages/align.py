@@ -237,7 +237,7 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     level = lit_level(image)
     usable = np.setdiff1d(np.flatnonzero(run.read("frame_ok")), lost)
     noise = measure_noise(_noise_pairs(recorded, usable, drift), level)
-    share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift, bad)
+    share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift)
     unlit = find_unlit(image, share, noise)
     run.write("unlit", unlit)
     return {
@@ -264,17 +264,14 @@ def _noise_pairs(
         yield moved[0], moved[1], known
 
 
-def _seen_share(
-    recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray, bad: np.ndarray
-) -> np.ndarray:
+def _seen_share(recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray) -> np.ndarray:
     """Return the share of some frames that show each pixel of the reference."""
-    share = np.zeros(bad.shape, np.float32)
+    seen = []
     for frame in frames:
         image, hidden = recorded.with_hidden(frame)
         _, covered = sample_shifted(image, drift[frame])
-        lost = sample_nearest(bad | hidden, drift[frame], (0, 0), bad.shape)
-        share += (covered & ~lost) / np.float32(len(frames))
-    return share
+        seen.append(covered & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape))
+    return np.asarray(np.mean(seen, axis=0, dtype=np.float32))
 
 
 def _keep_average(
