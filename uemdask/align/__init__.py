@@ -16,6 +16,7 @@ from uemdask.align.lit import (
     measure_noise,
     pixel_weight,
 )
+from uemdask.align.penumbra import Penumbra
 from uemdask.align.pixels import (
     Repair,
     find_bad_pixels,
@@ -44,6 +45,7 @@ __all__ = [
     "EarlyFrames",
     "Noise",
     "Onset",
+    "Penumbra",
     "Piece",
     "Refined",
     "Registrar",

@@ -30,7 +30,7 @@ _LEAST_ELECTRONS = 1.0
 
 _FAR_MORE = 5.0
 
-_RIM = 3
+_RIM = 1
 """Width of the rim of a dark area, px."""
 
 DARK = 0.1
@@ -52,7 +52,7 @@ _PEDESTAL = 0.25
 _BINS = 12
 """Classes of brightness in which the noise is measured."""
 
-_EQUAL = 0.1
+_EQUAL = 0.02
 """Precision, as a share of that at the lit level, from which pixels count about alike. Weights that
 follow every contour would shift what is averaged."""
 

@@ -13,6 +13,7 @@ from pydantic import Field
 from uemdask.align import (
     EARLY,
     EarlyFrames,
+    Penumbra,
     average_frames,
     beam_fall,
     brightness,
@@ -53,6 +54,8 @@ _BAD_PIXEL_FRAMES = 32
 # Frames that tell which pixels are seen, and pairs of successive ones that tell the noise.
 _SEEN_FRAMES = 16
 _NOISE_PAIRS = 6
+# Frames that tell how much light passes at the edge of a shade.
+_PENUMBRA_FRAMES = 48
 # A beam that falls further than this over the field brightens and dims places as it wanders.
 _BEAM_PROFILE = 0.25
 # The reference takes all its frames where they hold no more pixels than this, else a share.
@@ -104,6 +107,7 @@ def _create(run: Run, parameters: AlignParameters) -> None:
         "reference",
         "bad_pixel",
         "shaded",
+        "passed_light",
         "unlit",
         "drift",
         "drift_sd",
@@ -240,6 +244,7 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift)
     unlit = find_unlit(image, share, noise)
     run.write("unlit", unlit)
+    run.write("passed_light", _passed_light(recorded, usable, drift, shaded, image, unlit))
     return {
         "frames": len(frames),
         "before_zero": bool(run.read("time")[frames].max() < 0),
@@ -248,6 +253,26 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
         "unlit_share": float(unlit.mean()),
         "beam_fall": beam_fall(image, ~unlit),
     }
+
+
+def _passed_light(
+    recorded: RecordedFrames,
+    usable: np.ndarray,
+    drift: np.ndarray,
+    shaded: np.ndarray,
+    reference: np.ndarray,
+    unlit: np.ndarray,
+) -> np.ndarray:
+    """Return the share of the light that shades of the detector let pass."""
+    if not shaded.any():
+        return np.ones(shaded.shape, np.float32)
+    penumbra = Penumbra(shaded, reference, unlit)
+    for frame in _spread(usable, _PENUMBRA_FRAMES):
+        image, hidden = recorded.with_hidden(frame)
+        moved, covered = sample_shifted(image, drift[frame])
+        covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
+        penumbra.add(image, hidden, drift[frame], brightness(moved, reference, covered))
+    return penumbra.light()
 
 
 def _noise_pairs(
