@@ -7,6 +7,7 @@ from uemdask.align.follow import OVERLAP, Piece, follow, join
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.lit import (
     DARK,
+    SEEN,
     Noise,
     fill_hidden,
     find_shaded,
@@ -38,6 +39,7 @@ __all__ = [
     "KERNEL_RADIUS",
     "LEAST_VOTES",
     "OVERLAP",
+    "SEEN",
     "SHIFT_TOLERANCE",
     "Average",
     "Breathing",

@@ -47,7 +47,12 @@ few tenths of a px that is a fiftieth of a weak wave. Less is found where contou
 _SIGNIFICANT = 10.0
 """Slope over its standard error of independent pixels; waves and contours are not independent."""
 
+_DARKENED = 0.7
+"""Share of the light at the border of the dark from which there is no penumbra: less slope is what
+waves and contours beside a hard edge, or one that moves with the sample, look like."""
+
 _BATCH = 500
+"""Places worked on together."""
 
 
 class Penumbra:
@@ -168,7 +173,7 @@ def fitted_slopes(
     Returns
     -------
     ndarray, shape (steps,)
-        Between knots, 1/px; 0 or more, and 0 beyond the penumbra.
+        Between knots, 1/px; 0 or more, 0 beyond the penumbra, and 0 where there is none.
 
     Examples
     --------
@@ -193,7 +198,8 @@ def fitted_slopes(
         )
         base, design = w * own, w * design
         normal = base.transpose(0, 2, 1) @ base
-        normal += 1e-9 * np.trace(normal, axis1=1, axis2=2)[:, None, None] * np.eye(2) + 1e-30
+        size = np.trace(normal, axis1=1, axis2=2)[:, None, None]
+        normal += (1e-9 * size + 1e-30) * np.eye(2)
         design -= base @ np.linalg.solve(normal, base.transpose(0, 2, 1) @ design)
         flat = design.reshape(-1, steps + 1)
         gram += flat.T @ flat
@@ -203,8 +209,8 @@ def fitted_slopes(
     if scale <= 0 or seen <= steps:
         return np.zeros(steps)
     # What is not seen goes on as beside it.
-    bend = np.diff(np.eye(steps), axis=0)
-    A = A + 1e-4 * scale * bend.T @ bend + 1e-9 * scale * np.eye(steps)
+    change_of_slope = np.diff(np.eye(steps), axis=0)
+    A = A + scale * (1e-4 * change_of_slope.T @ change_of_slope + 1e-9 * np.eye(steps))
     root = np.linalg.cholesky(A)
     slopes, _ = nnls(root.T, np.linalg.solve(root, b))
     variance = max(gram[-1, -1] - 2 * slopes @ b + slopes @ A @ slopes, 0.0) / seen
@@ -214,4 +220,5 @@ def fitted_slopes(
     first = int(np.argmax(steep))
     end = first + int(np.argmin(np.append(steep[first:], False)))
     slopes[end:] = 0
-    return slopes
+    dark = slopes @ _missing(np.min(away, where=weight > 0, initial=knots[-1]), knots)
+    return slopes if np.exp(-dark) < _DARKENED else np.zeros(steps)
