@@ -387,7 +387,7 @@ def _correct(
     halo = required_halo(drift)
     padded = np.pad(counts, ((0, 0), (halo, halo), (halo, halo)))
     shift = drift, gain, np.pad(bad, halo)
-    where = {
+    where: dict[str, Any] = {
         "halo": halo,
         "inside": (halo, halo + height, halo, halo + width),
         "shaded": np.pad(shaded, halo),

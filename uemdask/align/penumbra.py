@@ -134,7 +134,8 @@ class Penumbra:
         """Share of the light that passes, (y, x), 0..1, on the detector."""
         share = np.ones(self._away.shape, np.float32)
         for name, seen in self._seen.items():
-            slopes = fitted_slopes(*np.stack(seen, axis=1), self._knots)
+            change, away, weight = np.stack(seen, axis=1)
+            slopes = fitted_slopes(change, away, weight, self._knots)
             if slopes.any():
                 there = self._shade == name
                 share[there] = np.exp(-_missing(self._away[there], self._knots) @ slopes)
@@ -203,7 +204,7 @@ def fitted_slopes(
         design -= base @ np.linalg.solve(normal, base.transpose(0, 2, 1) @ design)
         flat = design.reshape(-1, steps + 1)
         gram += flat.T @ flat
-        seen += np.count_nonzero(w) - 2 * len(w)
+        seen += int(np.count_nonzero(w)) - 2 * len(w)
     A, b = gram[:-1, :-1], gram[:-1, -1]
     scale = float(np.trace(A)) / steps
     if scale <= 0 or seen <= steps:

@@ -13,15 +13,22 @@ import numpy.typing as npt
 
 from uemdask.errors import UemError
 from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
-from uemdask.spectrum.smoothing import smooth
+from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 _TINY = np.float32(1e-30)
 
 # Noise that was smoothed differs this many standard deviations of the smoothing apart.
 _LAG = 3.0
-# The first estimate is averaged this much wider than what is left: what is left of a wave vector
-# that changes over the frame is small then, and noise does not come twice.
+# Averages this much wider hold where nothing else can be told, and are taken off first elsewhere:
+# what is left of a wave vector that changes over the frame is small then.
 _WIDER = 2.0
+# Relative error of a wave vector, from noise, beyond which it is better averaged wider ...
+_PRECISE = 0.008
+# ... unless it differs from the wider average by more than noise does, this many times in square.
+_DIFFERENT = 3.0
+# Variance of the wave vector in units of scatter x (smoothing / (lag x sigma x share of the window
+# that is known))^2, as white noise of 0.3 to 2 times the wave gives it through the smoothing.
+_NOISE_GAIN = 0.15
 # Smoothing over an edge is felt this many standard deviations inside.
 _RIM = 3.0
 
@@ -32,6 +39,9 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     No unwrapping: each difference is half the angle of ``(conj(Z(r)) Z(r + 1))**2`` averaged over
     the neighbourhood, so strong pixels decide, zeros of the wave do no harm, and neither does a
     contrast that is reversed across a line: the square has no sign.
+
+    Where noise hides it by more than a hundredth, as in dim places and at edges, and nothing shows
+    that it changes there, the average is twice as wide.
 
     Z was smoothed, and that leaves three traces.  Noise is alike in neighbours and pulls the wave
     vector towards zero; so pixels further apart then correct it.  Next to the edge of the frame and
@@ -67,9 +77,16 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
         return _neighbouring(Z, sigma)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
     inside = _inside(Z, smoothing)
-    once = _wavevector(Z * inside, sigma, lag)
-    twice = _wavevector(smooth(Z, smoothing) * inside, sigma, lag)
-    return 2 * once - twice
+    once, scatter = _wavevectors(Z * inside, sigma, lag)
+    twice, _ = _wavevectors(smooth(Z, smoothing) * inside, sigma, lag)
+    near, wide = 2 * once - twice
+    share = np.maximum(smooth(inside, sigma), LEAST_SHARE)
+    noise = _NOISE_GAIN * scatter * np.square(smoothing / (lag * sigma * share))
+    change = near - wide
+    found = smooth(np.sum(np.square(change), axis=0), _WIDER * sigma) - _DIFFERENT * noise
+    told = np.maximum(found, np.sum(np.square(_PRECISE * wide), axis=0))
+    told, noise = np.square(told), np.square(noise)
+    return np.asarray(wide + change * told / np.maximum(told + noise, _TINY), np.float32)
 
 
 def _neighbouring(Z: Complex64, sigma: float) -> Float32:
@@ -79,23 +96,29 @@ def _neighbouring(Z: Complex64, sigma: float) -> Float32:
     )
 
 
-def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
-    """Mean wave vector of pixels `lag` apart (even), which are 0 at the edge of the frame.
+def _wavevectors(Z: Complex64, sigma: float, lag: int) -> tuple[Float32, Float32]:
+    """Mean wave vectors (near or wide, 2, y, x) of pixels `lag` apart (even), 0 at the edge.
 
-    That of neighbours takes most of the turn off, so there is nothing to unwrap.
+    That of neighbours takes most of the turn off, so there is nothing to unwrap. Also returns how
+    the rest scatters, (y, x), 0..1.
     """
-    k = _neighbouring(Z, _WIDER * sigma)
+    first = _neighbouring(Z, _WIDER * sigma)
+    k = np.stack([first, first])
+    scatter = np.zeros(Z.shape, np.float32)
     for component, axis in enumerate((1, 0)):
-        first = k[component]
         rest = np.zeros(Z.shape, np.complex64)
         middle, low, high = (
             tuple(part if each == axis else slice(None) for each in (0, 1))
             for part in (slice(lag // 2, -(lag // 2)), slice(None, -lag), slice(lag, None))
         )
-        turned = np.exp(1j * lag * first[middle])
+        turned = np.exp(1j * lag * first[component][middle])
         rest[middle] = _doubled(Z[low].conj() * Z[high] * turned)
-        first -= np.angle(smooth(rest, sigma)) / (2 * lag)
-    return k
+        near, wide = smooth(rest, sigma), smooth(rest, _WIDER * sigma)
+        k[0, component] -= np.angle(near) / (2 * lag)
+        k[1, component] -= np.angle(wide) / (2 * lag)
+        most = np.maximum(smooth(np.abs(rest), sigma), _TINY)
+        scatter += (1 - np.minimum(np.abs(near) / most, 1)) / 2
+    return k, scatter
 
 
 def _inside(Z: Complex64, smoothing: float) -> Float32:

@@ -368,7 +368,7 @@ def _check(run: Run, parameters: AlignParameters) -> None:
 
 ALIGN = Stage(
     name="align",
-    version=3,
+    version=4,
     parameters=AlignParameters,
     create=_create,
     phases=(

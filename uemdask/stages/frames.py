@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -106,7 +107,7 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
         if dark is not None:
             block[:, *window] -= dark
         shift = drift[chosen], gain[chosen], bad
-        where = {
+        where: dict[str, Any] = {
             "halo": reach,
             "inside": inside,
             "shaded": shaded,

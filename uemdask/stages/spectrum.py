@@ -490,7 +490,7 @@ def _check(run: Run, parameters: SpectrumParameters) -> None:
 
 SPECTRUM = Stage(
     name="spectrum",
-    version=2,
+    version=3,
     parameters=SpectrumParameters,
     create=_create,
     phases=(
