@@ -32,7 +32,7 @@ from uemdask.version import __version__
 
 FIRST_SEED = 7001
 RANDOM_FRAMES = 90
-ESTIMATORS = ("raw Farneback", "wave Farneback", "wave DIS", "labels", "network")
+ESTIMATORS = ("raw Farneback", "wave Farneback", "wave DIS", "labels", "flow")
 ERRORS = (  # heading, field, digits
     ("relative endpoint error", "epe_relative", 3),
     ("angle, degree", "angle_error_degree", 2),
@@ -87,7 +87,7 @@ def process(
 
 def summary(scores: dict[str, Any]) -> str:
     """Say in a line how one run came out."""
-    network = scores["flow"].get("network", {})
+    network = scores["flow"].get("flow", {})
     parts = [f"{heading} {network[key]:.{digits}f}" for heading, key, digits in ERRORS if network]
     return ", ".join(
         [*parts, f"valid {scores['facts']['valid share']:.3f}", scores["mode"]["found"]]
@@ -128,7 +128,7 @@ def page(found: dict[str, Any], model: str) -> str:
     """Write docs/accuracy.md."""
     seeds = sorted({seed for runs in found.values() for seed in runs})
     means = {name: averages(runs) for name, runs in found.items()}
-    moving = {name: m for name, m in means.items() if "flow/network/epe_relative" in m}
+    moving = {name: m for name, m in means.items() if "flow/flow/epe_relative" in m}
     lines = [
         "# Accuracy on simulated acquisitions",
         "",
@@ -151,7 +151,7 @@ def page(found: dict[str, Any], model: str) -> str:
         "`raw Farneback` is OpenCV on the frames as recorded; `wave ...` is OpenCV on the "
         "band-passed, smoothed wave in one fixed range, the published way; `labels` are the "
         "default labels (refined DIS and windowed phase velocity, combined by confidence); "
-        "`network` is the stored `flow`.",
+        "`flow` is what is stored: network and labels by their variances.",
         "",
         "## Stated uncertainty",
         "",
@@ -159,7 +159,7 @@ def page(found: dict[str, Any], model: str) -> str:
         "each fifth of the pixels sorted by `flow_sd`, x component.",
         "",
     ]
-    network = "flow/network/coverage"
+    network = "flow/flow/coverage"
     names = [f"{network}_x/one_sigma", f"{network}_y/one_sigma"]
     names += [f"{network}_x/fifth_one_sigma/{fifth}" for fifth in range(5)]
     rows = [[name, *cells(m, names, 2)] for name, m in moving.items()]

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -144,8 +145,12 @@ def _uemdask():
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    """Give the lines of a file of JSON lines as they stand; none where there is no file."""
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    """Give the lines of a file of JSON lines; what a kill or a full disk tore is passed over."""
+    lines = []
+    for text in path.read_text(errors="replace").splitlines() if path.exists() else []:
+        with suppress(ValueError):
+            lines.append(json.loads(text))
+    return lines
 
 
 @pytest.fixture(scope="session")

@@ -29,9 +29,9 @@ def test_full_then_freed(slurm, work, small_disk, receipts, undisturbed, until, 
     said, _ = process.communicate(timeout=200)
     assert process.returncode == 2, said
     assert "Traceback" not in said
-    (last,) = said.split("0 of 1 runs done")[1].splitlines()[1:]
-    assert "No space left on device" in last
-    assert "make room" in last
+    told = said.split("0 of 1 runs done")[1].splitlines()
+    (fault,) = (line for line in told if "No space left on device" in line)
+    assert "make room" in fault
     before = receipts(store)
 
     ballast.unlink()

@@ -81,7 +81,7 @@ def test_the_headline_has_the_numbers_of_the_wave(whole: tuple[Page, str]) -> No
         "120 nm mean over the same delays",
         "travelling probability 0.94",
         "100 % of the main region",
-        "network over the same pairs 3 nm/ps (+0.0%); slope of the fronts at",
+        "flow over the same pairs 3 nm/ps (+0.0%); slope of the fronts at",
         "Frames 24 -15 to 100 ps, 3 before time zero",
         "Pairs 23",
         "Ge wedge",

@@ -88,6 +88,8 @@ class _Results(_Known):
     runs: list[str] = []
     labels: dict[str, str] = {}
     existing: bool = False
+    network_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
+    label_error: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
     deviation_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
     region_error: _Number = 0
     region_turn: _Number = 0

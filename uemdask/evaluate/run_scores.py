@@ -169,8 +169,8 @@ def _flow_scores(
         tell(name)
         scores[name] = score_flow(estimate, truth, there, present)
     if "flow" in run:
-        tell("network")
-        scores["network"] = score_flow(
+        tell("flow")
+        scores["flow"] = score_flow(
             _each(run, "flow"), truth, there, present, flow_sd=_each(run, "flow_sd")
         )
     return scores

@@ -2,8 +2,8 @@
 
 `grey` scales a run to 8 bit, `optical_flow` calls OpenCV, `normal` keeps the part of the
 displacement that a wavefront defines, `refinement` improves it, `pairs` makes labels for frame
-pairs, `confidence` says how far to trust them, `combination` merges several estimates, `base`
-compares with the base image.
+pairs, `confidence` says how far to trust them, `combination` merges several estimates, `estimates`
+is the label of a pair by all of them, `base` compares with the base image.
 
 Convention of every flow in this package: components ``[x, y]`` in px, y downwards, and
 ``first(r) = second(r + flow(r))``.
@@ -12,6 +12,7 @@ Convention of every flow in this package: components ``[x, y]`` in px, y downwar
 from uemdask.labels.base import base_label, base_range
 from uemdask.labels.combination import combine
 from uemdask.labels.confidence import label_confidence
+from uemdask.labels.estimates import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale, to_grey
 from uemdask.labels.normal import project_on_normal, wave_normal
 from uemdask.labels.optical_flow import FlowEstimator, estimate_flow
@@ -21,6 +22,8 @@ from uemdask.labels.warping import leaves_image, warp
 
 __all__ = [
     "FlowEstimator",
+    "LabelEstimator",
+    "Method",
     "base_label",
     "base_range",
     "combine",

@@ -1,5 +1,6 @@
 """From displacement in px to speed in nm/ps, angle in degrees, and where they mean something."""
 
+from uemdask.motion.fusion import LabelError, fuse, label_error
 from uemdask.motion.kinematics import (
     along_pixel_normal,
     angle_of,
@@ -13,9 +14,12 @@ from uemdask.motion.validity import DISAGREEMENT_LIMIT, FIELD_LIMIT, disagreemen
 __all__ = [
     "DISAGREEMENT_LIMIT",
     "FIELD_LIMIT",
+    "LabelError",
     "along_pixel_normal",
     "angle_of",
     "disagreement",
+    "fuse",
+    "label_error",
     "physical_displacement",
     "round_flow",
     "round_mantissa",

@@ -17,7 +17,7 @@ NOISE_THRESHOLD = 2.0
 DISPLACEMENT_LIMIT = 0.4
 """Displacement in wavelengths: beyond half a wavelength the direction is ambiguous."""
 
-DISAGREEMENT_LIMIT = 0.08
+DISAGREEMENT_LIMIT = 0.12
 """Relative difference of two estimates of one displacement from which neither is trusted."""
 
 AGREEMENT_SIGMA = 4.0

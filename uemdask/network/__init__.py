@@ -2,7 +2,7 @@
 
 from uemdask.network.amplitude import normalise, wave_scale
 from uemdask.network.base import BASE_MODEL
-from uemdask.network.calibration import Calibration, calibrate
+from uemdask.network.calibration import Calibration, calibrate, calibration_pairs
 from uemdask.network.checkpoint import load_model, model_digest, save_model
 from uemdask.network.device import choose_device, choose_devices
 from uemdask.network.guard import held_out_error
@@ -28,6 +28,7 @@ __all__ = [
     "UNet",
     "UNetConfig",
     "calibrate",
+    "calibration_pairs",
     "choose_baselines",
     "choose_device",
     "choose_devices",

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
+import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.network.inference import predict
 from uemdask.network.samples import Series
-from uemdask.network.unet import UNet
 
 #: Share of a normal distribution within one standard deviation.
 ONE_SIGMA = 0.683
@@ -21,7 +19,7 @@ _PAIRS = 12
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a network's errors are on a series with exact truth.
+    """What the errors of a displacement are where the truth is known.
 
     Attributes
     ----------
@@ -40,29 +38,31 @@ class Calibration:
     region_turn: float
 
 
+def calibration_pairs(series: Series) -> npt.NDArray[np.intp]:
+    """Return the pairs of a series that tell a network's errors, evenly spread.
+
+    Raises
+    ------
+    UemError
+        If no pixel has any confidence.
+    """
+    known = np.flatnonzero(series.confidence.any(axis=(1, 2)))
+    if known.size == 0:
+        raise UemError(f"{series.name}: no pixel has any confidence, so nothing can be calibrated")
+    return known[np.unique(np.linspace(0, known.size - 1, _PAIRS).astype(int))]
+
+
 def calibrate(
-    model: UNet,
-    series: Series,
-    *,
-    device: torch.device | str = "cpu",
-    views: int = 1,
-    samples: int = 0,
+    flow: np.ndarray, sd: np.ndarray, truth: np.ndarray, inside: np.ndarray
 ) -> Calibration:
-    """Find the errors of a network where the truth is known.
+    """Find the errors of a displacement where the truth is known.
 
     Parameters
     ----------
-    model : UNet
-        Trained network with a variance head, or `samples` above 0.
-    series : Series
-        With exact labels, such as a simulated twin of the run; pixels of confidence 0 do not
-        count.
-    device : torch.device or str
-        Where to compute.
-    views : int
-        As will be used for the run, see `predict`.
-    samples : int
-        Monte-Carlo dropout samples, as will be used for the run.
+    flow, sd, truth : ndarray, (pair, 2, y, x)
+        Displacement, its stated standard deviation, and the exact one, px.
+    inside : ndarray of bool, (pair, y, x)
+        Pixels that count.
 
     Returns
     -------
@@ -71,24 +71,17 @@ def calibrate(
     Raises
     ------
     UemError
-        If no pixel has any confidence, or the network states no deviation.
+        If a deviation is not stated.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> truth = np.ones((1, 2, 2, 2), np.float32)
+    >>> calibrate(1.1 * truth, 0.05 * truth, truth, np.ones((1, 2, 2), bool)).region_error
+    0.10000002384185791
     """
-    known = np.flatnonzero(series.confidence.any(axis=(1, 2)))
-    if known.size == 0:
-        raise UemError(f"{series.name}: no pixel has any confidence, so nothing can be calibrated")
-    pairs = known[np.unique(np.linspace(0, known.size - 1, _PAIRS).astype(int))]
-    flow, sd = predict(
-        model,
-        series.wave[series.frame_from[pairs]],
-        series.wave[series.frame_to[pairs]],
-        scale=series.scale,
-        device=device,
-        views=views,
-        samples=samples,
-    )
     if not np.isfinite(sd).all():
         raise UemError("the network states no deviation; train one with 'log_variance'")
-    truth, inside = series.label[pairs].astype(np.float32), series.confidence[pairs] > 0
     ratio = np.abs(flow - truth) / np.maximum(sd, np.finfo(np.float32).tiny)
     x, y = (max(float(np.quantile(ratio[:, i][inside], ONE_SIGMA)), 1e-3) for i in (0, 1))
     size = np.linalg.norm(truth, axis=1)

@@ -11,7 +11,7 @@ from uemdask.cube import mode_statement
 from uemdask.report.causes import cause_of
 from uemdask.report.findings import LEAST_VALID, Check, Findings, Verdict
 
-#: Deviation of the network from the phase gradient: what is fine, and what is not.
+#: Deviation of the flow from the phase gradient: what is fine, and what is not.
 _SPEED_FINE, _SPEED_WRONG = 0.10, 0.25
 _ANGLE_FINE, _ANGLE_WRONG = 8.0, 20.0  # degree
 #: Frames per period below which fronts cannot be followed from frame to frame.
@@ -19,7 +19,7 @@ _FRAMES_FINE, _FRAMES_WRONG = 4.0, 2.5
 #: Displacement in wavelengths: direction is ambiguous from half of one on.
 _SHIFT_FINE, _SHIFT_WRONG = 0.33, 0.4
 
-AGREEMENT = "Does it agree without the network?"
+AGREEMENT = "Does the phase gradient agree?"
 
 
 def _grade(value: float, fine: float, wrong: float) -> Verdict:
@@ -202,19 +202,19 @@ def _mode(found: Findings) -> list[Check]:
 
 
 def _others(found: Findings) -> list[Check]:
-    """Compare the headline with what the network and the slope of the fronts say."""
+    """Compare the headline with what the flow and the slope of the fronts say."""
     headline = found.headline
     if headline is None or not headline.known or found.features is None:
         return []
     told = np.isfinite(headline.speeds)
-    network = found.features.value["mean_speed"][found.main]
-    both = told & np.isfinite(network)
+    flow = found.features.value["mean_speed"][found.main]
+    both = told & np.isfinite(flow)
     parts, worst = [], 0.0
     if both.any():
-        here = float(network[both].mean())
+        here = float(flow[both].mean())
         off = here / float(headline.speeds[both].mean()) - 1
         worst = abs(off)
-        parts.append(f"network over the same pairs {_digits(here)} nm/ps ({off:+.1%})")
+        parts.append(f"flow over the same pairs {_digits(here)} nm/ps ({off:+.1%})")
     if found.slope is not None and found.pair is not None and told[found.pair]:
         then = float(headline.speeds[found.pair])
         off = found.slope.speed / then - 1
@@ -252,7 +252,7 @@ def _cross_check(found: Findings) -> list[Check]:
     )
     text = (
         f"phase gradient at the same place and time: {_digits(other.speed)} nm/ps towards "
-        f"{other.angle:.0f}°; network {_digits(here)} nm/ps towards {found.strip_angle:.0f}° "
+        f"{other.angle:.0f}°; flow {_digits(here)} nm/ps towards {found.strip_angle:.0f}° "
         f"({deviation:.0%} and {turn:.0f}° apart)"
     )
     return [Check(question, text, worst)]
@@ -272,7 +272,7 @@ def _uncertainty(found: Findings) -> list[Check]:
     middle = float(np.median(relative)) if relative.size else float("nan")
     return [
         Check(
-            "How sure is the network of a pixel?",
+            "How sure is the flow of a pixel?",
             f"median stated uncertainty {middle:.0%} of the speed of a pixel",
             _grade(middle, 0.15, 0.4),
         )
@@ -318,7 +318,7 @@ def warnings_of(found: Findings) -> list[str]:
         warnings.append("No frequency stands out of the spectrum; the band is only a guess.")
     if any(check.question == AGREEMENT and check.verdict == "bad" for check in found.checks):
         warnings.append(
-            "The network does not agree with the phase gradient; see the checks and the "
+            "The flow does not agree with the phase gradient; see the checks and the "
             "space-time plot before you use the speed."
         )
     for results in found.results.values():

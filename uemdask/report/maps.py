@@ -311,7 +311,7 @@ def space_time_figure(
     ----------
     plot : SpaceTime
     speed : float
-        Of the network in the strip, nm/ps.
+        Of the flow in the strip, nm/ps.
     at : float
         Delay at which it was measured, ps.
     wavelength : float, optional

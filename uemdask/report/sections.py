@@ -223,7 +223,7 @@ def _motion(found: Findings) -> Section | None:
             to_svg(figure, "Speed, direction and uncertainty"),
             f"From {start:g} to {end:g} ps, the strongest time of the main region. Arrows: "
             "velocity averaged over blocks. Grey: no valid speed. Right: standard deviation that "
-            "the network states for the speed of a pixel.",
+            "is stated for the speed of a pixel.",
         )
     )
     return section
@@ -250,9 +250,9 @@ def _curves(found: Findings) -> Section | None:
         [
             Picture(
                 to_svg(figure, "Speed and direction of each region"),
-                "Means of the network over each region with bands of one standard error, where at "
+                "Means of the flow over each region with bands of one standard error, where at "
                 f"least {LEAST_VALID:.0%} of its pixels are valid. Dashed: the speed from the "
-                "phase of the wave, without the network, whose mean is the headline. An error "
+                "phase of the wave, without the flow, whose mean is the headline. An error "
                 "that all pixels share, such as a wrong pixel size, is not in the bands.",
             )
         ],
@@ -274,7 +274,7 @@ def _space_time(found: Findings) -> Section | None:
     )
     caption = (
         f"Wave averaged along its fronts in the dashed strip, towards {plot.angle:.0f}°. Lines: "
-        f"the network's speed there, {found.strip_speed:.3g} nm/ps at {found.pair_delay:.0f} ps. "
+        f"the flow's speed there, {found.strip_speed:.3g} nm/ps at {found.pair_delay:.0f} ps. "
     )
     if found.slope is not None:
         caption += (

@@ -16,7 +16,10 @@ from uemdask.errors import UemError
 from uemdask.motion import (
     DISAGREEMENT_LIMIT,
     FIELD_LIMIT,
+    LabelError,
     disagreement,
+    fuse,
+    label_error,
     round_flow,
     round_mantissa,
     speed_and_angle,
@@ -26,6 +29,7 @@ from uemdask.network import (
     Calibration,
     UNet,
     calibrate,
+    calibration_pairs,
     choose_device,
     load_model,
     model_digest,
@@ -38,7 +42,7 @@ from uemdask.stages.frames import widened
 from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.train import model_of
-from uemdask.stages.twin import twin_series
+from uemdask.stages.twin import twin_labels, twin_series
 
 # Halo in px of the network: further away a pixel hardly counts, whatever its receptive field.
 _NETWORK_HALO = 96
@@ -77,6 +81,9 @@ class FlowParameters(Parameters):
         In wavelengths; beyond half a wavelength a displacement is ambiguous.
     field_limit : float
         Longest wavelength that still means something, in lengths of the field of view.
+    fused : bool
+        Whether `flow` is the mean of the network's displacement and the label, weighted by their
+        variances, see `uemdask.motion.fuse`; else the network's alone.
     derived : bool
         Also store `speed` and `angle`, which follow from `flow`.
     """
@@ -89,6 +96,7 @@ class FlowParameters(Parameters):
     disagreement_limit: float = Field(default=DISAGREEMENT_LIMIT, gt=0)
     displacement_limit: float = Field(default=0.4, gt=0, le=0.5)
     field_limit: float = Field(default=FIELD_LIMIT, gt=0)
+    fused: bool = True
     derived: bool = True
 
 
@@ -100,17 +108,41 @@ def _create(run: Run, parameters: FlowParameters) -> None:
 
 
 def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
-    """Find on a simulated twin by how much the network misjudges its own errors."""
+    """Find on a simulated twin how large the errors of network, labels and flow are."""
     try:
         twin = twin_series(run, seed=_TWIN_SEED)
+        chosen = calibration_pairs(twin)
     except UemError as error:
         unknown = Calibration((1.0, 1.0), region_error=0.0, region_turn=0.0)
         return asdict(unknown) | {"calibrated": False, "reason": str(error)}
+    truth, inside = twin.label[chosen].astype(np.float32), twin.confidence[chosen] > 0
     model, device = _model(run)
-    found = calibrate(
-        model, twin, device=device, views=parameters.views, samples=parameters.samples
+    flow, sd = predict(
+        model,
+        twin.wave[twin.frame_from[chosen]],
+        twin.wave[twin.frame_to[chosen]],
+        scale=twin.scale,
+        device=device,
+        views=parameters.views,
+        samples=parameters.samples,
     )
-    return asdict(found) | {"calibrated": True, "reason": ""}
+    found = calibrate(flow, sd, truth, inside)
+    if not parameters.fused:
+        return asdict(found) | {"calibrated": True, "reason": ""}
+    label, confidence = twin_labels(run, twin, chosen)
+    of_labels = label_error(label, confidence, truth, inside)
+    network = np.array(found.deviation_factor, np.float32)[:, None, None]
+    fused = [
+        fuse(flow[i], sd[i] * network, label[i], of_labels.deviation(label[i], confidence[i]))
+        for i in range(len(chosen))
+    ]
+    flow, sd = (np.stack(part) for part in zip(*fused, strict=True))
+    return asdict(calibrate(flow, sd, truth, inside)) | {
+        "network_factor": found.deviation_factor,
+        "label_error": list(of_labels),
+        "calibrated": True,
+        "reason": "",
+    }
 
 
 def _model(run: Run) -> tuple[UNet, torch.device]:
@@ -156,9 +188,10 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     sizes = run.sizes
     start, stop = region.span("pair", sizes["pair"])
     pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)[start:stop]
-    flow, flow_sd = _predict(run, region, pairs, parameters)
+    network, network_sd = _predict(run, region, pairs, parameters)
+    flow, flow_sd = _fused(run, region, network, network_sd)
     flow, flow_sd = round_flow(flow), round_mantissa(flow_sd, _SD_BITS)
-    valid = _valid(run, region, pairs, flow, parameters)
+    valid = _valid(run, region, pairs, network, parameters)
     run.write("flow", flow, region)
     run.write("flow_sd", flow_sd, region)
     run.write("valid", valid, region)
@@ -192,8 +225,25 @@ def _predict(
         views=parameters.views,
         samples=parameters.samples,
     )
-    factor = np.array(run.stage("flow")["results"]["deviation_factor"], np.float32)
-    return flow[:, :, *inner], flow_sd[:, :, *inner] * factor[:, None, None]
+    return flow[:, :, *inner], flow_sd[:, :, *inner]
+
+
+def _fused(
+    run: Run, region: Region, flow: np.ndarray, flow_sd: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the labels their say, and make the deviations those of the twin."""
+    found = run.stage("flow")["results"]
+    factor = np.array(found["deviation_factor"], np.float32)[:, None, None]
+    if "label_error" not in found:
+        return flow, flow_sd * factor
+    error, network = LabelError(*found["label_error"]), np.array(found["network_factor"])
+    labels, trust = run.read("label", region), run.read("label_confidence", region)
+    fused = [
+        fuse(one, sd * network[:, None, None], label, error.deviation(label, sure))
+        for one, sd, label, sure in zip(flow, flow_sd, labels, trust, strict=True)
+    ]
+    flow, flow_sd = (np.stack(part) for part in zip(*fused, strict=True))
+    return flow, flow_sd * factor
 
 
 def _valid(
@@ -272,7 +322,7 @@ def _told(run: Run, pairs: np.ndarray, parameters: FlowParameters) -> np.ndarray
 
 FLOW = Stage(
     name="flow",
-    version=2,
+    version=3,
     parameters=FlowParameters,
     create=_create,
     phases=(

@@ -7,12 +7,16 @@ also tells how far the uncertainty that the network states is true.
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.network import Series
 from uemdask.simulate import Scenario, scenario, simulate
+from uemdask.spectrum import analytic_wave, band_pass_operator
+from uemdask.stages.complex_wave import COMPLEX_WINDOW
 from uemdask.stages.fitted_wave import fit_wave
+from uemdask.stages.label import label_estimator
 from uemdask.stages.simulated import DRIFT_LEFT, simulated_series
 from uemdask.stages.spectrum import SpectrumParameters, band_of, usable_frames
 
@@ -56,6 +60,45 @@ def twin_series(run: Run, *, seed: int, even: bool = False) -> Series:
     )
 
 
+def twin_labels(
+    run: Run, series: Series, pairs: np.ndarray
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+    """Label pairs of a run's twin as the stage ``label`` has labelled the run.
+
+    Parameters
+    ----------
+    run : Run
+        With the stage ``label`` done.
+    series : Series
+        Its twin.
+    pairs : ndarray of int, (pair,)
+        Which of the twin's pairs.
+
+    Returns
+    -------
+    label : ndarray, (pair, 2, y, x)
+        px.
+    confidence : ndarray, (pair, y, x)
+        0..1.
+    """
+    delays, centre = _delays(run), band_of(run).centre
+    estimate = label_estimator(run, run.stage("label")["parameters"]["methods"])
+    found = []
+    for start, end in zip(series.frame_from[pairs], series.frame_to[pairs], strict=True):
+        operator = band_pass_operator(
+            delays, centre, window=COMPLEX_WINDOW * 1e3 / centre, at=delays[[start, end]]
+        )
+        first, second = analytic_wave(series.wave.astype(np.float32), operator)
+        found.append(estimate(first, second, float(delays[end] - delays[start])))
+    labels, confidences = zip(*found, strict=True)
+    return np.stack(labels), np.stack(confidences)
+
+
+def _delays(run: Run) -> npt.NDArray[np.float64]:
+    """Return the delays of a run's twin, ps."""
+    return usable_frames(run)[1][:_MOST_DELAYS]
+
+
 def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
     results = run.stage("spectrum")["results"]
     pixel = float(np.sqrt(np.prod(run.pixel_size)))
@@ -66,7 +109,7 @@ def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
         )
     if not run.read("mask").any():
         raise UemError(f"{run.path}: has no relevant pixel, so no wave to simulate")
-    delays = usable_frames(run)[1][:_MOST_DELAYS]
+    delays = _delays(run)
     wave = fit_wave(run)
     # The stages smooth what is simulated once more.
     smoothing = SpectrumParameters.model_validate(run.stage("spectrum")["parameters"]).smoothing
