@@ -126,7 +126,7 @@ class UemAccessor:
         """
         by_frame, maps = (
             ("drift", "gain", "gain_slope"),
-            ("bad_pixel", "shaded", "unlit", "reference"),
+            ("bad_pixel", "shaded", "passed_light", "unlit", "reference"),
         )
         self._need("intensity", *by_frame, *maps)
         ds = self._dataset
@@ -401,6 +401,7 @@ def _correct(
     slope: np.ndarray,
     bad: np.ndarray,
     shaded: np.ndarray,
+    passed: np.ndarray,
     unlit: np.ndarray,
     reference: np.ndarray,
     *,
@@ -420,24 +421,17 @@ def _correct(
     halo = required_halo(drift)
     padded = np.pad(counts, ((0, 0), (halo, halo), (halo, halo)))
     shift = drift, gain, np.pad(bad, halo)
-    inside = (halo, halo + height, halo, halo + width)
-    shade = np.pad(shaded, halo)
-    least = DARK * lit_level(np.where(unlit, 0.0, reference))
+    where: dict[str, Any] = {
+        "halo": halo,
+        "inside": (halo, halo + height, halo, halo + width),
+        "shaded": np.pad(shaded, halo),
+        "passed": np.pad(passed, halo, constant_values=1),
+        "dark_below": DARK * lit_level(np.where(unlit, 0.0, reference)),
+    }
     if ratio:
-        values = aligned_ratio(
-            padded,
-            reference,
-            *shift,
-            halo=halo,
-            inside=inside,
-            shaded=shade,
-            dark_below=least,
-            unlit=unlit,
-        )
+        values = aligned_ratio(padded, reference, *shift, unlit=unlit, **where)
     else:
-        values = aligned_frames(
-            padded, *shift, halo=halo, inside=inside, shaded=shade, dark_below=least
-        )
+        values = aligned_frames(padded, *shift, **where)
     even_out(values, slope, (0, 0), (height, width), ratio=ratio)
     return values
 

@@ -7,6 +7,7 @@ from uemdask.align.follow import OVERLAP, Piece, follow, join
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.lit import (
     DARK,
+    SEEN,
     Noise,
     fill_hidden,
     find_shaded,
@@ -16,6 +17,7 @@ from uemdask.align.lit import (
     measure_noise,
     pixel_weight,
 )
+from uemdask.align.penumbra import Penumbra
 from uemdask.align.pixels import (
     Repair,
     find_bad_pixels,
@@ -37,6 +39,7 @@ __all__ = [
     "KERNEL_RADIUS",
     "LEAST_VOTES",
     "OVERLAP",
+    "SEEN",
     "SHIFT_TOLERANCE",
     "Average",
     "Breathing",
@@ -44,6 +47,7 @@ __all__ = [
     "EarlyFrames",
     "Noise",
     "Onset",
+    "Penumbra",
     "Piece",
     "Refined",
     "Registrar",

@@ -13,6 +13,7 @@ from pydantic import Field
 from uemdask.align import (
     EARLY,
     EarlyFrames,
+    Penumbra,
     average_frames,
     beam_fall,
     brightness,
@@ -53,6 +54,8 @@ _BAD_PIXEL_FRAMES = 32
 # Frames that tell which pixels are seen, and pairs of successive ones that tell the noise.
 _SEEN_FRAMES = 16
 _NOISE_PAIRS = 6
+# Frames that tell how much light passes at the edge of a shade.
+_PENUMBRA_FRAMES = 48
 # A beam that falls further than this over the field brightens and dims places as it wanders.
 _BEAM_PROFILE = 0.25
 # The reference takes all its frames where they hold no more pixels than this, else a share.
@@ -104,6 +107,7 @@ def _create(run: Run, parameters: AlignParameters) -> None:
         "reference",
         "bad_pixel",
         "shaded",
+        "passed_light",
         "unlit",
         "drift",
         "drift_sd",
@@ -237,9 +241,10 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     level = lit_level(image)
     usable = np.setdiff1d(np.flatnonzero(run.read("frame_ok")), lost)
     noise = measure_noise(_noise_pairs(recorded, usable, drift), level)
-    share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift, bad)
+    share = _seen_share(recorded, _spread(usable, _SEEN_FRAMES), drift)
     unlit = find_unlit(image, share, noise)
     run.write("unlit", unlit)
+    run.write("passed_light", _passed_light(recorded, usable, drift, shaded, image, unlit))
     return {
         "frames": len(frames),
         "before_zero": bool(run.read("time")[frames].max() < 0),
@@ -248,6 +253,26 @@ def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
         "unlit_share": float(unlit.mean()),
         "beam_fall": beam_fall(image, ~unlit),
     }
+
+
+def _passed_light(
+    recorded: RecordedFrames,
+    usable: np.ndarray,
+    drift: np.ndarray,
+    shaded: np.ndarray,
+    reference: np.ndarray,
+    unlit: np.ndarray,
+) -> np.ndarray:
+    """Return the share of the light that shades of the detector let pass."""
+    if not shaded.any():
+        return np.ones(shaded.shape, np.float32)
+    penumbra = Penumbra(shaded, reference, unlit)
+    for frame in _spread(usable, _PENUMBRA_FRAMES):
+        image, hidden = recorded.with_hidden(frame)
+        moved, covered = sample_shifted(image, drift[frame])
+        covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
+        penumbra.add(image, hidden, drift[frame], brightness(moved, reference, covered))
+    return penumbra.light()
 
 
 def _noise_pairs(
@@ -264,17 +289,14 @@ def _noise_pairs(
         yield moved[0], moved[1], known
 
 
-def _seen_share(
-    recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray, bad: np.ndarray
-) -> np.ndarray:
+def _seen_share(recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray) -> np.ndarray:
     """Return the share of some frames that show each pixel of the reference."""
-    share = np.zeros(bad.shape, np.float32)
+    seen = []
     for frame in frames:
         image, hidden = recorded.with_hidden(frame)
         _, covered = sample_shifted(image, drift[frame])
-        lost = sample_nearest(bad | hidden, drift[frame], (0, 0), bad.shape)
-        share += (covered & ~lost) / np.float32(len(frames))
-    return share
+        seen.append(covered & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape))
+    return np.asarray(np.mean(seen, axis=0, dtype=np.float32))
 
 
 def _keep_average(
@@ -346,7 +368,7 @@ def _check(run: Run, parameters: AlignParameters) -> None:
 
 ALIGN = Stage(
     name="align",
-    version=3,
+    version=4,
     parameters=AlignParameters,
     create=_create,
     phases=(

@@ -87,6 +87,8 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
 
     intensity = run.group["intensity"]
     bad, shaded = (np.zeros((height, width), bool) for _ in range(2))
+    passed = np.ones((height, width), np.float32)
+    passed[window] = run.group["passed_light"][y0:y1, x0:x1]
     bad[window] = run.group["bad_pixel"][y0:y1, x0:x1]
     shaded[window] = run.group["shaded"][y0:y1, x0:x1]
     reference = np.asarray(run.group["reference"][rows, columns])
@@ -109,6 +111,7 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
             "halo": reach,
             "inside": inside,
             "shaded": shaded,
+            "passed": None if (passed == 1).all() else passed,
             "dark_below": DARK * run.results("align").lit_level,
         }
         if ratio:

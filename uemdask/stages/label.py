@@ -118,7 +118,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
 
 LABEL = Stage(
     name="label",
-    version=2,
+    version=3,
     parameters=LabelParameters,
     create=_create,
     phases=(

@@ -38,7 +38,8 @@ class RecordedFrames:
     ) -> None:
         self._intensity, self._dark = run.group["intensity"], run.dark
         nothing = np.zeros(self._intensity.shape[1:], bool)
-        self._repair = None if bad is None or bad.all() else Repair(bad)
+        self._bad = nothing if bad is None or bad.all() else bad
+        self._repair = Repair(self._bad) if bad is not None else None
         self._shaded = nothing if shaded is None else shaded
         # The level is known as soon as shaded areas are.
         self._dark_below = 0.0
@@ -51,9 +52,9 @@ class RecordedFrames:
         return self.with_hidden(frame)[0]
 
     def with_hidden(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a frame and its hidden pixels, (y, x) bool: shaded ones and such without a value.
+        """Return a frame and the pixels that it does not show, (y, x) bool.
 
-        Where all are hidden, the frame is as recorded.
+        These are shaded, without a value, bad or hit. Where all are, the frame is as recorded.
         """
         slab, place = divmod(int(frame), FRAMES)
         if slab != self._slab:
@@ -73,4 +74,5 @@ class RecordedFrames:
             hits = find_hits(image)
             if hits.any():
                 repair_pixels(image, hits)
+            hidden = hidden | self._bad | hits
         return image, hidden

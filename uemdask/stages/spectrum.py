@@ -13,6 +13,7 @@ import numpy as np
 from pydantic import Field, field_validator
 
 from uemdask import labels, network
+from uemdask.align import SEEN
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, tiles
 from uemdask.cube.packing import Packing
@@ -233,6 +234,7 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     ratio = None
     if parameters.statistic == "peak_ratio":
         ratio = peak_ratio_map(np.nan_to_num(series), delays, band, trend=parameters.trend)
+    seen = np.mean([np.isfinite(frame) for frame in series], axis=0) >= SEEN
     _smooth_in_place(tile, parameters)
     peaks = peak_map(series, delays, band, smoothing=0, trend=parameters.trend)
     statistic, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
@@ -245,7 +247,8 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         threshold=parameters.threshold,
         trend=parameters.trend,
     )
-    mask &= tile.weight > 0
+    # What hardly any frame shows, as under a dead column, is only bridged.
+    mask &= (tile.weight > 0) & seen
     k_x, k_y = local_wavevector(peaks.Z, sigma=_PHASE_SIGMA, smoothing=parameters.smoothing)
     step_y, step_x = run.pixel_size
     k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
@@ -487,7 +490,7 @@ def _check(run: Run, parameters: SpectrumParameters) -> None:
 
 SPECTRUM = Stage(
     name="spectrum",
-    version=2,
+    version=3,
     parameters=SpectrumParameters,
     create=_create,
     phases=(
