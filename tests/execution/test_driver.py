@@ -213,8 +213,8 @@ def test_a_stage_of_raw_data_that_are_not_ingested_says_what_to_do(raw, plan, dr
     planned = plan(raw)
     store = planned.runs[0].store
     wanted = (
-        f"{store}: {raw / 'raw'} is not ingested yet, and --only align leaves that out; add "
-        f"--only ingest, or leave --only out"
+        f"{store}: {raw / 'raw'} is not ingested yet, and `only=['align']` leaves that out; "
+        f"add `only=['ingest']`, or leave `only` out"
     )
     (expected,) = preview(planned, only=("align",)).runs
     assert expected.fault == wanted

@@ -85,7 +85,7 @@ def test_one_of_several_series_is_named(tmp_path, stack):
     with tifffile.TiffWriter(tmp_path / "a.tif") as file:
         file.write(stack, photometric="minisblack", metadata={"axes": "TYX"})
         file.write(stack[:2, :9], photometric="minisblack", metadata={"axes": "TYX"})
-    with pytest.raises(UemError, match=r"2 images or stacks; name one with --dataset: 0 .*; 1 "):
+    with pytest.raises(UemError, match=r"2 images or stacks; name one with `dataset`: 0 .*; 1 "):
         describe_image(tmp_path / "a.tif")
     check_stack(tmp_path / "a.tif", stack, dataset="0")
     check_stack(tmp_path / "a.tif", stack[:2, :9], dataset="1")

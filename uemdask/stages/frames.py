@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,11 +105,11 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
         if dark is not None:
             block[:, *window] -= dark
         shift = drift[chosen], gain[chosen], bad
-        where = {
+        where: dict[str, Any] = {
             "halo": reach,
             "inside": inside,
             "shaded": shaded,
-            "dark_below": DARK * run.stage("align")["results"]["lit_level"],
+            "dark_below": DARK * run.results("align").lit_level,
         }
         if ratio:
             values[chosen] = aligned_ratio(block, reference, *shift, unlit=unlit, **where)
@@ -122,5 +123,5 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
 
 def weight_of(run: Run, reference: np.ndarray, unlit: np.ndarray) -> np.ndarray:
     """Return the weight of pixels (y, x) by the precision of their counts."""
-    results = run.stage("align")["results"]
-    return pixel_weight(reference, unlit, Noise(**results["noise"]), results["lit_level"])
+    results = run.results("align")
+    return pixel_weight(reference, unlit, Noise(**results.noise), results.lit_level)
