@@ -1,6 +1,7 @@
 # make demo   simulate an acquisition, process it on this machine, write its report
 # make test   everything that must hold: lint, types, tests; JOBS=8: as many processes, 2 by default
-# make test-fast   for daily work, about two minutes: no pipelines, trainings, process groups, browser
+# make test-fast   for daily work, three minutes at most on two cores: no pipelines, trainings, process
+#   groups or browser
 # make test-kills   kill the driver in every phase of every stage, and go on; EVERY=1: at each change of the disk
 # make test-cluster   the same work through a real Slurm on this machine, and faults; as root
 # All make their own environment in .venv; they need Python 3.11 or later and make, the last one Slurm too.
