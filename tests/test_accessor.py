@@ -46,6 +46,7 @@ def dataset(tmp_path_factory):
     run.put("gain_slope", np.zeros((20, 2)), sizes)
     for name in ("bad_pixel", "shaded", "unlit"):
         run.put(name, np.zeros((SIZE, SIZE), bool), sizes)
+    run.put("passed_light", np.ones((SIZE, SIZE), np.float32), sizes)
     run.put("reference", scene[4:-4, 4:-4].astype(np.float32), sizes)
     run.put("wave", wave, sizes)
     run.consolidate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,6 +58,40 @@ class UemAccessor:
         200.0
         """
         return read_metadata(self._dataset.attrs)
+
+    def _record(self, stage: str) -> dict[str, Any]:
+        record: dict[str, Any] = structured(self._dataset.attrs.get(RECORD, {}))
+        return dict(record.get("stages", {}).get(stage, {}))
+
+    def results(self, stage: str) -> Any:
+        """Return what a stage found.
+
+        Parameters
+        ----------
+        stage : str
+            Such as ``align``, ``spectrum`` or ``train``.
+
+        Returns
+        -------
+        Results
+            Of the kind of the stage, see `uemdask.cube.results`. Where the stage is not done it
+            tells nothing, and ``"band" in results`` says what it tells.
+
+        Raises
+        ------
+        UemError
+            If there is no such stage, or the record of the run is damaged.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> ds.uem.results("spectrum").band.found
+        True
+        """
+        from uemdask.cube.record import results_of
+
+        path = Path(self._dataset.encoding.get("source", "dataset"))
+        return results_of(path, stage, self._record(stage))
 
     def aligned(self, *, ratio: bool = False) -> xr.DataArray:
         """Return the frames without drift, hot pixels and brightness changes.
@@ -181,18 +216,17 @@ class UemAccessor:
         self._need("wave")
         from uemdask.spectrum.filtering import Direction, with_facts
 
-        ds = self._dataset
-        made = structured(ds.attrs.get(RECORD, {})).get("stages", {}).get("spectrum", {})
-        results = made.get("results", {})
+        ds, results = self._dataset, self.results("spectrum")
         if "band" not in results:
             return ds["wave"]
-        direction = Direction(results.get("directional", "none"))
+        settings = self._record("spectrum")["parameters"]
+        direction = Direction(results.directional if "directional" in results else "none")
         return with_facts(
             ds["wave"],
-            centre=results["band"]["centre"],
-            noise=results.get("wave_noise", np.nan),
-            smoothing=made["parameters"].get("smoothing", np.nan),
-            window=made["parameters"]["window"],
+            centre=results.band.centre,
+            noise=results.wave_noise if "wave_noise" in results else np.nan,
+            smoothing=settings.get("smoothing", np.nan),
+            window=settings["window"],
             peaks=ds if "travel_index" in ds else None,
             direction=direction,
         )

@@ -171,3 +171,23 @@ def test_faults_are_named():
         aligned_ratio(frames, np.ones((3, 3)), DRIFT, GAIN, halo=12)
     with pytest.raises(UemError, match="not finite"):
         required_halo([(np.nan, 0.0)])
+
+
+def test_what_drifts_along_a_soft_shade_gets_the_light_of_its_place():
+    """A steady sample under a shade of the detector: no ratio changes, whole or in tiles."""
+    y, x = np.mgrid[:70, :90].astype(np.float32)
+    passed = (0.55 + 0.45 * np.tanh((x + 0.3 * y - 40) / 8)).astype(np.float32)
+    frames = np.stack([300 * passed * gain for gain in GAIN]).astype(np.float32)
+    reference = 300 * passed
+    halo = required_halo(DRIFT)
+    padded = np.pad(frames, ((0, 0), (halo, halo), (halo, halo)))
+    inside = (halo, halo + 70, halo, halo + 90)
+    how = {"halo": halo, "inside": inside}
+    light = np.pad(passed, halo, constant_values=1)
+    uneven = aligned_ratio(padded, reference, DRIFT, GAIN, **how)
+    even = aligned_ratio(padded, reference, DRIFT, GAIN, passed=light, **how)
+    inner = np.s_[:, 10:-10, 10:-10]
+    assert np.abs(uneven[inner]).max() > 0.2
+    assert np.abs(even[inner]).max() < 2e-3
+    with pytest.raises(UemError, match="passed"):
+        aligned_ratio(padded, reference, DRIFT, GAIN, passed=passed, **how)

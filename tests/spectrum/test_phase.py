@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 from scipy.ndimage import map_coordinates
 
 from uemdask.errors import UemError
@@ -27,9 +28,8 @@ QUADRANTS = [20.0, 110.0, -160.0, -70.0, 0.0, 90.0]
 
 def plane(angle: float, length: float = 40.0) -> np.ndarray:
     """Z of a wave that travels at an angle anticlockwise on the display (y down)."""
-    k = 2 * np.pi / length
-    kx, ky = k * np.cos(np.radians(angle)), -k * np.sin(np.radians(angle))
-    return np.exp(-1j * (kx * X + ky * Y)).astype(np.complex64)
+    Z = plane_wave((SIZE, SIZE), [0.0], frequency=34.5, wavelength=length, angle=angle)
+    return Z[0].astype(np.complex64)
 
 
 def relative_error(flow: np.ndarray, truth: np.ndarray) -> float:
@@ -101,6 +101,17 @@ def test_smoothed_noise_does_not_lengthen_the_waves() -> None:
     corrected = local_wavevector(Z)[0][INNER].mean() * 40 / (2 * np.pi)
     assert neighbours < 0.94
     assert corrected == pytest.approx(1, abs=0.015)
+
+
+def test_dim_places_are_averaged_wider() -> None:
+    """Noise of 2.5 times the wave on the right: the plain average over 8 px is 14 % off there."""
+    rng = np.random.default_rng(1)
+    noise = rng.normal(size=(2, SIZE, SIZE)) * np.where(X < 64, 0.3, 2.5)
+    Z = smooth((plane(20) + noise[0] + 1j * noise[1]).astype(np.complex64), 2.0)
+    error = np.hypot(*(local_wavevector(Z) - local_wavevector(smooth(plane(20), 2.0)))) * 40
+    error /= 2 * np.pi
+    assert error[30:-30, 80:-20].mean() < 0.11
+    assert error[30:-30, 20:50].mean() < 0.015
 
 
 def along(k: np.ndarray, angle: float, length: float = 40.0) -> np.ndarray:

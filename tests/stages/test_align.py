@@ -14,6 +14,8 @@ from uemdask.errors import UemError
 from uemdask.simulate import scenario, simulate
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 
+pytestmark = pytest.mark.slow
+
 SIZE, FRAMES = 160, 40
 
 

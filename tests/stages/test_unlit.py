@@ -13,6 +13,8 @@ from uemdask.simulate import Defects, scenario, simulate
 from uemdask.spectrum import away_from_edges
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 
+pytestmark = pytest.mark.slow
+
 SIZE, FRAMES, DARK = 128, 48, 14
 STATISTICS = (
     "noise_level",

@@ -8,6 +8,7 @@ from uemdask.align.frames import aligned, correct_frames
 from uemdask.align.joint import LEAST_VOTES, Refined, refine_drift
 from uemdask.align.lit import (
     DARK,
+    SEEN,
     Noise,
     fill_hidden,
     find_shaded,
@@ -17,6 +18,7 @@ from uemdask.align.lit import (
     measure_noise,
     pixel_weight,
 )
+from uemdask.align.penumbra import Penumbra
 from uemdask.align.pixels import (
     Repair,
     find_bad_pixels,
@@ -38,6 +40,7 @@ __all__ = [
     "KERNEL_RADIUS",
     "LEAST_VOTES",
     "OVERLAP",
+    "SEEN",
     "SHIFT_TOLERANCE",
     "Average",
     "Breathing",
@@ -45,6 +48,7 @@ __all__ = [
     "EarlyFrames",
     "Noise",
     "Onset",
+    "Penumbra",
     "Piece",
     "Refined",
     "Registrar",

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from uemdask.align.brightness import brightness
 from uemdask.align.detector import spread
 from uemdask.align.drifting import reference_frames
 from uemdask.align.lit import Noise, find_unlit, lit_level, measure_noise
+from uemdask.align.penumbra import Penumbra
 from uemdask.align.recorded import RecordedFrames
 from uemdask.align.reference import average_frames
 from uemdask.align.shift import sample_nearest, sample_shifted
@@ -18,6 +20,8 @@ from uemdask.align.shift import sample_nearest, sample_shifted
 # Frames that tell which pixels are seen, and pairs of successive ones that tell the noise.
 _SEEN_FRAMES = 16
 _NOISE_PAIRS = 6
+# Frames that tell how much light passes at the edge of a shade.
+_PENUMBRA_FRAMES = 48
 # The reference takes all its frames where they hold no more pixels than this, else a share.
 _REFERENCE_PIXELS = 2**30
 _REFERENCE_FRAMES = 64
@@ -37,21 +41,25 @@ class Reference:
         Of the camera.
     level : float
         Of the lit pixels, counts.
+    passed : ndarray of float32, shape (y, x)
+        Share of the light that shades of the detector let pass.
     """
 
     image: npt.NDArray[np.float32]
     unlit: npt.NDArray[np.bool_]
     noise: Noise
     level: float
+    passed: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class ChosenFrames:
-    """Frames that make the reference, and those that tell the noise and what is seen."""
+    """Frames that make the reference; that tell the noise, what is seen, and what shades pass."""
 
     average: npt.NDArray[np.intp]
     pairs: tuple[tuple[int, int], ...]
     seen: npt.NDArray[np.intp]
+    light: npt.NDArray[np.intp]
 
     @classmethod
     def of(
@@ -66,17 +74,17 @@ class ChosenFrames:
         usable = np.setdiff1d(np.flatnonzero(frame_ok), lost)
         numbers = spread(np.arange(len(usable) - 1), _NOISE_PAIRS)
         pairs = tuple((int(usable[i]), int(usable[i + 1])) for i in numbers)
-        return cls(frames, pairs, spread(usable, _SEEN_FRAMES))
+        return cls(frames, pairs, spread(usable, _SEEN_FRAMES), spread(usable, _PENUMBRA_FRAMES))
 
     @property
     def all(self) -> list[int]:
         """All of them, rising."""
         ends = [frame for pair in self.pairs for frame in pair]
-        return sorted({*self.average.tolist(), *ends, *self.seen.tolist()})
+        return sorted({*self.average.tolist(), *ends, *self.seen.tolist(), *self.light.tolist()})
 
 
 def make_reference(
-    recorded: RecordedFrames, chosen: ChosenFrames, drift: np.ndarray, bad: np.ndarray
+    recorded: RecordedFrames, chosen: ChosenFrames, drift: np.ndarray, shaded: np.ndarray
 ) -> Reference:
     """Average frames, and find out which pixels of the mean say something.
 
@@ -88,14 +96,35 @@ def make_reference(
         Its frames.
     drift : ndarray, shape (time, 2)
         (x, y) px.
-    bad : ndarray of bool, shape (y, x)
-        Bad pixels of the detector.
+    shaded : ndarray of bool, shape (y, x)
+        Areas of the detector that no beam reaches.
     """
     frames = chosen.average
     image = average_frames(lambda i: recorded.with_hidden(frames[i]), drift[frames])
     noise = measure_noise(_noise_pairs(recorded, chosen.pairs, drift), lit_level(image))
-    unlit = find_unlit(image, _seen_share(recorded, chosen.seen, drift, bad), noise)
-    return Reference(image, unlit, noise, lit_level(np.where(unlit, 0.0, image)))
+    unlit = find_unlit(image, _seen_share(recorded, chosen.seen, drift), noise)
+    passed = _passed_light(recorded, chosen.light, drift, shaded, image, unlit)
+    return Reference(image, unlit, noise, lit_level(np.where(unlit, 0.0, image)), passed)
+
+
+def _passed_light(
+    recorded: RecordedFrames,
+    frames: np.ndarray,
+    drift: np.ndarray,
+    shaded: np.ndarray,
+    reference: np.ndarray,
+    unlit: np.ndarray,
+) -> npt.NDArray[np.float32]:
+    """Return the share of the light that shades of the detector let pass."""
+    if not shaded.any():
+        return np.ones(shaded.shape, np.float32)
+    penumbra = Penumbra(shaded, reference, unlit)
+    for frame in frames:
+        image, hidden = recorded.with_hidden(frame)
+        moved, covered = sample_shifted(image, drift[frame])
+        covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
+        penumbra.add(image, hidden, drift[frame], brightness(moved, reference, covered))
+    return penumbra.light()
 
 
 def _noise_pairs(
@@ -112,14 +141,11 @@ def _noise_pairs(
         yield moved[0], moved[1], known
 
 
-def _seen_share(
-    recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray, bad: np.ndarray
-) -> np.ndarray:
+def _seen_share(recorded: RecordedFrames, frames: np.ndarray, drift: np.ndarray) -> np.ndarray:
     """Return the share of some frames that show each pixel of the reference."""
-    share = np.zeros(bad.shape, np.float32)
+    seen = []
     for frame in frames:
         image, hidden = recorded.with_hidden(frame)
         _, covered = sample_shifted(image, drift[frame])
-        lost = sample_nearest(bad | hidden, drift[frame], (0, 0), bad.shape)
-        share += (covered & ~lost) / np.float32(len(frames))
-    return share
+        seen.append(covered & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape))
+    return np.asarray(np.mean(seen, axis=0, dtype=np.float32))

@@ -59,6 +59,7 @@ def aligned_frames(
     inside: Inside | None = None,
     shaded: npt.NDArray[np.bool_] | None = None,
     dark_below: float = np.inf,
+    passed: npt.NDArray[np.float32] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Bring frames onto the reference: ``frame(r + drift) / gain``.
 
@@ -81,6 +82,9 @@ def aligned_frames(
         Areas of the detector that no beam reaches.
     dark_below : float
         Counts below which they are dark in a frame at the brightness of the reference.
+    passed : ndarray of float32, shape (h + 2 halo, w + 2 halo), optional
+        Share of the light that shades let pass on the detector, above 0. What drifts along their
+        soft edges gets the share of its place in the reference.
 
     Returns
     -------
@@ -102,7 +106,7 @@ def aligned_frames(
     shape = (frames.shape[0], *(max(0, edge - 2 * halo) for edge in frames.shape[1:]))
     out = np.full(shape, np.nan, np.float32)
     for i, factor, moved, covered, hidden, _ in _moved(
-        frames, drift, gain, bad, halo, inside, shaded, dark_below
+        frames, drift, gain, bad, halo, inside, shaded, dark_below, passed
     ):
         part = out[i][covered]
         np.multiply(moved[covered], np.float32(1.0 / factor), out=part)
@@ -122,13 +126,14 @@ def aligned_ratio(
     inside: Inside | None = None,
     shaded: npt.NDArray[np.bool_] | None = None,
     dark_below: float = np.inf,
+    passed: npt.NDArray[np.float32] | None = None,
     unlit: npt.NDArray[np.bool_] | None = None,
 ) -> npt.NDArray[np.float32]:
     """Change of the sample relative to the reference: ``frame(r + drift) / gain / reference - 1``.
 
     Parameters
     ----------
-    frames, drift, gain, bad, halo, inside, shaded, dark_below
+    frames, drift, gain, bad, halo, inside, shaded, dark_below, passed
         As for :func:`aligned_frames`.
     reference : ndarray, shape (h, w)
         The reference without halo; counts.
@@ -166,7 +171,7 @@ def aligned_ratio(
     np.divide(1.0, reference, out=inverse, where=use, casting="unsafe")
     out = np.full(shape, np.nan, np.float32)
     for i, factor, moved, covered, hidden, broken in _moved(
-        frames, drift, gain, bad, halo, inside, shaded, dark_below
+        frames, drift, gain, bad, halo, inside, shaded, dark_below, passed
     ):
         part = out[i][covered]
         np.multiply(moved[covered], inverse[covered], out=part)
@@ -232,6 +237,7 @@ def _moved(
     inside: Inside | None,
     shaded: npt.NDArray[np.bool_] | None,
     dark_below: float,
+    passed: npt.NDArray[np.float32] | None,
 ) -> Iterator[Moved]:
     """Yield number, gain, moved frame, covered rectangle, hidden and broken pixels of each frame.
 
@@ -258,7 +264,7 @@ def _moved(
     height, width = (edge - 2 * halo for edge in edges)
     if min(height, width) < 1:
         raise UemError(f"frames: nothing is left of shape {frames.shape} without a halo of {halo}")
-    for name, known in (("bad", bad), ("shaded", shaded)):
+    for name, known in (("bad", bad), ("shaded", shaded), ("passed", passed)):
         if known is not None and known.shape != tuple(edges):
             raise UemError(
                 f"{name}: shape {known.shape} does not match the tile with halo {tuple(edges)}"
@@ -287,6 +293,9 @@ def _moved(
         if hits.any():
             repair_pixels(real, hits)
         moved = sample_window(real, shifts[i], corner, (height, width))
+        if passed is not None:
+            here = passed[halo : halo + height, halo : halo + width]
+            moved *= here / sample_window(passed[window], shifts[i], corner, (height, width))
         # The window's own position is part of the shift: which of its pixels have a source.
         rows = covered_range(height, shifts[i, 1] + corner[0], 0, y1 - y0 - 1)
         columns = covered_range(width, shifts[i, 0] + corner[1], 0, x1 - x0 - 1)

@@ -19,7 +19,17 @@ from uemdask.cube.needed import need
 _FRAMES = 8
 # An array of a store has no more layers of a graph than this; others are made, not read.
 _READ_LAYERS = 4
-_NEEDED = ("intensity", "drift", "gain", "gain_slope", "bad_pixel", "shaded", "unlit", "reference")
+_NEEDED = (
+    "intensity",
+    "drift",
+    "gain",
+    "gain_slope",
+    "bad_pixel",
+    "shaded",
+    "passed_light",
+    "unlit",
+    "reference",
+)
 
 
 def correct_frames(
@@ -29,6 +39,7 @@ def correct_frames(
     slope: np.ndarray,
     bad: npt.NDArray[np.bool_],
     shaded: npt.NDArray[np.bool_],
+    passed: np.ndarray,
     unlit: npt.NDArray[np.bool_],
     reference: np.ndarray,
     dark: np.ndarray | None = None,
@@ -49,6 +60,8 @@ def correct_frames(
     gain : ndarray, (t,)
     bad, shaded : ndarray of bool, (h, w)
         Of the detector.
+    passed : ndarray, (h, w)
+        Share of the light that shades let pass.
     unlit, reference : ndarray, (y, x)
         Of the part itself; reference in counts.
     dark : ndarray, (h, w), optional
@@ -75,8 +88,8 @@ def correct_frames(
     shape = tuple(part.stop - part.start + 2 * halo for part in (place.rows, place.columns))
     window = slice(inside[0], inside[1]), slice(inside[2], inside[3])
 
-    def padded(values: np.ndarray) -> np.ndarray:
-        wide = np.zeros((*values.shape[:-2], *shape), values.dtype)
+    def padded(values: np.ndarray, around: float = 0) -> np.ndarray:
+        wide = np.full((*values.shape[:-2], *shape), around, values.dtype)
         wide[..., *window] = values
         return wide
 
@@ -89,6 +102,7 @@ def correct_frames(
         "halo": halo,
         "inside": inside,
         "shaded": padded(shaded),
+        "passed": None if (passed == 1).all() else padded(passed, 1.0),
         "dark_below": DARK * level,
     }
     if ratio:

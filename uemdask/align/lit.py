@@ -30,13 +30,13 @@ _LEAST_ELECTRONS = 1.0
 
 _FAR_MORE = 5.0
 
-_RIM = 3
-"""Width of the rim of a dark area, px."""
+_RIM = 1
+"""Width of the rim of a dark area, px; further out, the drift tells how much light passes."""
 
 DARK = 0.1
 """Brightness, of the lit level, below which a shaded area is dark in a frame."""
 
-_SEEN = 0.5
+SEEN = 0.5
 """Share of the frames that must show a pixel."""
 
 _DENSITY = 0.6
@@ -52,9 +52,9 @@ _PEDESTAL = 0.25
 _BINS = 12
 """Classes of brightness in which the noise is measured."""
 
-_EQUAL = 0.1
+_EQUAL = 0.02
 """Precision, as a share of that at the lit level, from which pixels count about alike. Weights that
-follow every contour would shift what is averaged."""
+follow every contour or a soft shadow would shift what is averaged, and change its phase."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,8 +245,8 @@ def find_shaded(mean_frame: np.ndarray, bad: npt.NDArray[np.bool_]) -> npt.NDArr
 
 
 def _with_rim(areas: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Areas with their rim, which is soft, so that what drifts past it changes."""
-    rim = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _RIM + 1, 2 * _RIM + 1))
+    """Areas with their rim, where they are soft; medians take off their corners."""
+    rim = np.ones((2 * _RIM + 1, 2 * _RIM + 1), np.uint8)
     return np.asarray(cv2.dilate(areas.astype(np.uint8), rim) > 0)
 
 
@@ -296,7 +296,7 @@ def find_unlit(
     ndarray of bool, shape (y, x)
     """
     dark = find_dark(reference, noise)
-    hidden = dark | (seen < _SEEN)
+    hidden = dark | (seen < SEEN)
     if not hidden.any() or hidden.all():
         return hidden
     density = cv2.GaussianBlur(

@@ -43,8 +43,10 @@ class RecordedFrames:
         level: float = 0.0,
     ) -> None:
         self._load = load
-        self._repair = None if bad is None or bad.all() else Repair(bad)
-        self._shaded = np.zeros(shape, bool) if shaded is None else shaded
+        nothing = np.zeros(shape, bool)
+        self._bad = nothing if bad is None or bad.all() else bad
+        self._repair = Repair(self._bad) if bad is not None else None
+        self._shaded = nothing if shaded is None else shaded
         self._dark_below = DARK * level if self._shaded.any() else 0.0
 
     def __call__(self, frame: int) -> np.ndarray:
@@ -52,9 +54,9 @@ class RecordedFrames:
         return self.with_hidden(frame)[0]
 
     def with_hidden(self, frame: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return a frame and its hidden pixels, (y, x) bool: shaded ones and such without a value.
+        """Return a frame and the pixels that it does not show, (y, x) bool.
 
-        Where all are hidden, the frame is as recorded.
+        These are shaded, without a value, bad or hit. Where all are, the frame is as recorded.
         """
         image = self._load(int(frame))
         hidden = hidden_now(image, self._shaded, self._dark_below) | ~np.isfinite(image)
@@ -66,4 +68,5 @@ class RecordedFrames:
             hits = find_hits(image)
             if hits.any():
                 repair_pixels(image, hits)
+            hidden = hidden | self._bad | hits
         return image, hidden

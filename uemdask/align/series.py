@@ -302,7 +302,8 @@ def reference(ds: xr.Dataset) -> xr.Dataset:
     -------
     Dataset
         `reference` (y, x), counts; `unlit` (y, x), pixels whose counts say nothing; `weight`
-        (y, x), the weight of the others by their precision. Lazy where the frames are.
+        (y, x), the weight of the others by their precision; `passed_light` (y, x), the share that
+        shades of the detector let pass. Lazy where the frames are.
 
     Raises
     ------
@@ -332,6 +333,7 @@ def reference(ds: xr.Dataset) -> xr.Dataset:
     return series.result(
         reference=(VARIABLES["reference"], found, "image"),
         unlit=(VARIABLES["unlit"], found, "unlit"),
+        passed_light=(VARIABLES["passed_light"], found, "passed"),
         weight=(WEIGHT, weight, None),
     )
 
@@ -355,7 +357,7 @@ def _averaged(
     level: Any,
 ) -> Reference:
     recorded = _recorded(_Frames.joined(parts), bad, shaded, level)
-    return make_reference(recorded, chosen, drift, bad)
+    return make_reference(recorded, chosen, drift, shaded)
 
 
 def _weight(found: Reference) -> np.ndarray:

@@ -103,6 +103,9 @@ VARIABLES: dict[str, Variable] = _table(
     Variable("reference", _YX, "float32", "counts", "mean of the frames before time zero", "align"),
     Variable("bad_pixel", _YX, "bool", "1", "hot or dead detector pixel", "align"),
     Variable("shaded", _YX, "bool", "1", "detector pixel that no beam reaches", "align"),
+    Variable(
+        "passed_light", _YX, "float32", "1", "share of the light that a shade lets pass", "align",
+    ),
     Variable("unlit", _YX, "bool", "1", "pixels whose counts say nothing", "align"),
     # spectrum
     Variable(

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import xarray as xr
 
+from uemdask.align import SEEN
 from uemdask.cube.blocks import Place, map_space
 from uemdask.cube.contract import Variable
 from uemdask.spectrum.band import Band
@@ -74,13 +75,15 @@ def peak_block(
     ratio = None
     if statistic == "peak_ratio":
         ratio = peak_ratio_map(np.nan_to_num(series), delays, band, trend=trend)
+    seen = np.mean([np.isfinite(frame) for frame in series], axis=0) >= SEEN
     series = smoothed(series, weight, smoothing, in_place=in_place)
     peaks = peak_map(series, delays, band, smoothing=0, trend=trend)
     value, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
     mask = relevant_pixels(
         value, frequency, band, delays, method=statistic, threshold=threshold, trend=trend
     )
-    mask &= weight > 0
+    # What hardly any frame shows, as under a dead column, is only bridged.
+    mask &= (weight > 0) & seen
     k_x, k_y = local_wavevector(peaks.Z, sigma=PHASE_SIGMA, smoothing=smoothing)
     step_y, step_x = pixel_size
     k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm

@@ -13,12 +13,22 @@ import numpy.typing as npt
 
 from uemdask.errors import UemError
 from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
-from uemdask.spectrum.smoothing import smooth
+from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 _TINY = np.float32(1e-30)
 
 # Noise that was smoothed differs this many standard deviations of the smoothing apart.
 _LAG = 3.0
+# Averages this much wider hold where nothing else can be told, and are taken off first elsewhere:
+# what is left of a wave vector that changes over the frame is small then.
+_WIDER = 2.0
+# Relative error of a wave vector, from noise, beyond which it is better averaged wider ...
+_PRECISE = 0.008
+# ... unless it differs from the wider average by more than noise does, this many times in square.
+_DIFFERENT = 3.0
+# Variance of the wave vector in units of scatter x (smoothing / (lag x sigma x share of the window
+# that is known))^2, as white noise of 0.3 to 2 times the wave gives it through the smoothing.
+_NOISE_GAIN = 0.15
 # Smoothing over an edge is felt this many standard deviations inside.
 _RIM = 3.0
 
@@ -30,12 +40,15 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     the neighbourhood, so strong pixels decide, zeros of the wave do no harm, and neither does a
     contrast that is reversed across a line: the square has no sign.
 
+    Where noise hides it by more than a hundredth, as in dim places and at edges, and nothing shows
+    that it changes there, the average is twice as wide.
+
     Z was smoothed, and that leaves three traces.  Noise is alike in neighbours and pulls the wave
-    vector towards zero; so pixels further apart then correct it.  Next to the edge of
-    the frame and of unlit pixels (exactly 0) the phase is that of pixels further inside; so a rim
-    has no say.  Where the amplitude bends, as at
-    the border of a wave, the phase leans towards the stronger side; that grows with the square of
-    the smoothing, so smoothing once more tells how much to take off.
+    vector towards zero; so pixels further apart then correct it.  Next to the edge of the frame and
+    of unlit pixels (exactly 0) the phase is that of pixels further inside; so a rim has no say.
+    Where the amplitude bends, as at the border of a wave, the phase leans towards the stronger
+    side; that grows with the square of the smoothing, so smoothing once more tells how much to take
+    off.
 
     Parameters
     ----------
@@ -61,30 +74,51 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     """
     _check_map(Z)
     if smoothing <= 0:
-        return _wavevector(Z, sigma, 0)
+        return _neighbouring(Z, sigma)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
     inside = _inside(Z, smoothing)
-    once = _wavevector(Z * inside, sigma, lag)
-    twice = _wavevector(smooth(Z, smoothing) * inside, sigma, lag)
-    return 2 * once - twice
+    once, scatter = _wavevectors(Z * inside, sigma, lag)
+    twice, _ = _wavevectors(smooth(Z, smoothing) * inside, sigma, lag)
+    near, wide = 2 * once - twice
+    share = np.maximum(smooth(inside, sigma), LEAST_SHARE)
+    noise = _NOISE_GAIN * scatter * np.square(smoothing / (lag * sigma * share))
+    change = near - wide
+    found = smooth(np.sum(np.square(change), axis=0), _WIDER * sigma) - _DIFFERENT * noise
+    told = np.maximum(found, np.sum(np.square(_PRECISE * wide), axis=0))
+    told, noise = np.square(told), np.square(noise)
+    return np.asarray(wide + change * told / np.maximum(told + noise, _TINY), np.float32)
 
 
-def _wavevector(Z: Complex64, sigma: float, lag: int) -> Float32:
-    """Mean wave vector of neighbours, corrected by pixels `lag` apart (even; 0 for none)."""
-    k: Float32 = np.empty((2, *Z.shape), dtype=np.float32)
+def _neighbouring(Z: Complex64, sigma: float) -> Float32:
+    """Mean wave vector (2, y, x) of neighbours one pixel apart."""
+    return np.stack(
+        [-np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2 for axis in (1, 0)]
+    )
+
+
+def _wavevectors(Z: Complex64, sigma: float, lag: int) -> tuple[Float32, Float32]:
+    """Mean wave vectors (near or wide, 2, y, x) of pixels `lag` apart (even), 0 at the edge.
+
+    That of neighbours takes most of the turn off, so there is nothing to unwrap. Also returns how
+    the rest scatters, (y, x), 0..1.
+    """
+    first = _neighbouring(Z, _WIDER * sigma)
+    k = np.stack([first, first])
+    scatter = np.zeros(Z.shape, np.float32)
     for component, axis in enumerate((1, 0)):
-        near = -np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2
-        if lag:
-            place = np.arange(Z.shape[axis])
-            below = np.maximum(place - lag // 2, 0)
-            above = np.minimum(place + lag // 2, place[-1])
-            apart = (above - below).astype(np.float32)
-            apart = apart if axis == 1 else apart[:, None]
-            # What turns beyond the first estimate is small, so there is nothing to unwrap.
-            rest = Z.take(below, axis).conj() * Z.take(above, axis) * np.exp(1j * near * apart)
-            near -= np.angle(smooth(_doubled(rest.astype(np.complex64)), sigma)) / (2 * apart)
-        k[component] = near
-    return k
+        rest = np.zeros(Z.shape, np.complex64)
+        middle, low, high = (
+            tuple(part if each == axis else slice(None) for each in (0, 1))
+            for part in (slice(lag // 2, -(lag // 2)), slice(None, -lag), slice(lag, None))
+        )
+        turned = np.exp(1j * lag * first[component][middle])
+        rest[middle] = _doubled(Z[low].conj() * Z[high] * turned)
+        near, wide = smooth(rest, sigma), smooth(rest, _WIDER * sigma)
+        k[0, component] -= np.angle(near) / (2 * lag)
+        k[1, component] -= np.angle(wide) / (2 * lag)
+        most = np.maximum(smooth(np.abs(rest), sigma), _TINY)
+        scatter += (1 - np.minimum(np.abs(near) / most, 1)) / 2
+    return k, scatter
 
 
 def _inside(Z: Complex64, smoothing: float) -> Float32:
@@ -102,7 +136,8 @@ def _doubled(product: Complex64) -> Complex64:
     The weight is the amplitude to the third: more, and strong places that do not travel decide;
     less, and what is left of a reversed contrast has a say.
     """
-    return np.asarray(product**2 / np.sqrt(np.maximum(np.abs(product), _TINY)), np.complex64)
+    power = np.sqrt(np.maximum(np.abs(product), _TINY))
+    return np.asarray(product**2 / power, np.complex64)
 
 
 def wavelength(wavevector: Float32) -> Float32:

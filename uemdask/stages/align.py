@@ -69,6 +69,7 @@ def _create(run: Run, parameters: AlignParameters) -> None:
         "reference",
         "bad_pixel",
         "shaded",
+        "passed_light",
         "unlit",
         "drift",
         "drift_sd",
@@ -162,12 +163,14 @@ def _keep_refined(
 
 def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     bad, delays = run.read("bad_pixel"), run.read("time")
-    lost = run.stage("align")["results"]["unregistered_frames"]
+    lost = run.results("align").unregistered_frames
     chosen = ChosenFrames.of(run.read("frame_ok"), delays, lost, bad.size)
-    recorded = recorded_frames(run, bad, run.read("shaded"))
-    found = make_reference(recorded, chosen, run.read("drift"), bad)
+    shaded = run.read("shaded")
+    recorded = recorded_frames(run, bad, shaded)
+    found = make_reference(recorded, chosen, run.read("drift"), shaded)
     run.write("reference", found.image)
     run.write("unlit", found.unlit)
+    run.write("passed_light", found.passed)
     return {
         "frames": len(chosen.average),
         "before_zero": bool(delays[chosen.average].max() < 0),
@@ -201,7 +204,7 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
         run.read("reference"),
         run.read("unlit"),
         EarlyFrames(recorded, first.tolist(), drift[first]),
-        fall=run.stage("align")["results"]["beam_fall"],
+        fall=run.results("align").beam_fall,
     )
     change = [
         (energy, error) if np.isfinite(energy) else (None, None) for energy, error in found.change
@@ -235,7 +238,7 @@ def _check(run: Run, parameters: AlignParameters) -> None:
 
 ALIGN = Stage(
     name="align",
-    version=3,
+    version=4,
     parameters=AlignParameters,
     create=_create,
     phases=(

@@ -75,7 +75,7 @@ def refine_tile(run: Run, region: Region) -> Receipt:
     rows, columns = tile_window(region, sizes, drift)
     intensity = run.group["intensity"]
     bad, shaded = (np.asarray(run.group[name][rows, columns]) for name in ("bad_pixel", "shaded"))
-    contrast_of = TileContrast(bad, shaded, DARK * run.stage("align")["results"]["lit_level"])
+    contrast_of = TileContrast(bad, shaded, DARK * run.results("align").lit_level)
     contrast = np.empty((len(usable), *bad.shape), np.float32)
     for slab in frame_slabs(sizes):
         start, stop = slab.span("time", sizes["time"])
@@ -107,8 +107,8 @@ def keep_refined(run: Run, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
         for r in receipts.values()
         if r["frames"]
     ]
-    results, drift = run.stage("align")["results"], run.read("drift")
-    start = FoundDrift(drift, np.full_like(drift, np.nan), False, [], results["followed_share"])
+    drift, followed = run.read("drift"), run.results("align").followed_share
+    start = FoundDrift(drift, np.full_like(drift, np.nan), False, [], followed)
     found = join_tiles(tiles, start, run.read("frame_ok"), run.read("time"))
     run.write("drift", found.drift)
     run.write("drift_sd", found.drift_sd)

@@ -92,7 +92,7 @@ def _create(run: Run, parameters: FlowParameters) -> None:
     names = ["flow", "flow_sd", "valid"] + (["speed", "angle"] if parameters.derived else [])
     for name in names:
         run.create(name, run.sizes)
-    run.note("flow", results={"model_digest": run.stage("train")["results"]["model_digest"]})
+    run.note("flow", results={"model_digest": run.results("train").model_digest})
 
 
 def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
@@ -148,18 +148,18 @@ def check_model(run: Run) -> None:
     UemError
         If the file is gone, is no model, or holds another one.
     """
-    record = run.stage("train").get("results", {})
+    record = run.results("train")
     if "model" not in record:  # not trained yet
         return
     path = model_of(run)
     try:
-        found = "" if model_digest(path) == record["model_digest"] else "is no longer"
+        found = "" if model_digest(path) == record.model_digest else "is no longer"
     except UemError:
         found = "is gone, or damaged: it was"
     if found:
         raise UemError(
             f"{path}: {found} the model that this run was given; bring it back, or train anew with "
-            f"--retrain"
+            f"`retrain=True`"
         )
 
 
@@ -175,26 +175,26 @@ def _keep(run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt])
 def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     check_model(run)
     pairs, delays = pairs_of(run, region), run.read("time")
-    results = run.stage("spectrum")["results"]
+    results = run.results("spectrum")
     place = Place.of(region, run.sizes, FLOW_HALO)
     network = flow_block(
         stored_wave(run, place),
         pairs,
         place=place,
         model=model_of(run),
-        scale=results["wave_scale"],
+        scale=results.wave_scale,
         views=parameters.views,
         samples=parameters.samples,
     )
     labels = run.read("label", region), run.read("label_confidence", region)
-    twin = run.stage("flow")["results"]
+    twin = run.results("flow")
     found = fuse_block(
         network["flow"],
         network["flow_sd"],
         *labels,
-        label_error=twin.get("label_error"),
-        network_factor=twin.get("network_factor", (1.0, 1.0)),
-        deviation_factor=twin["deviation_factor"],
+        label_error=twin.label_error,
+        network_factor=(1.0, 1.0) if twin.label_error is None else twin.network_factor,
+        deviation_factor=twin.deviation_factor,
     )
     place = Place.of(region, run.sizes, WAVE_HALO)
     # What the labels had a say in would always agree with them.
@@ -209,7 +209,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         place=place,
         delays=delays,
         centre=band_of(run).centre,
-        noise=results["wave_noise"],
+        noise=results.wave_noise,
         smoothing=smoothing_of(run),
         window=run.stage("spectrum")["parameters"]["window"],
         limits=parameters.model_dump(include=_LIMITS),

@@ -40,10 +40,11 @@ def read_aligned(run: Run, region: Region, *, frames: np.ndarray, halo: int, rat
     place = Place.of(region, run.sizes, halo)
     drift, gain = run.read("drift")[frames], run.read("gain")[frames]
     slope = run.read("gain_slope")[frames]
-    results = run.stage("align")["results"]
+    results = run.results("align")
     reach = required_halo(drift)
     around, here = place.widened(reach), (place.rows, place.columns)
     bad, shaded = (np.asarray(run.group[name][around]) for name in ("bad_pixel", "shaded"))
+    passed = np.asarray(run.group["passed_light"][around])
     unlit, reference = (np.asarray(run.group[name][here]) for name in ("unlit", "reference"))
     dark = np.asarray(run.group["dark"][around]) if "dark" in run else None
     values = np.empty((len(frames), *reference.shape), np.float32)
@@ -54,11 +55,21 @@ def read_aligned(run: Run, region: Region, *, frames: np.ndarray, halo: int, rat
         counts = np.asarray(run.group["intensity"][first : last + 1, *around])
         values[chosen] = correct_frames(
             counts[frames[chosen] - first],
-            *(drift[chosen], gain[chosen], slope[chosen], bad, shaded, unlit, reference, dark),
+            *(
+                drift[chosen],
+                gain[chosen],
+                slope[chosen],
+                bad,
+                shaded,
+                passed,
+                unlit,
+                reference,
+                dark,
+            ),
             place=place,
             ratio=ratio,
-            level=results["lit_level"],
+            level=results.lit_level,
             halo=reach,
         )
-    weight = pixel_weight(reference, unlit, Noise(**results["noise"]), results["lit_level"])
+    weight = pixel_weight(reference, unlit, Noise(**results.noise), results.lit_level)
     return Tile(values, reference, weight, place)

@@ -27,7 +27,7 @@ def _numbers(run: Run, region: Region, parameters: ModeParameters) -> Receipt:
     features = FeatureParameters.model_validate(run.stage("feature")["parameters"])
     frames, delays = usable_frames(run)
     centre, gain = band_of(run).centre, run.read("gain")[frames]
-    modulation = np.asarray(run.stage("spectrum")["results"]["mean_modulation"])
+    modulation = np.asarray(run.results("spectrum").mean_modulation)
     maps = ("travel_index", "mask", "peak_amplitude", "peak_phase", "peak_frequency", "unlit")
     masks = named_masks(run, features)
     found = region_numbers(

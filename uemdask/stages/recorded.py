@@ -23,7 +23,7 @@ def recorded_frames(
     dtype('float32')
     """
     shaded_anywhere = shaded is not None and bool(shaded.any())
-    level = float(run.stage("align")["results"]["lit_level"]) if shaded_anywhere else 0.0
+    level = float(run.results("align").lit_level) if shaded_anywhere else 0.0
     load = _Slabs(run)
     return RecordedFrames(load, load.shape, bad, shaded, level)
 

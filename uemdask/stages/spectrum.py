@@ -88,7 +88,7 @@ class SpectrumParameters(Parameters):
 
 def band_of(run: Run) -> Band:
     """Return the frequency band that the spectrum stage chose."""
-    return Band(**run.stage("spectrum")["results"]["band"])
+    return Band(**dict(run.results("spectrum").band))
 
 
 def smoothing_of(run: Run) -> float:
@@ -104,7 +104,7 @@ def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
 
 def travels_over_all(run: Run, place: Place) -> np.ndarray:
     """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
-    how = run.stage("spectrum")["results"]["directional"]
+    how = run.results("spectrum").directional
     travel = run.array("travel_index")[place.rows, place.columns]
     return np.asarray(travel >= TRAVELS_HERE[how])
 
@@ -273,15 +273,15 @@ def _told_beyond(
 
 def direction_of(run: Run) -> Direction:
     """Return in which frames what runs against the wave is taken out."""
-    results = run.stage("spectrum")["results"]
-    return Direction(results["directional"], results["wave_number_px"])
+    results = run.results("spectrum")
+    return Direction(results.directional, results.wave_number_px)
 
 
 def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
-    how = run.stage("spectrum").get("results", {}).get("directional")
-    if how is None:  # the maps tell
+    results = run.results("spectrum")
+    if "directional" not in results:  # the maps tell
         return None
-    return tiles(run.sizes) if how != "none" else []
+    return tiles(run.sizes) if results.directional != "none" else []
 
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
@@ -353,7 +353,7 @@ def _check(run: Run, parameters: SpectrumParameters) -> None:
 
 SPECTRUM = Stage(
     name="spectrum",
-    version=2,
+    version=3,
     parameters=SpectrumParameters,
     create=_create,
     phases=(

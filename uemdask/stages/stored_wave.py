@@ -16,7 +16,7 @@ from uemdask.stages.stage import Parameters
 def check_wave(run: Run, parameters: Parameters) -> None:
     """Raise where `wave` has been deleted to save space."""
     if "wave" not in run:
-        raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with --only spectrum")
+        raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with `only=['spectrum']`")
 
 
 def stored_wave(run: Run, place: Place) -> Window:
