@@ -22,19 +22,7 @@ from uemdask.stages.outlier_frames import flag_outliers
 from uemdask.stages.recording import RawSlab, mean_dark
 
 
-def open_raw(
-    raw: str | os.PathLike[str],
-    *,
-    delays: str | None = None,
-    pixel_size: str | None = None,
-    time_zero: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    offset: str | None = None,
-    scan: int | None = None,
-    dark: str | None = None,
-    pump_off: str | None = None,
-    dataset: str | None = None,
-) -> xr.Dataset:
+def open_raw(raw: str | os.PathLike[str], **known: Any) -> xr.Dataset:
     """Open raw data as they are, without making a run of them.
 
     Names, tags and tables are read, and no frame: none is judged yet, so `frame_ok` is true
@@ -44,9 +32,9 @@ def open_raw(
     ----------
     raw : path-like
         Folder of frames, or a stack.
-    delays, pixel_size, time_zero, metadata, offset, scan, dark, pump_off, dataset : optional
-        As of ``uemdask ingest``: ``"delays.csv"``, ``"3nm"``, ``"0ps"``, see
-        `uemdask.readers.inspect_raw`.
+    **known
+        What is known of them, ``delays="delays.csv"``, ``pixel_size="3nm"``, ``time_zero="0ps"``,
+        see `uemdask.readers.RawSettings`; all else is looked for.
 
     Returns
     -------
@@ -66,18 +54,7 @@ def open_raw(
     >>> ds.intensity.dims, ds.time.attrs["units"]
     (('time', 'y', 'x'), 'ps')
     """
-    found = inspect_raw(
-        Path(raw),
-        delays=delays,
-        pixel_size=pixel_size,
-        time_zero=time_zero,
-        metadata=metadata,
-        offset=offset,
-        scan=scan,
-        dark=dark,
-        pump_off=pump_off,
-        dataset=dataset,
-    )
+    found = inspect_raw(Path(raw), **known)
     count, (height, width) = len(found.delays), found.shape
     values: dict[str, Any] = {
         "time": found.delays,
