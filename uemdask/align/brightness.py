@@ -18,8 +18,9 @@ from uemdask.errors import UemError
 _ROUNDS = 10
 """Reweighting converges in 3 to 5 rounds; more only cost microseconds on a few hundred blocks."""
 
-_LEAST_COVERED = 0.5
-"""Share of a block that must be covered for it to be compared, over these pixels."""
+_LEAST_COVERED = 0.9
+"""Share of a block that must be covered for it to be compared, over these pixels: hits and single
+dead pixels may miss, but what lies at the rim of a shade is no measure."""
 
 
 def brightness(

@@ -318,6 +318,8 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
     recorded = RecordedFrames(run, run.read("bad_pixel"), run.read("shaded"))
     early = EarlyFrames(recorded, first.tolist(), drift[first])
     profile = run.stage("align")["results"]["beam_fall"] < _BEAM_PROFILE
+    passed = run.read("passed_light")
+    shade = bool((passed < 1).any())
     gain: list[float] = []
     slope: list[tuple[float, float]] = []
     change: list[tuple[float | None, float | None]] = []
@@ -330,6 +332,8 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
         image, hidden = recorded.with_hidden(frame)
         moved, covered = sample_shifted(image, drift[frame])
         covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
+        if shade:
+            moved *= passed / sample_shifted(passed, drift[frame])[0]
         gain.append(brightness(moved, reference, covered))
         slope.append(brightness_slope(moved, reference, covered) if profile else (0.0, 0.0))
         energy, error = early.change(frame, image, drift[frame])
