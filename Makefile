@@ -1,5 +1,7 @@
 # make demo   simulate an acquisition, process it on this machine, write its report
-# make test   everything that must hold: lint, types, tests
+# make test   everything that must hold: lint, types, tests; JOBS=8: as many processes, 2 by default
+# make test-fast   for daily work, three minutes at most on two cores: no pipelines, trainings, process
+#   groups or browser
 # make test-kills   kill the driver in every phase of every stage, and go on; EVERY=1: at each change of the disk
 # make test-cluster   the same work through a real Slurm on this machine, and faults; as root
 # All make their own environment in .venv; they need Python 3.11 or later and make, the last one Slurm too.
@@ -9,8 +11,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO ?= demo
+JOBS ?= 2
+# A file of tests stays in one process, with what its tests share; each process has one thread.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-kills test-cluster lint install clean
+.PHONY: help demo test test-fast test-kills test-cluster lint install clean
 
 help:
 	@sed -n 's/^# //p' $(MAKEFILE_LIST)
@@ -34,7 +39,10 @@ lint: $(INSTALLED)
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/pytest
+	$(PYTEST)
+
+test-fast: $(INSTALLED)
+	$(PYTEST) -m "not (slow or kills)"
 
 test-kills: $(INSTALLED)
 	UEMDASK_SWEEP=$(if $(EVERY),every) $(BIN)/pytest -m kills tests/execution

@@ -33,7 +33,7 @@ from uemdask import stages
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.execution import Capacity, Cluster, Driver, Plan, preview, read_campaign
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.ledger import ledger_path
 from uemdask.network import BASE_MODEL
 
 FRAMES, EDGE = 32, 32
@@ -105,7 +105,7 @@ def work(plan: Plan, workers: int, options: argparse.Namespace) -> dict[str, flo
     lines = [
         line
         for run in plan.runs
-        for line in read_lines(ledger_path(run.store))
+        for line in map(json.loads, ledger_path(run.store).read_text().splitlines())
         if line.get("seconds") is not None and line["at"] > stamp
     ]
     done = sum(line["seconds"] for line in lines)

@@ -3,8 +3,10 @@
 import json
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import suppress
+from functools import wraps
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,8 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 import zarr
-from hypothesis import settings
+from hypothesis import settings, strategies
 
+from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, plan_campaign
 from uemdask.execution.ledger import ledger_path
 from uemdask.simulate import scenario, simulate, write_acquisition
@@ -40,44 +43,87 @@ settings.register_profile("uemdask", deadline=None)
 settings.load_profile("uemdask")
 
 
-class _Done:
-    """A finished future."""
+#: These take a run through its stages, start the command, a scheduler or a browser: seconds each.
+SLOW = {"drive", "wedge", "uemdask", "foreign", "browser"}
 
-    def __init__(self, key, value, error):
-        self.key, self._value, self._error = key, value, error
-        self.status = "finished" if error is None else "error"
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Mark as slow what uses one of them; modules of other slow tests say so themselves."""
+    for item in items:
+        if SLOW.intersection(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
+
+
+class Future:
+    """Stands in for a future of Dask; its listener hears of the end, however soon it comes."""
+
+    def __init__(self, key):
+        self.key, self.status = key, "pending"
+        self._answer = self._listener = None
+        self._lock = threading.Lock()
+
+    def do(self, task, *arguments):
+        """Do a task, and end with what came of it."""
+        try:
+            self.end("finished", task(*arguments))
+        except Exception as error:
+            self.end("error", error)
+
+    def end(self, status, answer=None):
+        """End, and tell; an answer that is an error is raised, as one that was lost on its way."""
+        with self._lock:
+            self.status, self._answer, listener = status, answer, self._listener
+        if listener is not None:
+            listener(self)
 
     def result(self):
-        return self._value
+        if isinstance(self._answer, Exception):
+            raise self._answer
+        return self._answer
 
     def exception(self):
-        return self._error
+        return self._answer
 
     def add_done_callback(self, callback):
-        callback(self)
+        with self._lock:
+            self._listener, ended = callback, self.status != "pending"
+        if ended:
+            callback(self)
 
 
 class InProcess:
-    """Stands in for a Dask client: does every task at once, in this process.
+    """Stands in for a Dask client: does every task in this process.
 
     `before(stage, region)` is called before each task and may raise in its stead.
+    `play(future, do)` may call `do()` later, which does the task, or end the future otherwise.
     """
 
-    def __init__(self, before=lambda stage, region: None):
-        self.tasks = []
-        self._before = before
+    def __init__(self, before=lambda stage, region: None, play=lambda future, do: do()):
+        self.tasks, self.ended, self.keys = [], [], []
+        self._before, self._play = before, play
 
     def submit(self, task, *arguments, key, pure, resources):
         assert not pure  # tasks write; Dask must not think that equal calls are one
         stage, region = ("train", "all")
-        if task.__name__ == "run_task":
+        if getattr(task, "__name__", "") == "run_task":
             _, _, stage, _, region, _ = arguments
         self.tasks.append((stage, region))
-        try:
-            self._before(stage, region)
-            return _Done(key, task(*arguments), None)
-        except Exception as error:
-            return _Done(key, None, error)
+        self.keys.append(key)
+
+        def work():
+            try:
+                self._before(stage, region)
+                return task(*arguments)
+            finally:
+                self.ended.append((stage, region))
+
+        future = Future(key)
+        self._play(future, lambda: future.do(work))
+        return future
+
+    def gather(self, futures, errors):
+        return [future.result() for future in futures]
 
     @property
     def stages(self):
@@ -124,6 +170,54 @@ def wedge(tmp_path_factory) -> Path:
 def in_process():
     """Return the stand-in for a Dask client that does every task in this process."""
     return InProcess
+
+
+class Answers:
+    """Counts the inputs of a property that give a result, and those that are refused in words."""
+
+    def __init__(self):
+        self._given = self._refused = 0
+
+    def __call__(self, look):
+        @wraps(look)
+        def counted(*arguments, **options):
+            try:
+                look(*arguments, **options)
+            except UemError:
+                self._refused += 1
+            else:
+                self._given += 1
+
+        return counted
+
+    @property
+    def share(self) -> float:
+        return self._given / (self._given + self._refused)
+
+
+@pytest.fixture(scope="session")
+def damaged():
+    """Return a strategy of a text in which a character is gone or another one, or none is."""
+
+    def damaged(text: str) -> strategies.SearchStrategy[str]:
+        def with_changes(changes):
+            characters = list(text)
+            for place, instead in changes:
+                characters[place] = instead
+            return "".join(characters)
+
+        change = strategies.tuples(
+            strategies.integers(0, len(text) - 1), strategies.text(max_size=1)
+        )
+        return strategies.lists(change, max_size=1).map(with_changes)
+
+    return damaged
+
+
+@pytest.fixture
+def answers():
+    """Return a decorator of what is tested for any input: whoever refuses all has told nothing."""
+    return Answers()
 
 
 def _command(*arguments: object, expect: int = 0, **options) -> subprocess.CompletedProcess[str]:

@@ -73,6 +73,15 @@ def test_every_part_of_the_library_has_a_floor():
     assert {part for part, _ in _files()} <= set(_HEIGHT)
 
 
+def test_the_drawing_shows_these_floors():
+    page = (_ROOT.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    drawing = page.split("```text\n")[1].split("```")[0]
+    drawn = [tuple(line[13:].split()[: len(floor)]) for line, floor in zip(
+        drawing.splitlines(), reversed(_FLOORS), strict=True
+    )]  # fmt: skip
+    assert drawn == [tuple(sorted(floor)) for floor in reversed(_FLOORS)]
+
+
 @pytest.mark.parametrize("part", _HEIGHT)
 def test_a_floor_imports_only_from_below(part):
     wrong = [

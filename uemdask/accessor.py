@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -63,6 +64,40 @@ class UemAccessor:
         200.0
         """
         return read_metadata(self._dataset.attrs)
+
+    def _record(self, stage: str) -> dict[str, Any]:
+        record: dict[str, Any] = structured(self._dataset.attrs.get(RECORD, {}))
+        return dict(record.get("stages", {}).get(stage, {}))
+
+    def results(self, stage: str) -> Any:
+        """Return what a stage found.
+
+        Parameters
+        ----------
+        stage : str
+            Such as ``align``, ``spectrum`` or ``train``.
+
+        Returns
+        -------
+        Results
+            Of the kind of the stage, see `uemdask.cube.results`. Where the stage is not done it
+            tells nothing, and ``"band" in results`` says what it tells.
+
+        Raises
+        ------
+        UemError
+            If there is no such stage, or the record of the run is damaged.
+
+        Examples
+        --------
+        >>> ds = uemdask.open_run("run.zarr")
+        >>> ds.uem.results("spectrum").band.found
+        True
+        """
+        from uemdask.cube.record import results_of
+
+        path = Path(self._dataset.encoding.get("source", "dataset"))
+        return results_of(path, stage, self._record(stage))
 
     def aligned(self, *, ratio: bool = False) -> xr.DataArray:
         """Return the frames without drift, hot pixels and brightness changes.
@@ -230,14 +265,13 @@ class UemAccessor:
         """Return the frames of which `wave` cannot tell whether there is one."""
         from uemdask.spectrum import untold_frames
 
-        ds = self._dataset
+        ds, results = self._dataset, self.results("spectrum")
         untold = np.zeros(ds.sizes["time"], bool)
-        made = structured(ds.attrs.get(RECORD, {})).get("stages", {}).get("spectrum", {})
-        if "results" in made:
+        if "band" in results:
             untold = untold_frames(
                 ds["time"].values[ds["frame_ok"].values],
-                centre=made["results"]["band"]["centre"],
-                window=made["parameters"]["window"],
+                centre=results.band.centre,
+                window=self._record("spectrum")["parameters"]["window"],
                 at=ds["time"].values,
             )
         return xr.DataArray(untold, {"time": ds["time"]}, ("time",))

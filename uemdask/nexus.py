@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.attributes import structured
+from uemdask.cube.attributes import json_text, structured
 from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata, to_nexus
@@ -69,7 +68,7 @@ def write_nexus(
     tree = to_nexus(read_metadata(dataset.attrs))
     if vendor := structured(dataset.attrs.get("vendor")):
         rest = tree["entry"].setdefault("collection", {"@NX_class": "NXcollection"})
-        rest["vendor"] = json.dumps(vendor, ensure_ascii=False, default=str)
+        rest["vendor"] = json_text(vendor)
     tree |= {"@NX_class": "NXroot", "@default": "entry", "@creator": "uemdask"}
     tree["entry"] |= {
         "@default": names[0],
@@ -95,15 +94,11 @@ def _write_tree(group: Any, tree: Mapping[str, Any]) -> None:
         if isinstance(value, Mapping) and "@NX_class" in value:
             _write_tree(group.require_group(field), value)
         else:
-            group[field] = value if isinstance(value, str | int | float) else _as_json(value)
+            group[field] = value if isinstance(value, str | int | float) else json_text(value)
     for name, value in tree.items():
         field, at, attribute = name.rpartition("@")
         if at and (not field or field in group):
             (group[field] if field else group).attrs[attribute] = value
-
-
-def _as_json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)
 
 
 def _write_data(entry: Any, array: xr.DataArray) -> None:
@@ -138,4 +133,4 @@ def _write_array(group: Any, array: xr.DataArray, name: str) -> None:
         else:
             field[...] = values
     for key, value in array.attrs.items():
-        field.attrs[key] = value if isinstance(value, str | int | float) else _as_json(value)
+        field.attrs[key] = value if isinstance(value, str | int | float) else json_text(value)

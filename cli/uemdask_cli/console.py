@@ -22,6 +22,7 @@ from rich.progress import (
 
 from uemdask.execution.progress import Silence
 from uemdask.plain import plain
+from uemdask_cli.flags import with_flags
 
 #: Where there is no terminal, a stage at work is reported this often, in s.
 _EVERY = 10.0
@@ -132,7 +133,7 @@ class Bars(Silence):
 
     def notice(self, text: str) -> None:
         """Say it."""
-        self._progress.console.print(plain(text), markup=False, highlight=False)
+        self._progress.console.print(with_flags(plain(text)), markup=False, highlight=False)
 
 
 def _tasks(number: int) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -54,16 +54,10 @@ if TYPE_CHECKING:
 def ingest(
     raw: Path,
     store: Path,
-    delays: str | None,
-    pixel_size: str | None,
-    time_zero: str | None,
-    offset: str | None,
     scans: str,
-    dark: str | None,
-    pump_off: str | None,
-    dataset: str | None,
     overwrite: bool,
     dry_run: bool,
+    **said: Any,
 ) -> int:
     """Turn the raw folder or stack RAW into a run."""
     from uemdask.cube import Run
@@ -76,13 +70,7 @@ def ingest(
 
     parameters = IngestParameters(
         raw=str(on_disk(raw).absolute()),
-        delays=delays,
-        pixel_size=pixel_size,
-        time_zero=time_zero,
-        offset=offset,
-        dark=_absolute(dark),
-        pump_off=_absolute(pump_off),
-        dataset=dataset,
+        **said | {kind: _absolute(said[kind]) for kind in ("dark", "pump_off")},
     )
     found = raw_of(parameters, every_file=True)
     wanted = {store: parameters}
@@ -232,10 +220,10 @@ def _remove(made: Iterable[tuple[Path, Path]]) -> None:
 def _print_result(run: Run, told: list[str]) -> None:
     from uemdask.cube.summary import counts_sentence
 
-    results = run.stage("ingest")["results"]
-    flagged = f", {results['flagged']} flagged" if results["flagged"] else ""
-    click.echo(f"{run.path}: {results['frames']} frames{flagged}")
-    click.echo(f"counts: {counts_sentence(results['mean_counts'])}")
+    results = run.results("ingest")
+    flagged = f", {results.flagged} flagged" if results.flagged else ""
+    click.echo(f"{run.path}: {results.frames} frames{flagged}")
+    click.echo(f"counts: {counts_sentence(results.mean_counts)}")
     for note in run.group.attrs.get("notes", []):
         if note not in told:
             click.echo(f"note: {note}")

@@ -1,8 +1,10 @@
-"""Standard output in plain text: nothing that a terminal would obey."""
+"""Standard output in plain text, with flags: nothing that a terminal would obey."""
 
 from __future__ import annotations
 
 from typing import TextIO
+
+from uemdask_cli.flags import with_flags
 
 
 class PlainStream:
@@ -25,7 +27,7 @@ class PlainStream:
         self.encoding, self.errors = stream.encoding, stream.errors
 
     def write(self, text: str) -> int:
-        """Write text, its control characters spelled out.
+        """Write text, its control characters spelled out, parameters of the library as flags.
 
         Raises
         ------
@@ -38,7 +40,7 @@ class PlainStream:
             from uemdask.plain import plain  # takes the library, for which help does not wait
 
             text = plain(text)
-        return self.stream.write(text)
+        return self.stream.write(with_flags(text))
 
     def flush(self) -> None:
         """Write what waits."""

@@ -15,6 +15,7 @@ from uemdask.execution.preview import RunPreview
 from uemdask.monitor import size
 from uemdask.plain import one_line
 from uemdask_cli.console import rich_console
+from uemdask_cli.flags import with_flags
 
 #: Runs that are named in a line.
 _NAMED = 5
@@ -71,7 +72,7 @@ def _runs(plan: Preview) -> Table:
             _span(run.done),
             "cannot be done" if run.fault else _span(run.to_do) if run.to_do else "nothing",
             _tasks(run.tasks, run.unknown),
-            Text(one_line(_why(run))),
+            Text(with_flags(one_line(_why(run)))),
         )
     return table
 

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from uemdask_cli.flags import with_flags
+
 
 @click.command()
 @click.argument("path", metavar="RUN.zarr|CAMPAIGN.yaml", type=click.Path(path_type=Path))
@@ -17,13 +19,13 @@ def report(path: Path, output: Path | None) -> None:
     if path.suffix.casefold() not in (".yaml", ".yml"):
         click.echo(f"report: {write_report(path, output)}")
         return
-    from uemdask.execution import campaign_status, read_campaign
+    from uemdask.execution import read_campaign, run_status
 
     plan = read_campaign(path)
-    states = campaign_status(plan)
+    states = [run_status(run) for run in plan.runs]
     page = write_campaign_report(
         [run.store for run in plan.runs if run.store.exists()],
         output or plan.output / f"{path.stem}.html",
-        failures={state.name: state.failed for state in states if state.failed},
+        failures={state.name: with_flags(state.failed) for state in states if state.failed},
     )
     click.echo(f"report: {page}")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import click
 
+from uemdask_cli.flags import with_flags
 from uemdask_cli.main import ALL_DONE, SOME_FAILED
 from uemdask_cli.run import STAGES, plan_of
 
@@ -54,7 +56,7 @@ def status(paths: tuple[Path, ...], output: Path | None, as_json: bool, watch: b
         click.echo(state.model_dump_json(indent=1))
     else:
         console.print(_table(state.runs))
-        for line in (*_summary(state), *_failures(state.runs)):
+        for line in (*_summary(state), *_failures(state.runs), *_again(state.runs)):
             click.echo(line)
     return SOME_FAILED if state.totals.failed else ALL_DONE
 
@@ -82,7 +84,7 @@ def _picture(state: CampaignState, console: Console) -> RenderableType:
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
     lines = _summary(state)
     for line in _failures(runs)[:_MOST_FAILURES]:
-        lines += wrap(plain(line), console.width, max_lines=2, placeholder=" …")
+        lines += wrap(with_flags(plain(line)), console.width, max_lines=2, placeholder=" …")
     room = max(_LEAST_RUNS, console.height - len(lines) - 3)
     if len(runs) > room:
         lines.append(f"{room} of {len(runs)} runs:")
@@ -149,7 +151,7 @@ def _summary(state: CampaignState) -> list[str]:
         )
     else:
         lines.append(f"the driver {place} {driver.state} {duration(driver.age)} ago")
-    if state.rates is not None and totals.at_work + totals.waiting:
+    if state.rates is not None and totals.at_work + totals.waiting and driver.state != "ended":
         moved = state.rates.bytes_per_second
         traffic = f", {size(moved)}/s" if moved is not None else ""
         when = "" if driver.alive else " at the last"
@@ -179,3 +181,16 @@ def _time_left(state: CampaignState) -> str:
 
 def _failures(runs: list[RunState]) -> list[str]:
     return [f"{run.run}: {run.failed}" for run in runs if run.failed]
+
+
+def _again(runs: list[RunState]) -> Iterator[str]:
+    """Yield what 'uemdask run' would make again though it is done, and what it would refuse."""
+    for run in runs:
+        again = [stage for stage in run.left if run.stages[stage] == 1.0]
+        if run.fault and not run.failed:
+            yield f"{run.run}: 'uemdask run' would fail: {run.fault}"
+        elif again:
+            yield (
+                f"{run.run}: 'uemdask run' would make {', '.join(again)} again: {again[0]} "
+                f"{run.left[again[0]]}"
+            )

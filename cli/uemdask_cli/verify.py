@@ -65,8 +65,8 @@ def _repair(plan: Plan, cluster: Path | None, *, deep: bool, quiet: bool) -> dic
     from uemdask_cli.console import listener
 
     with listener(quiet=quiet) as hears, open_cluster(read_profile(cluster)) as workers:
-        course = partial(Repair, deep=deep)
-        return Driver(plan, workers, course=course, listener=hears).run().failed
+        pipeline = partial(Repair, deep=deep)
+        return Driver(plan, workers, pipeline=pipeline, listener=hears).run().failed
 
 
 def _print(found: Verification) -> None:

@@ -15,6 +15,7 @@ def beam(random):
     return slow * (1 + 0.027 * random.standard_normal(T.size))
 
 
+@pytest.mark.slow
 def test_jitter_and_slow_fall_are_no_breathing():
     random = np.random.default_rng(0)
     assert all(find_breathing(beam(random), T).frequency is None for _ in range(40))

@@ -8,6 +8,8 @@ import pytest
 from uemdask.align import LEAST_VOTES, local_contrast, refine_drift
 from uemdask.simulate import scenario, simulate
 
+pytestmark = pytest.mark.slow
+
 
 def contrasts(frames):
     return np.stack([local_contrast(np.asarray(f, np.float32)) for f in frames])

@@ -22,6 +22,7 @@ def onset_of(name, seed, **options):
     return first_change(a.delays, *change.T)
 
 
+@pytest.mark.slow
 def test_stated_error_covers_time_zero():
     """Bend contours move from time zero on, whatever brightness, jitter and drift do."""
     z = []

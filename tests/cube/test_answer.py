@@ -73,11 +73,11 @@ def test_a_part_that_travels_is_not_hidden_by_the_whole():
 
 
 def test_what_is_not_known_yet_is_not_made_up(run):
-    run.forget("mode")
+    run.begin("mode", digest="", parameters={})
     assert str(answers_of(run)[1]) == (
         "right: no speed (none of its pixels is relevant), 36.25 GHz, mode not known yet"
     )
-    run.forget("feature")
+    run.begin("feature", digest="", parameters={})
     assert answers_of(run) == []
 
 
@@ -92,7 +92,7 @@ def test_a_run_of_a_campaign_is_finished_by_its_campaign(run, tmp_path):
     file = tmp_path / "my ge.yaml"
     file.touch()
     run.remember(["run", str(file), "--set", "spectrum.band=[30, 40]"])
-    run.forget("flow")
+    run.begin("flow", digest="", parameters={})
     wanted = f"uemdask run '{file}' --set 'spectrum.band=[30, 40]'"
     assert next_command(Run(run.path)) == wanted
     file.unlink()
@@ -101,14 +101,14 @@ def test_a_run_of_a_campaign_is_finished_by_its_campaign(run, tmp_path):
 
 def test_a_copy_goes_on_itself_not_its_original(run, tmp_path):
     run.remember(["run", str(tmp_path / "original" / run.path.name)])
-    run.forget("flow")
+    run.begin("flow", digest="", parameters={})
     assert next_command(Run(run.path)) == f"uemdask run {run.path}"
 
 
 def test_without_a_command_what_is_there_is_left_alone(run):
-    run.forget("feature")
+    run.begin("feature", digest="", parameters={})
     assert next_command(run) == f"uemdask run {run.path} --only feature --only mode"
-    run.forget("align")
+    run.begin("align", digest="", parameters={})
     assert next_command(run) == f"uemdask run {run.path}"
 
 
@@ -121,7 +121,7 @@ def test_a_damaged_note_of_the_command_is_told(run, command):
 
 def test_an_export_is_to_be_looked_at(run, tmp_path):
     run.remember(["run", "/somewhere/ge.yaml"])
-    run.forget("mode")
+    run.begin("mode", digest="", parameters={})
     export_run(run.path, tmp_path / "home.zarr")
     home = Run(tmp_path / "home.zarr")
     assert next_command(home) == f"uemdask report {home.path}"

@@ -31,7 +31,7 @@ def test_scan_counts_may_be_an_array(make):
 
 def test_a_run_that_is_there_is_kept(make):
     first = make()
-    with pytest.raises(UemError, match="--overwrite"):
+    with pytest.raises(UemError, match="overwrite=True"):
         make()
     assert Run(first.path).record["run_id"] == first.record["run_id"]
 

@@ -39,7 +39,7 @@ def test_what_an_earlier_version_did_not_pack_is_told(run):
     run.group.create_array(
         "wave", shape=(20, 40, 300), dtype="float16", dimension_names=VARIABLES["wave"].dims
     )
-    with pytest.raises(UemError, match="--only spectrum"):
+    with pytest.raises(UemError, match=r"only=\['spectrum'\]"):
         run.packing("wave")
 
 

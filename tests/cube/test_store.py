@@ -78,7 +78,7 @@ def test_dates_and_odd_numbers_in_metadata_become_plain_json(make):
     assert attributes["scan"] == {"1": 4, "offset": [0.5, None]}
 
 
-@pytest.mark.parametrize("moment", ["created", "noted", "begun", "forgotten", "finished"])
+@pytest.mark.parametrize("moment", ["created", "noted", "begun", "begun early", "finished"])
 def test_a_run_opens_without_a_warning_at_every_moment_of_its_life(labelled, make, moment):
     # Warnings are errors here; among them xarray's for metadata that are not consolidated.
     run = labelled
@@ -88,8 +88,8 @@ def test_a_run_opens_without_a_warning_at_every_moment_of_its_life(labelled, mak
         run.note("label", created=True)
     elif moment == "begun":
         run.begin("label", digest="d5", parameters={})
-    elif moment == "forgotten":
-        run.forget("spectrum")
+    elif moment == "begun early":
+        run.begin("spectrum", digest="", parameters={})
     with xr.open_zarr(run.path) as dataset:
         assert faults_of(dataset) == []
         # Nothing is listed that is not there, to be read as fill values.
@@ -223,10 +223,11 @@ def test_a_kill_while_forgetting_leaves_no_false_record(labelled, monkeypatch):
 
     monkeypatch.setattr(shutil, "rmtree", kill)
     with pytest.raises(Killed):
-        labelled.forget("spectrum")
+        labelled.begin("spectrum", digest="", parameters={})
     monkeypatch.undo()
     fresh = Run(labelled.path)
-    assert fresh.stage("spectrum") == fresh.stage("label") == {}
+    assert not fresh.stage("spectrum").get("created")
+    assert fresh.stage("label") == {}
     with xr.open_zarr(fresh.path) as dataset:
         assert "mask" not in dataset
     fresh.begin("spectrum", digest="again", parameters={})
@@ -297,8 +298,15 @@ def test_a_run_of_somebody_else_is_an_error_for_people(run, monkeypatch):
 
 
 def test_a_variable_that_is_not_there_names_the_stage_that_makes_it(run):
-    with pytest.raises(UemError, match="--only flow"):
+    with pytest.raises(UemError, match=r"only=\['flow'\]"):
         run.read("speed")
+
+
+def test_a_name_that_no_variable_has_is_told_with_those_that_are_there(run):
+    with pytest.raises(UemError, match="'refrence' is no variable of a run; here are") as told:
+        run.read("refrence")
+    assert "intensity" in str(told.value)
+    assert "speed" not in str(told.value)
 
 
 def test_the_record_is_ours_alone(run):

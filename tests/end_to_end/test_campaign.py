@@ -17,7 +17,7 @@ from uemdask.cube import STAGES, VARIABLES, faults_of
 from uemdask.execution.ledger import ledger_path
 from uemdask.simulate import scenario, simulate, write_acquisition
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.slow
 
 
 def test_one_bad_run_does_not_stop_the_others(campaign, uemdask):

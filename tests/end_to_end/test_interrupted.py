@@ -8,7 +8,11 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from uemdask.network.checkpoint import load_checkpoint
+
+pytestmark = pytest.mark.slow
 
 _PATIENCE = 300.0  # s
 

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-pytestmark = pytest.mark.end_to_end
+pytestmark = pytest.mark.slow
 
 
 def kill_when(ready, command: list[object], *, limit: float = 240) -> None:

@@ -52,7 +52,7 @@ def _drive(folder: Path, seen: list, *, every: bool) -> None:
     store = plan.runs[0].store
     cluster = Cluster(client=_in_process(), dashboard="", cpu=Capacity(slots=0.5))
     driver = Driver(plan, cluster, back_off=0.0)
-    course = driver._runs[0].course
+    pipeline = driver._runs[0].pipeline
     known = {tuple(place) for place in seen}
 
     def hook(event: str, arguments: tuple) -> None:
@@ -66,7 +66,7 @@ def _drive(folder: Path, seen: list, *, every: bool) -> None:
         kind = str(path.relative_to(folder)) if every else _kind(path, store)
         if not every and _DECISIVE.get(kind) != event:
             return
-        place = (course.stage, course.phase, event, kind)
+        place = (pipeline.stage, pipeline.phase, event, kind)
         if place not in known:
             with (folder.parent / "seen.jsonl").open("a") as file:
                 file.write(json.dumps(place) + "\n")

@@ -71,6 +71,7 @@ def test_each_worker_of_a_job_has_its_own_gpu():
     assert [own_share("", f"gpu.3-{number}") for number in range(2)] == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_this_machine(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     told = []

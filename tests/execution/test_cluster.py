@@ -48,6 +48,7 @@ def test_files_of_a_certificate_that_are_not_there(tmp_path):
         ExitStack().enter_context(open_cluster(found))
 
 
+@pytest.mark.slow
 def test_a_local_cluster_and_its_dashboard_listen_on_loopback_alone():
     with open_cluster(LocalProfile(workers=1, dashboard_port=0)) as cluster:
         here = psutil.Process()

@@ -11,57 +11,9 @@ import pytest
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status, preview
-from uemdask.execution.ledger import ledger_path, read_lines
+from uemdask.execution.ledger import last_entry, ledger_path
 
 ONLY = ("ingest", "align")
-
-
-class InThreads:
-    """Stands in for a Dask client: tasks run side by side, the second one ends first."""
-
-    def __init__(self):
-        self.ended, self._second_ended = [], threading.Event()
-
-    def submit(self, task, *arguments, key, pure, resources):
-        future, region = _Later(key), arguments[4]
-
-        def work():
-            if region == "time=0:16":
-                self._second_ended.wait(10)
-            future.end(task, arguments)
-            self.ended.append(region)
-            future.callback(future)
-            if region != "time=0:16":
-                self._second_ended.set()
-
-        threading.Thread(target=work).start()
-        return future
-
-
-class _Later:
-    """A future whose end is told to one callback, however soon it comes."""
-
-    def __init__(self, key):
-        self.key, self.status, self._listens = key, "pending", threading.Event()
-
-    def end(self, task, arguments):
-        try:
-            self._value, self.status = task(*arguments), "finished"
-        except Exception as error:
-            self._value, self.status = error, "error"
-
-    def result(self):
-        return self._value
-
-    exception = result
-
-    def callback(self, future):
-        self._listens.wait(10)
-        self._callback(future)
-
-    def add_done_callback(self, callback):
-        self._callback = callback
-        self._listens.set()
 
 
 def test_one_bad_run_does_not_stop_the_others(two, plan, drive):
@@ -74,8 +26,7 @@ def test_one_bad_run_does_not_stop_the_others(two, plan, drive):
     assert bad.failed_stage == "ingest"
     assert "frame_0020.tif" in bad.failed
     assert good.failed == ""
-    lines = list(read_lines(ledger_path(two / "results" / "bad.zarr")))
-    assert "Traceback" in lines[-1]["traceback"]
+    assert "Traceback" in last_entry(ledger_path(two / "results" / "bad.zarr")).traceback
 
 
 def test_a_mended_run_goes_on(two, plan, drive):
@@ -192,17 +143,31 @@ def test_a_poisoned_region_fails_its_run_alone(raw, plan, drive):
     assert outcome.failed["short"] == ("stage align, region time=16:28: ZeroDivisionError: poison")
 
 
-def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan):
+def test_tasks_of_a_failed_run_are_waited_for_and_leave_nothing(raw, plan, in_process):
     # One task meets the truncated frame while another is still writing to the same store.
     os.truncate(raw / "raw" / "frame_0020.tif", 1000)
-    client = InThreads()
+    second_ended = threading.Event()
+
+    def side_by_side(future, do):
+        second = client.tasks[-1][1] != "time=0:16"
+
+        def work():
+            if not second:
+                second_ended.wait(10)
+            do()
+            if second:
+                second_ended.set()
+
+        threading.Thread(target=work).start()
+
+    client = in_process(play=side_by_side)
     cluster = Cluster(client=client, dashboard="", cpu=Capacity(slots=1))
     outcome = Driver(plan(raw), cluster, only=ONLY).run()
     assert "frame_0020.tif" in outcome.failed["raw"]
-    assert client.ended == ["time=16:30", "time=0:16"]
+    assert client.ended == [("ingest", "time=16:30"), ("ingest", "time=0:16")]
     assert not (raw / "results" / "raw.zarr").exists()
-    lines = list(read_lines(ledger_path(raw / "results" / "raw.zarr")))
-    assert "frame_0020.tif" in lines[-1]["failed"]  # the failure is still there to be read
+    # The failure is still there to be read.
+    assert "frame_0020.tif" in last_entry(ledger_path(raw / "results" / "raw.zarr")).failed
 
 
 def test_a_model_that_was_replaced_behind_a_run_is_refused(finished, plan, drive):
@@ -248,8 +213,8 @@ def test_a_stage_of_raw_data_that_are_not_ingested_says_what_to_do(raw, plan, dr
     planned = plan(raw)
     store = planned.runs[0].store
     wanted = (
-        f"{store}: {raw / 'raw'} is not ingested yet, and --only align leaves that out; add "
-        f"--only ingest, or leave --only out"
+        f"{store}: {raw / 'raw'} is not ingested yet, and `only=['align']` leaves that out; "
+        f"add `only=['ingest']`, or leave `only` out"
     )
     (expected,) = preview(planned, only=("align",)).runs
     assert expected.fault == wanted

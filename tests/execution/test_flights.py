@@ -10,34 +10,14 @@ from uemdask.execution import Capacity, Cluster
 from uemdask.execution.flights import Flight, Flights
 
 
-class _Future:
-    """Finished, but its result was on a worker that is lost."""
-
-    def __init__(self, key):
-        self.key, self.status = key, "finished"
-
-    def add_done_callback(self, callback):
-        callback(self)
-
-    def result(self):
-        raise OSError(116, "Stale file handle")
-
-
-class _Client:
-    def __init__(self):
-        self.keys = []
-
-    def submit(self, task, *arguments, key, pure, resources):
-        self.keys.append(key)
-        return _Future(key)
-
-    def gather(self, futures, errors):
-        raise RuntimeError("the worker is gone")
-
-
 @pytest.fixture
-def cluster():
-    return Cluster(client=_Client(), dashboard="", cpu=Capacity(slots=4))
+def cluster(in_process):
+    """Give a cluster on which tasks finish, and their results are lost with the worker."""
+
+    def lose(future, do):
+        future.end("finished", OSError(116, "Stale file handle"))
+
+    return Cluster(client=in_process(play=lose), dashboard="", cpu=Capacity(slots=4))
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -61,27 +41,17 @@ def test_tasks_of_one_driver_after_another_are_never_taken_for_the_same(cluster)
 
 
 @pytest.fixture
-def losing():
+def losing(in_process):
     """Give a cluster whose scheduler is lost while the driver waits for a task."""
 
-    class _Lost:
-        status = "pending"
-
-        def __init__(self, key):
-            self.key = key
-
-        def add_done_callback(self, callback):
-            losses.scheduler_is_lost, self.status = True, "cancelled"
-            callback(self)
-
-    class Client:
-        def submit(self, task, *arguments, key, pure, resources):
-            if losses.scheduler_is_lost:
-                raise RuntimeError("Client not running. Status: closed")
-            return _Lost(key)
+    def cancel(future, do):
+        if losses.scheduler_is_lost:
+            raise RuntimeError("Client not running. Status: closed")
+        future.end("cancelled")
 
     losses = SimpleNamespace(scheduler_is_lost=False, place="tcp://a", over_memory=list)
-    return Cluster(client=Client(), dashboard="", cpu=Capacity(slots=4), losses=losses)
+    client = in_process(play=cancel)
+    return Cluster(client=client, dashboard="", cpu=Capacity(slots=4), losses=losses)
 
 
 def test_tasks_that_went_with_the_scheduler_are_no_failures_of_theirs(losing, monkeypatch):
@@ -93,7 +63,6 @@ def test_tasks_that_went_with_the_scheduler_are_no_failures_of_theirs(losing, mo
         return drain(timeout)
 
     flights.submit(flight, "label:pairs", print)
-    losing.losses.scheduler_is_lost = False
     monkeypatch.setattr(flights, "_drain", lost_meanwhile)
     with pytest.raises(UemError, match="connection to the scheduler was lost"):
         list(flights.landed(1))

@@ -176,7 +176,7 @@ def test_what_a_late_stage_would_refuse_is_told_first(raw, plan, drive, paramete
 
 def test_a_store_of_other_raw_data_is_told(finished, plan):
     other = plan(finished, runs=[{"raw": "raw", "time_zero": "10 ps"}])
-    assert "--overwrite" in preview(other).runs[0].fault
+    assert "`overwrite=True`" in preview(other).runs[0].fault
     why = preview(other, overwrite=True).runs[0].to_do["ingest"]
     assert "time_zero was None, is 10 ps" in why
 

@@ -8,6 +8,7 @@ import pytest
 from uemdask.errors import FaultsError
 from uemdask.execution import Capacity, Cluster
 from uemdask.execution.requirements import check_requirements, needs_of
+from uemdask.execution.run_plan import plan_stages
 from uemdask.stages import StageParameters
 
 MIB = 2**20
@@ -20,14 +21,18 @@ def cluster(memory, gpu_memory=None):
     )
 
 
+def check(plan, cluster, **options):
+    return check_requirements(plan_stages(plan, read_raw=False, **options), cluster)
+
+
 def test_enough_is_not_mentioned(raw, plan):
-    assert check_requirements(plan(raw), cluster(4096 * MIB)) == []
-    assert check_requirements(plan(raw), cluster(0)) == []  # no limit
+    assert check(plan(raw), cluster(4096 * MIB)) == []
+    assert check(plan(raw), cluster(0)) == []  # no limit
 
 
 def test_too_little_memory_is_refused_for_all_stages_at_once(raw, plan):
     with pytest.raises(FaultsError) as caught:
-        check_requirements(plan(raw), cluster(300 * MIB))
+        check(plan(raw), cluster(300 * MIB))
     faults = caught.value.faults
     assert {fault.split()[1] for fault in faults} >= {"ingest", "spectrum", "train", "flow"}
     assert all("a worker of pool 'cpu' has 300.00 MiB" in fault for fault in faults)
@@ -36,9 +41,9 @@ def test_too_little_memory_is_refused_for_all_stages_at_once(raw, plan):
 
 def test_each_stage_is_held_against_its_own_pool(raw, plan):
     with pytest.raises(FaultsError) as caught:
-        check_requirements(plan(raw), cluster(4096 * MIB, gpu_memory=500 * MIB))
+        check(plan(raw), cluster(4096 * MIB, gpu_memory=500 * MIB))
     assert {fault.split()[1] for fault in caught.value.faults} == {"train", "flow"}
-    only = check_requirements(plan(raw), cluster(4096 * MIB, 500 * MIB), only=("spectrum",))
+    only = check(plan(raw), cluster(4096 * MIB, 500 * MIB), only=("spectrum",))
     assert only == []
 
 
@@ -46,7 +51,7 @@ def test_near_the_limit_is_a_warning(raw, plan):
     need = max(
         n.memory for n in needs_of({"time": 30, "y": 64, "x": 64}, plan(raw).runs[0].parameters)
     )
-    found = check_requirements(plan(raw), cluster(int((400 * MIB + need) / 0.9)))
+    found = check(plan(raw), cluster(int((400 * MIB + need) / 0.9)))
     assert any("stage train" in text for text in found)
 
 
@@ -66,10 +71,10 @@ def test_a_disk_that_is_too_small_is_refused(raw, plan, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**12, 10**12, 10**5))
     with pytest.raises(FaultsError, match="are free; make room"):
-        check_requirements(plan(raw), cluster(0))
+        check(plan(raw), cluster(0))
 
 
 def test_a_finished_run_needs_nothing(finished, plan, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1, 1, 0))
-    assert check_requirements(plan(finished), cluster(1)) == []
+    assert check(plan(finished), cluster(1)) == []

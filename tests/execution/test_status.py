@@ -124,7 +124,7 @@ def test_a_stage_is_never_done_too_soon(finished, plan):
 def test_a_failure_shows_though_the_clock_was_ahead_before_it(finished, plan):
     planned = plan(finished).runs[0]
     run = Run(planned.store)
-    run.forget("align")
+    run.begin("align", digest="", parameters={})
     record = run.record
     record["stages"]["ingest"]["finished"] = "2999-01-01T00:00:00+00:00"
     run._save(record)

@@ -116,7 +116,7 @@ def test_where_the_network_is_gone_that_is_said_and_finished_runs_stay(pair, pla
     assert done.outcome.done == ["raw"]
     assert done.outcome.failed == {"other": fault}
     assert "campaign.pt: the network of the finished runs is gone" in fault
-    assert "--retrain" in fault
+    assert "`retrain=True`" in fault
     assert train(pair, "raw") == before
 
 

@@ -50,7 +50,7 @@ def mend(drive):
     """Return a function that repairs a run as the command does."""
 
     def repair(store, *, deep=False):
-        return drive(plan_runs([store]), course=partial(Repair, deep=deep))
+        return drive(plan_runs([store]), pipeline=partial(Repair, deep=deep))
 
     return repair
 
@@ -191,7 +191,7 @@ def test_only_an_ingest_brings_frames_back(store, finished, plan, drive, mend, v
     (damage,) = damages(store, deep=True)
     assert (damage.file, damage.stage) == (name, "ingest")
     (run,) = verify(plan_runs([store]), deep=True).runs
-    assert "--overwrite" in run.remedy
+    assert "`overwrite=True`" in run.remedy
     assert "ingest the raw data" in mend(store, deep=True).outcome.failed["raw"]
     if harm is flip:
         return
@@ -200,7 +200,7 @@ def test_only_an_ingest_brings_frames_back(store, finished, plan, drive, mend, v
         drive(plan(finished)).outcome.failed["raw"],
     ):
         assert name in told
-        assert "--overwrite" in told
+        assert "`overwrite=True`" in told
     assert list(preview(plan(finished), overwrite=True).runs[0].to_do) == list(STAGES)
     again = drive(plan(finished), overwrite=True, only=("ingest",))
     assert again.outcome.failed == {}
@@ -291,10 +291,10 @@ def test_a_killed_repair_goes_on(store, drive, tmp_path, same_arrays):
 
     whole = shutil.copytree(store, tmp_path / "whole.zarr")
     delete(chunk(store, "label"))
-    course = partial(Repair, deep=False)
+    pipeline = partial(Repair, deep=False)
     with pytest.raises(Killed):
-        drive(plan_runs([store]), kill, course=course)
-    assert drive(plan_runs([store]), course=course).stages == Counter({"label": 1})
+        drive(plan_runs([store]), kill, pipeline=pipeline)
+    assert drive(plan_runs([store]), pipeline=pipeline).stages == Counter({"label": 1})
     same_arrays(whole, store)
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uemdask import FaultsError, UemError
+from uemdask import FaultsError
 from uemdask.metadata import ENTRIES, check_metadata, read_metadata
 from uemdask.metadata.table import RESERVED
 from uemdask.units import UNITS, Quantity, kind_of, parse_quantity
@@ -150,13 +150,15 @@ def test_a_quantity_written_as_text_is_read_without_loss(value, name):
     assert parse_quantity(text, kind_of(unit), what="x", example=text) == Quantity(value, unit)
 
 
-@given(st.text(max_size=15), st.sampled_from(list(ENTRIES)))
-def test_any_text_is_clean_or_an_error_for_people(text, name):
-    try:
+def test_any_text_is_clean_or_an_error_for_people(answers):
+    @given(st.text(max_size=15), st.sampled_from(list(ENTRIES)))
+    @answers
+    def any_of_them(text, name):
         found = clean(**{name: text})
-    except UemError:
-        return
-    assert check_metadata(found, "again") == (found, [])
+        assert check_metadata(found, "again") == (found, [])
+
+    any_of_them()
+    assert answers.share > 0.2
 
 
 def test_attributes_are_read_with_units_in_one_order():

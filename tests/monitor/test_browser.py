@@ -12,6 +12,8 @@ from uemdask.monitor import scheduler_page
 from uemdask.monitor.publishing import _show
 from uemdask.simulate import scenario, simulate, write_acquisition
 
+pytestmark = pytest.mark.slow
+
 NASTY = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
@@ -59,7 +61,6 @@ def workers():
         yield found
 
 
-@pytest.mark.end_to_end
 def test_a_campaign_is_watched_from_begin_to_end(workers, browser, tmp_path):
     for name, seed in (("Keil groß", 1), ("Keil klein", 2), ("broken", 3)):
         made = simulate(scenario("plane", shape=(64, 64), frames=20, seed=seed))

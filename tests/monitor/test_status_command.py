@@ -6,9 +6,11 @@ import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from uemdask.cube import STAGES
 from uemdask.execution import read_campaign
+from uemdask.monitor import RunState
 from uemdask.monitor.publishing import progress_path, write_progress
-from uemdask_cli.status import _picture, status
+from uemdask_cli.status import _again, _picture, status
 
 LONG = "Überlagerung_von_zwei_Wellenzügen_schräg_[80 K]_Messreihe_17"
 
@@ -88,3 +90,27 @@ def test_watching_ends_with_the_driver(campaign, at_work):
     text = said(campaign, "--watch")
     assert text.count("0 done, 0 failed, 40 left") == 1  # once
     assert "run38" in text  # all runs, once nothing changes any more
+
+
+def test_what_is_done_and_would_be_made_again_is_told():
+    done = dict.fromkeys(STAGES, 1.0)
+    changed = {"flow": "changed: views was 4, is 2", "feature": "after flow"}
+    runs = [
+        RunState(run="a", state="waiting", done=False, stages=done, left=changed),
+        RunState(run="b", state="waiting", done=False, stages=done | {"mode": 0.5},
+                 left={"mode": "begun"}),
+        RunState(run="c", state="waiting", done=False, stages=done, fault="c.zarr: is damaged"),
+        RunState(run="d", state="done", done=True, stages=done),
+    ]  # fmt: skip
+    assert list(_again(runs)) == [
+        "a: 'uemdask run' would make flow, feature again: flow changed: views was 4, is 2",
+        "c: 'uemdask run' would fail: c.zarr: is damaged",
+    ]
+
+
+def test_a_driver_that_came_to_its_end_knows_of_nothing_left(campaign, at_work):
+    at_work.ends("ended")
+    write_progress(progress_path(read_campaign(campaign)), at_work.state())
+    text = said(campaign)
+    assert "40 left" in text
+    assert "time left" not in text

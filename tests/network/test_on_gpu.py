@@ -9,6 +9,8 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+pytestmark = pytest.mark.slow
+
 _FILE = Path(__file__).parents[2] / "benchmarks" / "on_gpu.py"
 torch.set_num_threads(1)
 

@@ -21,6 +21,8 @@ from uemdask.network.samples import Series, SeriesSource
 from uemdask.network.schedule import TrainingConfig
 from uemdask.network.unet import UNet, UNetConfig
 
+pytestmark = pytest.mark.slow
+
 torch.set_num_threads(1)
 CPU = torch.device("cpu")
 TIMES, SIZE = 10, 48

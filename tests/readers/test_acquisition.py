@@ -132,7 +132,7 @@ def test_a_pixel_size_that_is_none_is_refused(folder, text):
 def test_a_missing_pixel_size_says_how_to_give_one(tmp_path, frame):
     for i in range(3):
         tifffile.imwrite(tmp_path / f"{i}.tif", frame(i))
-    with pytest.raises(UemError, match="--pixel-size 3nm"):
+    with pytest.raises(UemError, match="pixel_size='3nm'"):
         inspect_raw(tmp_path, delays="0:2:1")
 
 
@@ -203,12 +203,12 @@ def test_a_delay_that_stands_twice_is_one_of_two_images(folder, write_delays):
 
 def test_missing_delays_say_how_to_give_them(folder):
     (folder / "delays.csv").unlink()
-    with pytest.raises(UemError, match=r"no delays found.*delays\.csv.*--delays"):
+    with pytest.raises(UemError, match=r"no delays found.*delays\.csv.*`delays="):
         inspect_raw(folder)
 
 
 def test_delays_that_are_neither_a_file_nor_a_plan_are_named(folder):
-    with pytest.raises(UemError, match=r"nowhere\.csv: no such file, and not a plan"):
+    with pytest.raises(UemError, match=r"`delays=nowhere\.csv`: no such file, and not a plan"):
         inspect_raw(folder, delays="nowhere.csv")
 
 
@@ -299,3 +299,10 @@ def test_scans_in_folders_with_a_pipe_are_not_waited_for(tmp_path, folder):
         os.mkfifo(tmp_path / "all" / scan / "frame_1.tif")
     with pytest.raises(UemError, match="is a pipe, not a file"):
         inspect_raw(tmp_path / "all", every_file=True)
+
+
+def test_what_cannot_be_said_of_raw_data_is_a_sentence(folder):
+    with pytest.raises(UemError) as told:
+        inspect_raw(folder, pixelsize="3nm", scan=0)
+    assert "pixelsize: is no key that is known here; did you mean 'pixel_size'?" in str(told.value)
+    assert "scan: 0 was found; it should be greater than or equal to 1" in str(told.value)

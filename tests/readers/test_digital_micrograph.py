@@ -114,7 +114,7 @@ def test_one_of_several_images_is_named_by_title_or_number(tmp_path, frame):
     with pytest.raises(UemError) as error:
         describe_image(path)
     assert str(error.value) == (
-        f"{path}: holds 3 images or stacks; name one with --dataset: 0 'camera 0' (24, 32) uint16; "
+        f"{path}: holds 3 images or stacks; name one with `dataset`: 0 'camera 0' (24, 32) uint16; "
         f"1 'camera 1' (24, 32) uint16; 2 'camera 2' (24, 32) uint16"
     )
     for dataset in ("camera 1", "1"):

@@ -171,7 +171,7 @@ def test_names_in_another_order_than_the_plan_are_shown_with_it(raw):
         write(raw / f"shot{i}_{delay:+.2f}.tif")
     with pytest.raises(UemError) as caught:
         inspect_raw(raw, delays="0:3:1 ps")
-    assert "do not rise with the delays of --delays '0:3:1 ps'" in str(caught.value)
+    assert "do not rise with the delays of `delays='0:3:1 ps'`" in str(caught.value)
     assert "shot2_+0.25.tif would be at 2 ps and shot0_+1.50.tif at 0 ps" in str(caught.value)
 
 
@@ -218,5 +218,5 @@ def test_images_without_the_probe_are_set_aside(raw):
     found = inspect_raw(raw)
     assert [file.name for file in found.pump_off] == ["probe_off.tif"]
     assert found.dark == ()
-    assert any("without the probe are set aside, --dark would take" in n for n in found.notes)
+    assert any("without the probe are set aside, `dark` would take" in n for n in found.notes)
     assert [f.name for f in inspect_raw(raw, dark="probe_off.tif").dark] == ["probe_off.tif"]

@@ -87,7 +87,7 @@ def test_of_several_stacks_one_is_named(path, stack):
     with pytest.raises(UemError) as error:
         describe_image(path)
     assert str(error.value) == (
-        f"{path}: holds 2 images or stacks; name one with --dataset: /flat/field (2, 24, 32) uint16"
+        f"{path}: holds 2 images or stacks; name one with `dataset`: /flat/field (2, 24, 32) uint16"
         f"; /raw (4, 24, 32) uint16"
     )
     check_stack(path, stack[:2] + 7, dataset="/flat/field")

@@ -60,7 +60,7 @@ def test_version_4_is_hdf5(path, stack):
 def test_one_of_several_variables_is_named(path, stack):
     found = dataset(stack)
     found.assign(other=found["counts"] + 1).to_netcdf(path, engine="scipy")
-    with pytest.raises(UemError, match=r"holds 2 images or stacks; name one with --dataset"):
+    with pytest.raises(UemError, match=r"holds 2 images or stacks; name one with `dataset`"):
         describe_image(path)
     check_stack(path, stack + 1, dataset="other")
 

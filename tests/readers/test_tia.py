@@ -68,7 +68,7 @@ def test_one_of_several_series_is_named(tmp_path, stack):
     with pytest.raises(UemError) as error:
         describe_image(tmp_path / "a b (1).emi")
     assert str(error.value) == (
-        f"{tmp_path / 'a b (1).emi'}: has 2 series; name one with --dataset: a b (1)_1.ser, "
+        f"{tmp_path / 'a b (1).emi'}: has 2 series; name one with `dataset`: a b (1)_1.ser, "
         f"a b (1)_2.ser"
     )
     assert check_stack(tmp_path / "a b (1).emi", stack, "a b (1)_1.ser").pixel_size == (1, 1)

@@ -82,7 +82,7 @@ def test_of_several_arrays_one_is_named(path, stack):
     group.create_array("deep/er", data=stack[:2])
     with pytest.raises(UemError) as error:
         describe_image(path)
-    assert "a.zarr: holds 2 images or stacks; name one with --dataset: " in str(error.value)
+    assert "a.zarr: holds 2 images or stacks; name one with `dataset`: " in str(error.value)
     assert "/raw (4, 24, 32) uint16" in str(error.value)
     assert "/deep/er (2, 24, 32) uint16" in str(error.value)
     check_stack(path, stack[:2], dataset="/deep/er")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 
 from uemdask.cube import STAGES, Run, create_run
 from uemdask.regions import FEATURES, MODES, mask_outline
@@ -49,11 +50,17 @@ def direction(angle: float) -> np.ndarray:
     return np.array([np.cos(np.radians(angle)), -np.sin(np.radians(angle))])
 
 
-def plane_wave(y: np.ndarray, x: np.ndarray, delays: np.ndarray, s: Settings) -> np.ndarray:
+def growing_wave(delays: np.ndarray, s: Settings) -> np.ndarray:
     """Return a wave (time, y, x) that grows from time zero on and travels with a known speed."""
-    along = x[None, :] * direction(s.angle)[0] + y[:, None] * direction(s.angle)[1]
-    phase = 2e-3 * np.pi * FREQUENCY * (delays[:, None, None] - along / s.speed)
-    return 0.05 * np.clip(delays / 40, 0, 1)[:, None, None] * np.cos(phase)
+    Z = plane_wave(
+        (s.size, s.size),
+        delays,
+        frequency=FREQUENCY,
+        wavelength=s.speed / FREQUENCY * 1e3,
+        angle=s.angle,
+        pixel=(PIXEL, PIXEL),
+    )
+    return 0.05 * np.clip(delays / 40, 0, 1)[:, None, None] * Z.real
 
 
 def write_run(path: Path, s: Settings) -> Run:
@@ -72,7 +79,7 @@ def write_run(path: Path, s: Settings) -> Run:
     )
     y, x = run.read("y"), run.read("x")
     texture = 500 + 100 * np.sin(x / 70)[None, :] * np.cos(y / 90)[:, None]
-    wave = plane_wave(y, x, delays, s)
+    wave = growing_wave(delays, s)
     run.write("intensity", np.round(texture * (1 + wave)).astype(np.uint16))
     ok, flags = np.ones(s.frames, bool), np.full(s.frames, "", object)
     for frame, reason in s.flagged:

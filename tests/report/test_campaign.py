@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
 from uemdask.report import write_campaign_report
+
+pytestmark = pytest.mark.slow
 
 MakeRun = Callable[..., Path]
 

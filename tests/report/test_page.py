@@ -19,6 +19,8 @@ from uemdask.report.page import findings_of, measured
 from uemdask.report.sections import read_history, sections_of
 from uemdask.report.style import figure_style
 
+pytestmark = pytest.mark.slow
+
 MakeRun = Callable[..., Path]
 VOID = {"meta", "br", "img", "link", "hr", "input"}
 

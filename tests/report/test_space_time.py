@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from known_waves import plane_wave
 
 from uemdask.report.space_time import average_along_fronts, fit_slope, phase_gradient
 from uemdask.report.wave_box import WaveBox, best_place
@@ -21,10 +22,15 @@ def box_of(
     step_x: float = 6.0,
 ) -> WaveBox:
     y, x = (np.arange(64) + 0.5) * step_y, (np.arange(64) + 0.5) * step_x
-    to_x, to_y = np.cos(np.radians(angle)), -np.sin(np.radians(angle))
-    along = x[None] * to_x + y[:, None] * to_y
-    wave = np.cos(2e-3 * np.pi * frequency * (delays[:, None, None] - along / speed))
-    return WaveBox(wave.astype(np.float32), y, x, slice(0, 64), slice(0, 64))
+    Z = plane_wave(
+        (64, 64),
+        delays,
+        frequency=frequency,
+        wavelength=speed / frequency * 1e3,
+        angle=angle,
+        pixel=(step_y, step_x),
+    )
+    return WaveBox(Z.real.astype(np.float32), y, x, slice(0, 64), slice(0, 64))
 
 
 @given(angle=st.floats(-180, 180), speed=st.floats(1.5, 5.0))

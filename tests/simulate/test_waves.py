@@ -57,14 +57,6 @@ def test_rings_run_outwards():
 
 
 @pytest.mark.parametrize("wave", WAVES)
-def test_local_frequency_is_the_rate_of_the_phase(wave):
-    x, y = grid(n=9)
-    h = 1e-3
-    rate = (wave.phase(x, y, 300.0 - h) - wave.phase(x, y, 300.0 + h)) / (2 * h)
-    np.testing.assert_allclose(wave.local_frequency(x, y, 300.0), 1e3 * rate / 2 / np.pi, rtol=1e-6)
-
-
-@pytest.mark.parametrize("wave", WAVES)
 def test_front_speed_is_the_limit_of_the_displacement(wave):
     x, y = grid(n=9)
     h = 1e-3
@@ -76,5 +68,7 @@ def test_chirped_wave_keeps_its_frequency_on_the_origin_line():
     wave = WAVES[1]
     origin = np.array([wave.origin[0]]), np.array([wave.origin[1]])
     for t in (120.0, 300.0, 900.0):
-        assert wave.local_frequency(*origin, t)[0] == pytest.approx(34.0)
+        h = 1e-3
+        rate = (wave.phase(*origin, t - h) - wave.phase(*origin, t + h))[0] / (2 * h)
+        assert 1e3 * rate / (2 * np.pi) == pytest.approx(34.0)
         assert wave.front_speed(*origin, t)[0] == pytest.approx(float(GE(t)))

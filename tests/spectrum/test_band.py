@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 
 from uemdask.errors import UemError
 from uemdask.spectrum import (
@@ -28,9 +29,7 @@ def noise(t: np.ndarray, level: float = 0.07, seed: int = 0) -> np.ndarray:
 
 
 def wave(t: np.ndarray, frequency: float, amplitude: float) -> np.ndarray:
-    y, x = np.mgrid[:64, :64]
-    phase = 2e-3 * np.pi * frequency * t[:, None, None] - 2 * np.pi * (0.8 * x - 0.6 * y) / 40
-    return amplitude * np.cos(phase)
+    return amplitude * plane_wave((64, 64), t, frequency=frequency, wavelength=40, angle=37).real
 
 
 @pytest.mark.parametrize("t", [GE, LONG], ids=["germanium", "even"])

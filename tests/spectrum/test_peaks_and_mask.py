@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 from scipy.stats import rankdata
 
 from uemdask.errors import UemError
@@ -19,13 +20,14 @@ from uemdask.spectrum import (
 GE = np.r_[-30:500:5, 500:1000:10].astype(float)
 EVEN = np.arange(120) * 5.0
 SHORT = np.arange(24) * 5.0
+ANGLE = -float(np.degrees(np.arctan2(0.6, 0.8)))
 BAND = Band(30.0, 39.0, 34.3, 9.0, True)
 
 
-def plane_wave(t: np.ndarray, frequency: float, size: int = 48) -> np.ndarray:
-    y, x = np.mgrid[:size, :size]
-    phase = 2e-3 * np.pi * frequency * t[:, None, None] - 2 * np.pi * (0.8 * x + 0.6 * y) / 60
-    return np.cos(phase).astype(np.float32)
+def wave_of(t: np.ndarray, frequency: float, size: int = 48) -> np.ndarray:
+    """Wave (time, y, x) to the lower right; its phase is 0 at time zero in the first pixel."""
+    Z = plane_wave((size, size), t, frequency=frequency, wavelength=60, angle=ANGLE)
+    return Z.real.astype(np.float32)
 
 
 def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
@@ -37,7 +39,7 @@ def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
 @pytest.mark.parametrize("t", [GE, EVEN], ids=["germanium", "even"])
 @pytest.mark.parametrize("frequency", [33.1, 34.3, 36.05])
 def test_frequency_amplitude_and_phase(t: np.ndarray, frequency: float) -> None:
-    s = 0.2 * plane_wave(t, frequency)
+    s = 0.2 * wave_of(t, frequency)
     peak = peak_map(s, t, BAND, smoothing=0)
     y, x = np.mgrid[:48, :48]
     phase = -2 * np.pi * (0.8 * x + 0.6 * y) / 60
@@ -49,13 +51,13 @@ def test_frequency_amplitude_and_phase(t: np.ndarray, frequency: float) -> None:
 
 
 def test_map_at_the_centre_is_exact() -> None:
-    Z = peak_map(0.2 * plane_wave(GE, 34.3), GE, BAND, smoothing=0).Z
+    Z = peak_map(0.2 * wave_of(GE, 34.3), GE, BAND, smoothing=0).Z
     y, x = np.mgrid[:48, :48]
     np.testing.assert_allclose(Z, 0.2 * np.exp(-2j * np.pi * (0.8 * x + 0.6 * y) / 60), atol=2e-5)
 
 
 def test_peak_outside_the_band_is_given_as_its_edge() -> None:
-    peak = peak_map(plane_wave(EVEN, 39.5), EVEN, BAND, smoothing=0)
+    peak = peak_map(wave_of(EVEN, 39.5), EVEN, BAND, smoothing=0)
     np.testing.assert_allclose(peak.frequency, 39.0, rtol=1e-6)
 
 
@@ -94,7 +96,7 @@ def test_dim_wave_is_found_where_the_published_statistic_fails(t: np.ndarray) ->
     """3 % modulation, 200 counts: noise of 7 % in every pixel."""
     truth = np.zeros((128, 128), dtype=bool)
     truth[:, :64] = True
-    expected = 200 * (1 + 0.03 * plane_wave(t, 34.3, 128) * truth)
+    expected = 200 * (1 + 0.03 * wave_of(t, 34.3, 128) * truth)
     s = (np.random.default_rng(0).poisson(expected) / 200 - 1).astype(np.float32)
     peak = peak_map(s, t, BAND)
     assert area_under_curve(peak.snr[truth], peak.snr[~truth]) >= 0.98
@@ -111,7 +113,7 @@ def test_dim_wave_is_found_where_the_published_statistic_fails(t: np.ndarray) ->
 def test_published_statistic_works_on_a_strong_wave() -> None:
     truth = np.zeros((64, 64), dtype=bool)
     truth[:, :32] = True
-    s = 0.15 * plane_wave(EVEN, 34.3, 64) * truth
+    s = 0.15 * wave_of(EVEN, 34.3, 64) * truth
     s = s + np.random.default_rng(0).normal(0, 0.07, s.shape).astype(np.float32)
     ratio, frequency = peak_ratio_map(s, EVEN, BAND)
     assert area_under_curve(ratio[truth], ratio[~truth]) > 0.999
@@ -134,7 +136,7 @@ def test_strong_wave_grows_without_a_ceiling() -> None:
     envelope = np.interp(GE, [100, 240, 440, 990], [0, 1, 0.5, 0.1])[:, None, None]
     band = Band(28.0, 40.0, 34.3, 9.0, True)
     noise = np.random.default_rng(0).normal(0, 0.02, (GE.size, 48, 48))
-    wave = envelope * (plane_wave(GE, 34.3) + 0.25 * plane_wave(GE, 68.6))
+    wave = envelope * (wave_of(GE, 34.3) + 0.25 * wave_of(GE, 68.6))
     snr = [
         np.median(peak_map((a * wave + noise).astype(np.float32), GE, band, smoothing=0).snr)
         for a in (0.1, 0.2)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 from scipy.ndimage import map_coordinates
 
 from uemdask.errors import UemError
@@ -27,9 +28,8 @@ QUADRANTS = [20.0, 110.0, -160.0, -70.0, 0.0, 90.0]
 
 def plane(angle: float, length: float = 40.0) -> np.ndarray:
     """Z of a wave that travels at an angle anticlockwise on the display (y down)."""
-    k = 2 * np.pi / length
-    kx, ky = k * np.cos(np.radians(angle)), -k * np.sin(np.radians(angle))
-    return np.exp(-1j * (kx * X + ky * Y)).astype(np.complex64)
+    Z = plane_wave((SIZE, SIZE), [0.0], frequency=34.5, wavelength=length, angle=angle)
+    return Z[0].astype(np.complex64)
 
 
 def relative_error(flow: np.ndarray, truth: np.ndarray) -> float:

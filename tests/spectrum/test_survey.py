@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 
 from uemdask.errors import UemError
 from uemdask.spectrum import frequency_grid, smoothing_halo, survey_operator, survey_tile
@@ -12,9 +13,8 @@ OPERATOR = survey_operator(T, F)
 
 
 def wave(shape: tuple[int, int], frequency: float, amplitude: float = 0.1) -> np.ndarray:
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    phase = 2e-3 * np.pi * frequency * T[:, None, None] - 2 * np.pi * (0.8 * x + 0.6 * y) / 60
-    return (amplitude * np.cos(phase)).astype(np.float32)
+    Z = plane_wave(shape, T, frequency=frequency, wavelength=60, angle=-37)
+    return (amplitude * Z.real).astype(np.float32)
 
 
 def test_power_is_half_the_squared_amplitude() -> None:

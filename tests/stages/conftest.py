@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from known_waves import plane_wave
 
 from uemdask.cube import create_run
 from uemdask.cube.layout import pair_fields, tiles
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 
+#: The phase turns by 1/40 a pixel along x, by half of that along y.
+LENGTH, ANGLE = 40 / np.hypot(1, 0.5), -np.degrees(np.arctan(0.5))
 BAND = {"low": 30.0, "high": 38.0, "centre": 34.0, "significance": 9.0, "found": True}
 RESULTS = {"band": BAND, "noise_level": 0.05, "wave_noise": 0.002, "grey_scale": 0.1,
            "wave_scale": 0.07, "wavelength_px": 40.0, "mean_modulation": [],
@@ -33,9 +36,10 @@ def waving(tmp_path_factory):
         STAGE_BY_NAME[name].create(run, parameters)
         if name == "spectrum":
             run.note(name, results=RESULTS)
-            y, x = np.mgrid[: shape[0], : shape[1]]
-            phase = 2e-3 * np.pi * 34.0 * delays[:, None, None] - 2 * np.pi * (x + 0.5 * y) / 40
-            wave = 0.1 * np.cos(phase)
+            x = np.indices(shape)[1]
+            wave = (
+                0.1 * plane_wave(shape, delays, frequency=34, wavelength=LENGTH, angle=ANGLE).real
+            )
             for tile in tiles(run.sizes):
                 run.write("wave", wave[:, *tile.slices(("y", "x"), run.sizes)], tile)
                 mask = (x < 140)[tile.slices(("y", "x"), run.sizes)]

@@ -14,6 +14,8 @@ from uemdask.simulate import scenario, simulate
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 from uemdask.stages.drift import combine, drift_tiles
 
+pytestmark = pytest.mark.slow
+
 SIZE, FRAMES = 160, 40
 
 

@@ -12,6 +12,8 @@ from uemdask.network import BASE_MODEL, load_model, predict
 from uemdask.simulate import scenario, simulate
 from uemdask.stages.simulated import simulated_series
 
+pytestmark = pytest.mark.slow
+
 
 def test_it_is_half_precision_and_at_most_8_megabytes():
     assert BASE_MODEL.stat().st_size <= 8e6

@@ -37,5 +37,5 @@ def test_a_deleted_wave_is_named(tmp_path, waving):
     run = Run(shutil.copytree(waving.path, tmp_path / "copy.zarr"))
     check_wave(run, None)
     shutil.rmtree(run.path / "wave")
-    with pytest.raises(UemError, match="--only spectrum"):
+    with pytest.raises(UemError, match=r"only=\['spectrum'\]"):
         check_wave(Run(run.path), None)

@@ -14,6 +14,8 @@ from uemdask.readers import inspect_raw
 from uemdask.simulate import scenario, simulate, write_acquisition
 from uemdask.stages.ingest import IngestParameters, create_from_raw, digest_of_raw
 
+pytestmark = pytest.mark.slow
+
 SCANS = 3
 
 

@@ -11,6 +11,8 @@ from uemdask.stages import train, training_data
 from uemdask.stages.train import TrainParameters, train_model
 from uemdask.stages.training_history import History, history_path
 
+pytestmark = pytest.mark.slow
+
 QUICK = TrainParameters.model_validate(
     {
         "unet": {"filters": [4, 8]},

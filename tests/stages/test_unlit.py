@@ -12,6 +12,8 @@ from uemdask.simulate import Defects, scenario, simulate
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 from uemdask.stages.spectrum import _away_from_edges
 
+pytestmark = pytest.mark.slow
+
 SIZE, FRAMES, DARK = 128, 48, 14
 STATISTICS = (
     "noise_level",

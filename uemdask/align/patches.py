@@ -28,16 +28,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 
 from uemdask.align.correlation import hann, high_pass
 from uemdask.align.shift import KERNEL_RADIUS, sample_window
-
-PATCH = 64
-"""Edge of a patch, px: wide enough to tell a fringe's frequency from the texture's, narrow enough
-for fringes to be straight. Half of the shorter side in smaller frames."""
+from uemdask.align.texture import HIGHEST, PATCH, derivatives, power_of, windowed_spectra
 
 MOST_PATCHES = 225
 """Patches used of a large frame, those that fix the drift best: all of 512 x 512 px."""
@@ -45,17 +41,11 @@ MOST_PATCHES = 225
 TOLERANCE = (0.5, 0.3, 0.15, 0.1, 0.05, 0.05, 0.03, 0.03)
 """Course of c, the disagreement taken for normal, of the amplitude."""
 
-_HIGHEST = 0.35
-"""Highest spatial frequency used, cycles/px: up to there the interpolation kernel is faithful."""
-
 _NOISE_BAND = 0.4
 """Spatial frequency above which a patch is taken to be noise, cycles/px."""
 
 _HIGH_PASS = 25.0
 """Square, px, whose mean is taken off: keeps strong shading out of the side lobes of the window."""
-
-_DERIVATIVE = np.array([-1, 9, -45, 0, 45, -9, 1], np.float32) / 60
-"""Sixth-order central difference, for correlation (not convolution)."""
 
 _CONVERGED = 0.003
 """Step in px below which the last stage ends early."""
@@ -100,8 +90,8 @@ class PatchFit:
         grid = np.meshgrid(tops.astype(int), lefts.astype(int), indexing="ij")
         self._window = hann((self._size, self._size))
         k = np.hypot(np.fft.fftfreq(self._size)[:, None], np.fft.rfftfreq(self._size)[None])
-        self._use = np.flatnonzero((k > 0) & (k < _HIGHEST))
-        self._noise_use = np.flatnonzero(k > _NOISE_BAND)
+        self._use = np.flatnonzero((k > 0) & (k < HIGHEST))
+        self._noise_band = k > _NOISE_BAND
         # A half-plane transform holds each frequency off its edges once for two.
         double = np.full(k.shape, 2.0, np.float32)
         double[:, 0] = 1.0
@@ -111,14 +101,13 @@ class PatchFit:
         local = cv2.blur(reference, (31, 31), borderType=cv2.BORDER_REFLECT_101)
         self._scale = 1.0 / np.maximum(local, 0.05 * max(level, 1e-30))
         fine = high_pass(reference, _HIGH_PASS)
-        across = cv2.filter2D(fine, cv2.CV_32F, _DERIVATIVE[None])
-        down = cv2.filter2D(fine, cv2.CV_32F, _DERIVATIVE[:, None])
+        across, down = derivatives(fine)
         self._tops, self._lefts = (each.ravel() for each in grid)
         if self._tops.size > MOST_PATCHES:
             self._choose(across * self._scale, down * self._scale)
         self._image, self._noise = self._transform(fine)
         self._x, self._y = self._transform(across)[0], self._transform(down)[0]
-        power = _power(self._image)
+        power = power_of(self._image)
         # A Hann window spreads each frequency over its neighbours: averaging over those loses
         # nothing and steadies the estimate of what is signal.
         around = scipy.ndimage.uniform_filter(power, (1, 3, 3), mode="wrap")
@@ -131,8 +120,8 @@ class PatchFit:
             self._used(each) for each in (self._image, self._x, self._y)
         )
         self._share = self._double * share
-        self._total = np.maximum((self._share * _power(self._image)).sum(1), 1e-30)
-        self._xx, self._yy = share * _power(self._x), share * _power(self._y)
+        self._total = np.maximum((self._share * power_of(self._image)).sum(1), 1e-30)
+        self._xx, self._yy = share * power_of(self._x), share * power_of(self._y)
         self._xy = share * _real_product(self._x, self._y)
         parts = [
             np.minimum(6 * (at - at.min()) // max(1, np.ptp(at) + 1), 5)
@@ -168,7 +157,7 @@ class PatchFit:
             difference = moved - gain * self._image
             scale = noise + self._noise + np.float32(c * c) * self._signal
             scale = np.maximum(scale, 1e-30)
-            excess = _power(difference) / scale
+            excess = power_of(difference) / scale
             weight = self._share / (scale * (1.0 + excess) ** 2)
             right_x = (weight * _real_product(self._x, difference)).sum(1, dtype=np.float64)
             right_y = (weight * _real_product(self._y, difference)).sum(1, dtype=np.float64)
@@ -209,7 +198,7 @@ class PatchFit:
 
         Amplitudes do not enter: strong fringes that moved would drown what did not.
         """
-        size = np.sqrt(_power(self._image) * _power(moved))
+        size = np.sqrt(power_of(self._image) * power_of(moved))
         cosine = _real_product(self._image, moved) / np.maximum(size, 1e-30)
         agree = self._share * self._share / self._double * cosine
         # Unrelated images: signs are random, so the sum of squares is the variance.
@@ -257,9 +246,8 @@ class PatchFit:
         else:
             moved = sample_window(fine, position, (0, 0), fine.shape) * self._scale
             cut = sliding_window_view(moved, (size, size))[self._tops, self._lefts]
-        spectrum = scipy.fft.rfft2(cut * self._window)
-        noise = _power(spectrum.reshape(len(cut), -1)[:, self._noise_use])
-        return spectrum, noise.mean(axis=1, keepdims=True)
+        spectrum, noise = windowed_spectra(cut, self._window, self._noise_band)
+        return spectrum, noise[:, None]
 
     def _used(self, spectrum: np.ndarray) -> np.ndarray:
         """Frequencies of the fit, flattened."""
@@ -281,10 +269,6 @@ def prepare(frame: np.ndarray, brightness: float) -> npt.NDArray[np.float32]:
 
 REACH = KERNEL_RADIUS + int(_HIGH_PASS) // 2
 """How far, px, the border of a frame spoils what lies inside."""
-
-
-def _power(spectrum: np.ndarray) -> np.ndarray:
-    return spectrum.real**2 + spectrum.imag**2
 
 
 def _real_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:

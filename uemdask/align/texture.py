@@ -25,7 +25,7 @@ SMALLEST_PATCH = 16
 _SMOOTH = 8.0
 """Gaussian, px, of the brightness a frame is divided by: keeps periods up to about 30 px."""
 
-_HIGHEST = 0.35
+HIGHEST = 0.35
 """Highest spatial frequency used, cycles/px: up to there the interpolation kernel is faithful."""
 
 _NOISE_BAND = 0.42
@@ -49,6 +49,27 @@ def local_contrast(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     smooth = cv2.GaussianBlur(frame, (0, 0), _SMOOTH, borderType=cv2.BORDER_REFLECT_101)
     floor = np.float32(max(0.05 * float(np.abs(smooth).mean()), 1e-30))
     return frame / np.maximum(smooth, floor) - np.float32(1.0)
+
+
+def derivatives(image: npt.NDArray[np.float32]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the derivatives (y, x) of an image along x and y, 1/px."""
+    return (
+        cv2.filter2D(image, cv2.CV_32F, _DERIVATIVE[None]),
+        cv2.filter2D(image, cv2.CV_32F, _DERIVATIVE[:, None]),
+    )
+
+
+def windowed_spectra(
+    cut: np.ndarray, window: np.ndarray, noise_band: npt.NDArray[np.bool_]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return spectra (patch, ky, kx) of patches, and their mean power (patch,) in a noise band."""
+    spectrum = scipy.fft.rfft2(cut * window)
+    return spectrum, power_of(spectrum[:, noise_band]).mean(axis=1)
+
+
+def power_of(spectrum: np.ndarray) -> np.ndarray:
+    """Return the squares of absolute values."""
+    return spectrum.real**2 + spectrum.imag**2
 
 
 def common_rectangle(shape: tuple[int, int], drift: npt.NDArray[np.float64]) -> Rectangle:
@@ -123,12 +144,12 @@ class PatchSpectra:
                 return
             self._tops, self._lefts = self._tops[told], self._lefts[told]
         self._window = hann((size, size))
-        reach = int(_HIGHEST * size)
+        reach = int(HIGHEST * size)
         self._rows = np.arange(-reach, reach + 1)
         self._columns = np.arange(reach + 1)
         self.ky, self.kx = self._rows[:, None] / size, self._columns[None] / size
         k = np.hypot(self.ky, self.kx)
-        self.used = (k > 0) & (k < _HIGHEST)
+        self.used = (k > 0) & (k < HIGHEST)
         self.double = np.where(self.kx > 0, 2.0, 1.0).astype(np.float32) * self.used
         whole = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None])
         self._noise_band = whole > _NOISE_BAND
@@ -152,15 +173,12 @@ class PatchSpectra:
     def of(self, image: npt.NDArray[np.float32]) -> tuple[np.ndarray, np.ndarray]:
         """Spectra of a moved rectangle, complex64, and the noise power of each patch."""
         cut = sliding_window_view(image, (self.size, self.size))[self._tops, self._lefts]
-        spectrum = scipy.fft.rfft2(cut * self._window)
-        high = spectrum[:, self._noise_band]
-        noise = (high.real**2 + high.imag**2).mean(axis=1)
+        spectrum, noise = windowed_spectra(cut, self._window, self._noise_band)
         return spectrum[:, self._rows][:, :, self._columns], noise
 
     def slopes(self, image: npt.NDArray[np.float32]) -> tuple[np.ndarray, np.ndarray]:
         """Spectra of the derivatives of a moved rectangle along x and y."""
-        across = cv2.filter2D(image, cv2.CV_32F, _DERIVATIVE[None])
-        down = cv2.filter2D(image, cv2.CV_32F, _DERIVATIVE[:, None])
+        across, down = derivatives(image)
         return self.of(across)[0], self.of(down)[0]
 
     def usual(self, power: np.ndarray) -> npt.NDArray[np.float32]:

@@ -126,7 +126,7 @@ def answers_of(run: Run) -> list[Answer]:
     }
     value = {key: run.read(name) for key, name in columns.items()}
     # Without a speed the frequency is that of the band.
-    centre = float(run.stage("spectrum")["results"]["band"]["centre"])
+    centre = run.results("spectrum").band.centre
     value["frequency"] = np.where(np.isfinite(value["speed"]), value["frequency"], centre)
     rois, missing = run.read("roi"), run.read("roi_speed_missing")
     modes, probability, share = (

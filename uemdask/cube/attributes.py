@@ -31,7 +31,12 @@ def _plain(value: Any) -> Any:
             return value
         if all(isinstance(part, str) for part in value):
             return "\n".join(value)
-    return json.dumps(value, ensure_ascii=False)
+    return json_text(value)
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """Return JSON as people read it; what JSON does not know as its text."""
+    return json.dumps(value, indent=indent, ensure_ascii=False, default=str)
 
 
 def _is_number(value: Any) -> bool:

@@ -169,6 +169,6 @@ def _check_way(path: Path, *, overwrite: bool) -> None:
     if not path.exists():
         return
     if not overwrite:
-        raise UemError(f"{path}: is there already; name another output or use --overwrite")
+        raise UemError(f"{path}: is there already; name another output or use `overwrite=True`")
     if not (path.is_dir() and not any(path.iterdir())):
         Run(path)  # raises for anything that is not a run: that is the user's

@@ -47,7 +47,7 @@ class Disk(LocalStore):
     async def set(self, key: str, value: Buffer) -> None:
         """Write a file."""
         self._check_writable()
-        await asyncio.to_thread(self.put, key, [value.as_buffer_like()])
+        await asyncio.to_thread(self._put, key, value)
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write a file unless it is there."""
@@ -57,7 +57,7 @@ class Disk(LocalStore):
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write a file."""
         self._check_writable()
-        self.put(key, [value.as_buffer_like()])
+        self._put(key, value)
 
     async def delete(self, key: str) -> None:
         """Remove a file or folder."""
@@ -69,27 +69,18 @@ class Disk(LocalStore):
         super().delete_sync(key)
         self._forget(key)
 
-    def put(self, key: str, parts: Iterable[Any]) -> None:
-        """Write a file from its parts, one after the other, so that a reader sees all or nothing.
-
-        Raises
-        ------
-        OSError
-            If it cannot be written.
-        """
+    def _put(self, key: str, value: Buffer) -> None:
+        """Write a file so that a reader sees all or nothing of it."""
         file = self.root / key
         file.parent.mkdir(parents=True, exist_ok=True)
         # In the root Zarr would warn of a file that it does not know.
         drafts = self.root.parent if file.parent == self.root else None
-        size, total = 0, google_crc32c.Checksum()
+        data = value.to_bytes()
         with replaced(file, drafts=drafts, settled=False) as stream:
-            for part in parts:
-                data = part if isinstance(part, bytes) else bytes(part)
-                total.update(data)
-                size += stream.write(data)
+            stream.write(data)
         self.note(file)
         if is_chunk(key):
-            self._files[key] = size, total.hexdigest().decode()
+            self._files[key] = len(data), f"{google_crc32c.value(data):08x}"
 
     def _forget(self, key: str) -> None:
         if is_chunk(key):

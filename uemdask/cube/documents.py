@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +39,18 @@ def array_document(store: Path, array: str) -> dict[str, Any]:
 
 
 def listed_documents(store: Path) -> dict[str, dict[str, Any]]:
-    """Return the metadata of every array as the store itself lists them."""
+    """Return the metadata of every array as the store itself lists them; not to be changed."""
+    file = store / "zarr.json"
+    try:
+        now = file.stat()
+    except OSError:
+        return _listed(store, 0, 0, 0)  # which says what is wrong
+    return _listed(store, now.st_ino, now.st_mtime_ns, now.st_size)
+
+
+# Of one store at a time: its stages are looked at one after the other.
+@lru_cache(maxsize=1)
+def _listed(store: Path, inode: int, modified: int, size: int) -> dict[str, dict[str, Any]]:
     listed = _read(store / "zarr.json").get("consolidated_metadata")
     found = listed.get("metadata") if isinstance(listed, dict) else None
     if not isinstance(found, dict) or not all(map(_is_array, found.values())):
@@ -68,7 +80,7 @@ def change_document(
     Returns
     -------
     dict
-        All of the metadata.
+        All of the metadata, as whoever reads the file finds them.
 
     Raises
     ------
@@ -78,13 +90,15 @@ def change_document(
     file = store / array / "zarr.json"
     document = _read(file) | parts
     document["attributes"] |= attributes
+    text = json.dumps(document)
     # Drafts outside the store, as Zarr warns of files that it does not know.
     with (
         telling_of_room(place_of(store)),
         replaced(file, drafts=store.parent, settled=settled) as stream,
     ):
-        stream.write(json.dumps(document).encode())
-    return document
+        stream.write(text.encode())
+    written: dict[str, Any] = json.loads(text)
+    return written
 
 
 def _read(file: Path) -> dict[str, Any]:

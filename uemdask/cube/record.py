@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -15,9 +16,10 @@ from pydantic import (
     Field,
     FiniteFloat,
     ValidationError,
-    model_validator,
+    create_model,
 )
 
+from uemdask.cube.results import RESULTS, Count, Results
 from uemdask.errors import UemError, spelled
 
 
@@ -27,8 +29,7 @@ def _is_time(text: str) -> str:
 
 
 _Name = Annotated[str, Field(min_length=1)]
-_Count = Annotated[int, Field(ge=0, le=2**53)]
-_Number = FiniteFloat
+_Found = TypeVar("_Found", bound=Results)
 
 
 class _Known(BaseModel):
@@ -37,103 +38,43 @@ class _Known(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
 
-class _Band(_Known):
-    low: _Number
-    high: _Number
-    centre: Annotated[_Number, Field(gt=0)]
-    significance: float
-    found: bool
-
-
-class _Results(_Known):
-    """What stages found that others read; each is there once its stage has come so far."""
-
-    warnings: list[str] = []
-    notes: list[str] = []
-    # align
-    registered: bool = False
-    followed_share: _Number = 0
-    unregistered_frames: list[_Count] = []
-    breathing_ghz: _Number | None = None
-    time_zero_ps: _Number | None = None
-    time_zero_sd_ps: _Number | None = None
-    time_zero_reason: str = ""
-    bad_pixels: _Count = 0
-    shaded_share: _Number = 0
-    unlit_share: _Number = 0
-    lit_level: _Number = 0
-    noise: dict[Literal["quantum", "read", "offset"], _Number] = {}
-    beam_fall: _Number = 1
-    # spectrum
-    band: _Band | None = None
-    noise_level: _Number = 0
-    wave_noise: _Number = 0
-    mean_modulation: list[_Number] = []
-    wave_power: list[_Number] = []
-    wave_number_px: _Number = 0
-    wavelength_px: _Number = 0
-    wave_scale: _Number = 0
-    grey_scale: _Number = 0
-    travel_index: _Number = 0
-    opposed_share: _Number = 0
-    relevant_share: _Number = 0
-    directional: Literal["none", "aliased", "all"] = "none"
-    # label, train, flow
-    base_range: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [0, 1]
-    model: _Name = "-"
-    model_digest: _Name = "-"
-    training_digest: str = ""
-    trained: bool = False
-    start: str = ""
-    runs: list[str] = []
-    labels: dict[str, str] = {}
-    existing: bool = False
-    network_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
-    label_error: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
-    deviation_factor: Annotated[list[_Number], Field(min_length=2, max_length=2)] = [1, 1]
-    region_error: _Number = 0
-    region_turn: _Number = 0
-    # feature
-    roi_pixels: list[_Count] = []
-    roi_relevant_pixels: list[_Count] = []
-    roi_amplitude: list[_Number] = []
-    rois: list[str] = []
-    empty_rois: list[str] = []
-
-    @model_validator(mode="after")
-    def _onset_has_its_error(self) -> _Results:
-        if self.time_zero_ps is not None and self.time_zero_sd_ps is None:
-            raise ValueError("time_zero_ps stands without time_zero_sd_ps")
-        return self
-
-
-class _Stage(_Known):
+class _Stage(_Known, Generic[_Found]):
     digest: str
     parameters: dict[str, Any]
     version: str
     begun: _Name
     created: bool = False
     finished: Annotated[str, AfterValidator(_is_time)] | None = None
-    results: _Results = _Results()
+    results: _Found = None  # type: ignore[assignment]  # none yet, and never null
     # ingest
     dtype: str = ""
-    sources: list[list[list[str | _Count]]] = []
+    sources: list[list[list[str | Count]]] = []
     dark: list[str] = []
     pump_off: list[str] = []
     delays_from: str = ""
 
 
+class _OtherStages(_Known):
+    __pydantic_extra__: dict[str, _Stage[Results]]
+
+
+_STAGES: dict[str, Any] = {
+    name: (_Stage[found], None)  # type: ignore[valid-type]
+    for name, found in RESULTS.items()
+}
+
+
 class _Record(_Known):
-    contract: _Count
+    contract: Count
     run_id: _Name
     created_by: str
     command: list[str] = []
-    stages: dict[str, _Stage]
+    stages: create_model("_Stages", __base__=_OtherStages, **_STAGES)  # type: ignore[valid-type]
 
 
 class _Root(_Known):
     # Of which sign is the contract's matter, which lists all faults of a new run.
-    pixel_size: Annotated[list[_Number], Field(min_length=2, max_length=2)]
+    pixel_size: Annotated[list[FiniteFloat], Field(min_length=2, max_length=2)]
     notes: list[Any] | str = []
 
 
@@ -145,23 +86,43 @@ def check_record(path: Path, attributes: Mapping[str, Any], record: object) -> N
     UemError
         That names what is wrong with it.
     """
-    try:
+    with _told(path):
         _Root.model_validate(dict(attributes))
         _Record.model_validate(record)
+
+
+def results_of(path: Path, stage: str, record: Mapping[str, Any]) -> Results:
+    """Return what a stage found, of its record.
+
+    Raises
+    ------
+    UemError
+        If there is no such stage, or that is not as uemdask writes it.
+    """
+    if stage not in RESULTS:
+        raise UemError(f"{stage!r} is no stage; there are {', '.join(RESULTS)}")
+    with _told(path, "stages", stage, "results"):
+        return RESULTS[stage].model_validate(record.get("results", {})).of(path, stage)
+
+
+@contextmanager
+def _told(path: Path, *place: str) -> Iterator[None]:
+    try:
+        yield
     except (ValidationError, RecursionError) as error:
         raise UemError(
-            f"{path}: the record of the run in zarr.json is damaged ({_fault(error)}); bring "
-            f"zarr.json back from a copy, or remove the run and ingest the raw data again"
+            f"{path}: the record of the run in zarr.json is damaged ({_fault(error, place)}); "
+            f"bring zarr.json back from a copy, or remove the run and ingest the raw data again"
         ) from None
 
 
-def _fault(error: Exception) -> str:
+def _fault(error: Exception, place: tuple[str, ...]) -> str:
     if not isinstance(error, ValidationError):
         return "it is nested too deep"
     first = error.errors(include_url=False)[0]
     if first["type"] == "missing":
-        return f"{spelled(first['loc'])} is missing"
-    return f"{spelled(first['loc'])}: {reprlib.repr(first['input'])} was found"
+        return f"{spelled((*place, *first['loc']))} is missing"
+    return f"{spelled((*place, *first['loc']))}: {reprlib.repr(first['input'])} was found"
 
 
 class Facts(dict[str, Any]):
@@ -184,5 +145,5 @@ class Facts(dict[str, Any]):
     def __missing__(self, key: str) -> Any:
         raise UemError(
             f"{self._path}: the record of stage '{self._stage}' tells no {key!r}; make it with "
-            f"--only {self._stage}"
+            f"`only=['{self._stage}']`"
         )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 import zarr
@@ -23,12 +23,23 @@ from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
 from uemdask.cube.disk import Disk, Files
 from uemdask.cube.documents import array_documents, change_document
-from uemdask.cube.encoding import can_write, write_units
 from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked, unreadable
 from uemdask.errors import UemError, telling_of_room
 from uemdask.files import check_regular
 from uemdask.version import __version__
+
+if TYPE_CHECKING:
+    from uemdask.cube.results import (
+        AlignResults,
+        FeatureResults,
+        FlowResults,
+        IngestResults,
+        LabelResults,
+        Results,
+        SpectrumResults,
+        TrainResults,
+    )
 
 #: Root attribute that holds what uemdask knows about the run and its stages.
 RECORD = "uemdask"
@@ -141,10 +152,41 @@ class Run:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
         from uemdask.cube.record import Facts
 
-        facts = dict(self.record["stages"].get(stage, {}))
-        if "results" in facts:
-            facts["results"] = Facts(facts["results"], self.path, stage)
-        return Facts(facts, self.path, stage)
+        return Facts(self.record["stages"].get(stage, {}), self.path, stage)
+
+    @overload
+    def results(self, stage: Literal["ingest"]) -> IngestResults: ...
+    @overload
+    def results(self, stage: Literal["align"]) -> AlignResults: ...
+    @overload
+    def results(self, stage: Literal["spectrum"]) -> SpectrumResults: ...
+    @overload
+    def results(self, stage: Literal["label"]) -> LabelResults: ...
+    @overload
+    def results(self, stage: Literal["train"]) -> TrainResults: ...
+    @overload
+    def results(self, stage: Literal["flow"]) -> FlowResults: ...
+    @overload
+    def results(self, stage: Literal["feature"]) -> FeatureResults: ...
+    @overload
+    def results(self, stage: str) -> Results: ...
+
+    def results(self, stage: str) -> Results:
+        """Return what a stage found; where it has not begun, such as tells nothing.
+
+        Raises
+        ------
+        UemError
+            If the record is damaged.
+
+        Examples
+        --------
+        >>> Run("run.zarr").results("spectrum").band.found
+        True
+        """
+        from uemdask.cube.record import results_of
+
+        return results_of(self.path, stage, self.record["stages"].get(stage, {}))
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""
@@ -172,14 +214,17 @@ class Run:
         if packing is None:
             raise UemError(
                 f"{self.path}: {name!r} is not packed, as an earlier version made it; make it "
-                f"again with --only {VARIABLES[name].stage}"
+                f"again with `only=['{VARIABLES[name].stage}']`"
             )
         return packing
 
     def _stored(self, name: str) -> zarr.Array[Any]:
+        if name not in VARIABLES:
+            there = ", ".join(other for other in VARIABLES if other in self)
+            raise UemError(f"{self.path}: {name!r} is no variable of a run; here are {there}")
         if name not in self:
             raise UemError(
-                f"{self.path}: has no {name!r}; make it with --only {VARIABLES[name].stage}"
+                f"{self.path}: has no {name!r}; make it with `only=['{VARIABLES[name].stage}']`"
             )
         try:
             return self.group[name]
@@ -244,10 +289,8 @@ class Run:
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
         with telling_of_room(place_of(self.path)):
-            if name in _FAST_VARIABLES and can_write(array):
-                write_units(array, index, np.asarray(data))
-            else:
-                array[index] = data
+            # No chunk of frames is empty, and to look costs as much as to encode it.
+            array.with_config({"write_empty_chunks": name in _FAST_VARIABLES})[index] = data
 
     def put(self, name: str, data: Any, sizes: Mapping[str, int]) -> None:
         """Create a variable and write all of it."""
@@ -264,7 +307,16 @@ class Run:
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
-        self._remove(stage, {stage: entry | {"begun": uuid.uuid4().hex}})
+        record = self.record
+        gone = [name for later in later_stages(stage) for name in variables_of(later)]
+        for later in later_stages(stage):
+            record["stages"].pop(later, None)
+        record["stages"][stage] = entry | {"begun": uuid.uuid4().hex}
+        # The record goes first: a kill in between leaves spare variables, never a false record.
+        self._save(record, without=gone)
+        for name in gone:
+            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
+                shutil.rmtree(self.path / name)
 
     def remember(self, command: Sequence[str]) -> None:
         """Note the command that makes this run, the words after ``uemdask``."""
@@ -278,22 +330,6 @@ class Run:
         A receipt of an earlier making says nothing of the variables that are here now.
         """
         return f"{self.record['run_id']}/{self.stage(stage)['begun']}"
-
-    def forget(self, stage: str) -> None:
-        """Remove the variables and records of `stage` and of all later ones."""
-        self._remove(stage, {})
-
-    def _remove(self, stage: str, instead: dict[str, Any]) -> None:
-        record = self.record
-        gone = [name for later in later_stages(stage) for name in variables_of(later)]
-        for later in later_stages(stage):
-            record["stages"].pop(later, None)
-        record["stages"] |= instead
-        # The record goes first: a kill in between leaves spare variables, never a false record.
-        self._save(record, without=gone)
-        for name in gone:
-            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
-                shutil.rmtree(self.path / name)
 
     def renew(self, stage: str, *names: str) -> None:
         """Note that `stage` is made again with the same inputs, to restore deleted variables.

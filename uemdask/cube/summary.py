@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from uemdask.cube.contract import STAGES
 from uemdask.cube.next_step import next_command
 from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
+
+if TYPE_CHECKING:
+    from uemdask.cube.results import AlignResults
 
 #: A beam that falls no further over the field is not worth a word.
 _EVEN_BEAM = 0.25
@@ -43,8 +46,7 @@ def describe_run(path: str | os.PathLike[str]) -> str:
         f"steps of {', '.join(f'{s:g}' for s in steps[:4])}{' ...' if len(steps) > 4 else ''} ps",
         f"pixel     {pixel[0]:g} x {pixel[1]:g} nm (y, x)",
     ]
-    means = run.stage("ingest").get("results", {}).get("mean_counts")
-    if means:
+    if means := run.results("ingest").mean_counts:
         lines.append(f"counts    {counts_sentence(means)}")
     for frame in np.flatnonzero(~ok)[:10]:
         flag = run.read("frame_flag")[frame]
@@ -54,12 +56,8 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
     lines += _alignment(run)
-    lines += [
-        f"warning   {text}"
-        for stage in STAGES
-        for text in run.stage(stage).get("results", {}).get("warnings", [])
-    ]
-    for name in run.stage("feature").get("results", {}).get("empty_rois", []):
+    lines += [f"warning   {text}" for stage in STAGES for text in run.results(stage).warnings]
+    for name in run.results("feature").empty_rois:
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
     lines.append("")
     for stage in STAGES:
@@ -104,11 +102,11 @@ def _leaves(tags: Any) -> int:
 
 def _alignment(run: Run) -> list[str]:
     """Say what the alignment found: how far the sample drifted, when it began to change."""
-    results = run.stage("align").get("results", {})
+    results = run.results("align")
     if not run.is_done("align"):
         return []
     lines = []
-    if results.get("registered"):
+    if "registered" in results and results.registered:
         drift = run.read("drift")
         reach = float(np.hypot(*np.ptp(drift, axis=0)))
         error = run.read("drift_sd") if "drift_sd" in run else np.empty((0, 2))
@@ -120,27 +118,28 @@ def _alignment(run: Run) -> list[str]:
         whose = f", from the table {table}" if table else ""
         lines.append(f"drift     over {reach:.1f} px{sure}{whose}")
     lines += _light(results)
-    if results.get("breathing_ghz"):
+    if results.breathing_ghz:
         lines.append(
-            f"note      the whole field breathes at {results['breathing_ghz']:.3g} GHz; "
+            f"note      the whole field breathes at {results.breathing_ghz:.3g} GHz; "
             f"that is not taken for gain"
         )
     text = onset_sentence(results)
     return [*lines, f"change    {text}"] if text else lines
 
 
-def _light(results: Mapping[str, Any]) -> list[str]:
+def _light(results: AlignResults) -> list[str]:
     """Say how much of the field says nothing, which pixels are bad, how uneven the beam is."""
     lines = []
-    unlit, bad, fall = (results.get(name) for name in ("unlit_share", "bad_pixels", "beam_fall"))
-    if unlit:
-        lines.append(f"unlit     {_share(unlit)} of the pixels are dark or seldom in view")
-    if bad:
-        lines.append(f"bad       {bad} pixels of the detector are repaired")
-    if fall is not None and fall < _EVEN_BEAM:
+    if results.unlit_share:
         lines.append(
-            f"note      the beam falls to {_share(fall)} over the field; what its wandering does "
-            f"is taken out"
+            f"unlit     {_share(results.unlit_share)} of the pixels are dark or seldom in view"
+        )
+    if results.bad_pixels:
+        lines.append(f"bad       {results.bad_pixels} pixels of the detector are repaired")
+    if results.beam_fall < _EVEN_BEAM:
+        lines.append(
+            f"note      the beam falls to {_share(results.beam_fall)} over the field; what its "
+            f"wandering does is taken out"
         )
     return lines
 
@@ -161,19 +160,19 @@ def counts_sentence(means: Sequence[float | None]) -> str:
     return f"mean {told} of the first, middle and last frame"
 
 
-def onset_sentence(results: Mapping[str, Any]) -> str:
+def onset_sentence(results: AlignResults) -> str:
     """Say when the first change of the sample was seen; empty where it was not looked for.
 
     Parameters
     ----------
-    results : mapping
-        Of the align stage.
+    results : AlignResults
+        Of the run.
     """
     if "time_zero_ps" not in results:
         return ""
-    if results["time_zero_ps"] is None:
-        return f"no onset of change: {results['time_zero_reason']}"
+    if results.time_zero_ps is None:
+        return f"no onset of change: {results.time_zero_reason}"
     return (
-        f"first seen to begin at {results['time_zero_ps']:.1f} ± {results['time_zero_sd_ps']:.1f} "
-        f"ps; time zero is there or before"
+        f"first seen to begin at {results.time_zero_ps:.1f} ± {results.time_zero_sd_ps:.1f} ps; "
+        f"time zero is there or before"
     )

@@ -1,10 +1,7 @@
 """Errors against a known truth or another estimate, classical estimators, and their table."""
 
 from uemdask.evaluate.classical import farneback_flows, grey_limits, wave_flows, zero_flows
-from uemdask.evaluate.front_speed import FrontSpeed, front_speed
 from uemdask.evaluate.masks import area_under_curve, intersection_over_union
-from uemdask.evaluate.phase_delay import complex_amplitude, phase_delay
-from uemdask.evaluate.pulse_front import PulseFront, pulse_front
 from uemdask.evaluate.run_scores import RunScores, evaluate_run
 from uemdask.evaluate.scores import (
     Coverage,
@@ -18,19 +15,13 @@ from uemdask.evaluate.table import scores_as_dict, scores_as_text
 __all__ = [
     "Coverage",
     "FlowScores",
-    "FrontSpeed",
-    "PulseFront",
     "RunScores",
     "area_under_curve",
-    "complex_amplitude",
     "evaluate_run",
     "farneback_flows",
     "forward_backward_error",
-    "front_speed",
     "grey_limits",
     "intersection_over_union",
-    "phase_delay",
-    "pulse_front",
     "score_flow",
     "scores_as_dict",
     "scores_as_text",

@@ -151,14 +151,14 @@ def _flow_scores(
     if "intensity" in run:  # an export has no frames
         estimates["raw Farneback"] = farneback_flows(run.array("intensity"), pairs.tolist())
     if "wave" in run:
-        found = run.stage("spectrum")["results"]
+        found = run.results("spectrum")
         methods: dict[str, Method] = {"wave Farneback": "farneback", "wave DIS": "dis"}
         for name, method in methods.items():
             estimates[name] = wave_flows(
                 run.array("wave"),
                 pairs.tolist(),
-                scale=found["grey_scale"],
-                wavelength=found["wavelength_px"],
+                scale=found.grey_scale,
+                wavelength=found.wavelength_px,
                 method=method,
             )
     if "label" in run:
@@ -195,16 +195,16 @@ def _warp_error(run: Run, known: Truth, chosen: np.ndarray) -> float:
 
 def _forward_backward(run: Run, known: Truth, chosen: np.ndarray) -> float | None:
     """Return by how much going there and back misses the start, px; None without the model."""
-    record = run.stage("train")["results"]
-    path = Path(record["model"])
-    if not path.exists() or model_digest(path) != record["model_digest"]:
+    record = run.results("train")
+    path = Path(record.model)
+    if not path.exists() or model_digest(path) != record.model_digest:
         return None
     model, _ = load_model(path)
     pairs = _sample(known.present[chosen], _TURNED_PAIRS)
     ends = [np.asarray(run.read(name))[pairs] for name in ("frame_from", "frame_to")]
     wave = run.array("wave")
     first, second = (np.stack([wave[int(i)] for i in frames]) for frames in ends)
-    scale = run.stage("spectrum")["results"]["wave_scale"]
+    scale = run.results("spectrum").wave_scale
     there, _ = predict(model, first, second, scale=scale)
     back, _ = predict(model, second, first, scale=scale)
     errors = [forward_backward_error(*each, known.mask) for each in zip(there, back, strict=True)]

@@ -7,30 +7,16 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from uemdask.readers import RawSettings
 from uemdask.stages import StageParameters
 from uemdask.stages.train import Start
 
 
 class _Strict(BaseModel):
-    # `time_zero: 0` and `pixel_size: 3` mean ps and nm, as on the command line.
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
 
-class RawEntry(_Strict):
-    """What is known of raw data; see `uemdask.stages.ingest.IngestParameters`."""
-
-    delays: str | None = None
-    pixel_size: str | None = None
-    time_zero: str | None = None
-    offset: str | None = None
-    scan: int | None = Field(default=None, ge=1)
-    dark: str | None = None
-    pump_off: str | None = None
-    dataset: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
-
-
-class RunEntry(RawEntry):
+class RunEntry(RawSettings):
     """One line under ``runs``: raw data to ingest, or a run that is a store already.
 
     Attributes
@@ -72,7 +58,7 @@ class Campaign(_Strict):
         Folder for stores made from raw data, models and reports.
     runs : list of RunEntry
         The runs.
-    defaults : RawEntry
+    defaults : RawSettings
         What holds for every run that does not say otherwise.
     rois : list
         Regions of interest of every run.
@@ -87,7 +73,7 @@ class Campaign(_Strict):
 
     output: str = "results"
     runs: list[RunEntry] = Field(min_length=1)
-    defaults: RawEntry = Field(default_factory=RawEntry)
+    defaults: RawSettings = Field(default_factory=RawSettings)
     rois: list[dict[str, Any]] = Field(default_factory=list)
     model: str = "base"
     one_model: Literal["all", "each"] = "all"

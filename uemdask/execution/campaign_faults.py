@@ -10,9 +10,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from uemdask.errors import FaultsError, Place, UemError, keys_of, located_faults
-from uemdask.execution.campaign import Campaign, RawEntry, RunEntry
+from uemdask.execution.campaign import Campaign, RunEntry
 from uemdask.metadata import check_metadata
-from uemdask.readers import read_drift_table
+from uemdask.readers import RawSettings, read_drift_table
 from uemdask.readers.delays import parse_plan
 from uemdask.readers.folders import on_disk
 from uemdask.readers.yaml_faults import Fault
@@ -68,7 +68,7 @@ def _taken_out(found: Any, place: Place) -> bool:
     return True
 
 
-def faults_of_entry(entry: RawEntry, place: Place, folder: Path) -> Iterator[Fault]:
+def faults_of_entry(entry: RawSettings, place: Place, folder: Path) -> Iterator[Fault]:
     """Yield what is wrong with an entry, as far as its raw data need not be known."""
     if entry.pixel_size is not None:
         yield from _refused(parse_pixel_size, entry.pixel_size, (*place, "pixel_size"))
@@ -93,7 +93,7 @@ def faults_of_entry(entry: RawEntry, place: Place, folder: Path) -> Iterator[Fau
                 for fault in error.faults:
                     yield (*place, "metadata", key), fault.removeprefix(f"{key}: ")
     if isinstance(entry, RunEntry) and entry.run is not None and entry.raw is None:
-        for key in sorted(entry.model_fields_set & set(RawEntry.model_fields)):
+        for key in sorted(entry.model_fields_set & set(RawSettings.model_fields)):
             yield (*place, key), "belongs to raw data, and 'run' is ingested already; leave it out"
 
 

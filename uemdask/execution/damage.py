@@ -115,18 +115,18 @@ def refuse_damaged(run: Run, stage: str, ledger: Path, only: Sequence[str]) -> N
     later = any(name in later_stages(stage) for name in only)
     if later and run.is_done(stage) and (damages := damages_of(run, stage, ledger)):
         raise UemError(
-            f"{told(run.path, damages)}; add --only {stage}, or give 'uemdask verify --repair'"
+            f"{told(run.path, damages)}; add `only=['{stage}']`, or give 'uemdask verify --repair'"
         )
 
 
 INGEST_AGAIN = (
     "that cannot be made again from what is here: bring it back from a copy, or give the same "
-    "command with --overwrite to ingest the raw data anew"
+    "command with `overwrite=True` to ingest the raw data anew"
 )
 
 
 def reopen(run: Run, stage: str, damages: Sequence[Damage], ledger: Path) -> None:
-    """Prepare a stage so that its course makes just the damaged regions again.
+    """Prepare a stage so that its pipeline makes just the damaged regions again.
 
     The stage is no longer finished then. What may have read a changed file is prepared as well:
     tasks of later phases and stages that ended after it changed.

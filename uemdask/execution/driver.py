@@ -15,15 +15,16 @@ from functools import partial
 from typing import Any
 
 from uemdask.errors import UemError
-from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Cluster
-from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
 from uemdask.execution.failure import give_up, settle
 from uemdask.execution.flights import Flight, Flights, Landed
 from uemdask.execution.ledger import Ledger, allow_ledgers, sole_driver
+from uemdask.execution.pipeline import PhaseWork, Pipeline, TrainingWanted, Work
+from uemdask.execution.preconditions import stages_asked
 from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.requirements import check_requirements
+from uemdask.execution.run_plan import plan_stages
 from uemdask.execution.training import Networks, Training
 from uemdask.execution.turns import RunAtWork, Turns
 from uemdask.execution.worker import run_task, train_task
@@ -69,8 +70,8 @@ class Driver:
         Replace stores made from other raw data.
     listener : Listener
         Hears what happens.
-    course : callable, optional
-        Gives each planned run its course, as `uemdask.execution.Repair`, in place of one through
+    pipeline : callable, optional
+        Gives each planned run its pipeline, as `uemdask.execution.Repair`, in place of one through
         all stages.
     back_off : float
         How long a task rests that failed for no fault of the user's, s; twice as long each time.
@@ -84,7 +85,7 @@ class Driver:
         only: Sequence[str] = (),
         overwrite: bool = False,
         listener: Listener | None = None,
-        course: Callable[[PlannedRun], Course] | None = None,
+        pipeline: Callable[[PlannedRun], Pipeline] | None = None,
         back_off: float = 2.0,
     ) -> None:
         self._plan = plan
@@ -94,8 +95,11 @@ class Driver:
         self._back_off = back_off
         self._outcome = Outcome()
         self._flights: Flights[RunAtWork] = Flights(cluster)
-        course = course or partial(Course, only=only, overwrite=overwrite, command=plan.command)
-        self._runs = [RunAtWork(planned, course(planned)) for planned in plan.runs]
+        self._overwrite, self._repairs = overwrite, pipeline is not None
+        pipeline = pipeline or partial(
+            Pipeline, only=only, overwrite=overwrite, command=plan.command
+        )
+        self._runs = [RunAtWork(planned, pipeline(planned)) for planned in plan.runs]
         self._turns = Turns(self._runs)
 
     def run(self) -> Outcome:
@@ -110,7 +114,7 @@ class Driver:
         networks = Networks(self._plan, self._runs, self._only)
         with ExitStack() as held:
             self._hold_ledgers(held)
-            warnings = check_requirements(self._plan, self._cluster, self._only)
+            warnings = self._check()
             self._listener.cluster_is_up(self._cluster.dashboard, int(self._cluster.slots))
             for hint in (*self._cluster.hints, *warnings):
                 self._listener.notice(hint)
@@ -123,6 +127,15 @@ class Driver:
                 self._fill_window()
                 self._wait(0.0 if unbegun else _POLL)
         return self._outcome
+
+    def _check(self) -> list[str]:
+        """Refuse what memory or disk are too small for; return what they may be too small for."""
+        if self._repairs:  # of single regions of stages that were done here before
+            return []
+        plans = plan_stages(
+            self._plan, only=self._only, overwrite=self._overwrite, read_raw=self._overwrite
+        )
+        return check_requirements(plans, self._cluster)
 
     def _hold_ledgers(self, held: ExitStack) -> None:
         """Be the only driver of all runs; one whose folder is closed to us fails."""
@@ -142,7 +155,7 @@ class Driver:
         while active.idle:
             before = active.work
             try:
-                active.work = next(active.course)
+                active.work = next(active.pipeline)
             except StopIteration:
                 self._warn(active, before)
                 self._end(active)

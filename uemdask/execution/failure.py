@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from uemdask.errors import UemError
-from uemdask.execution.foreseen import RefusedError
 from uemdask.execution.ledger import Ledger
+from uemdask.execution.run_template import RefusedError
 from uemdask.stages.replacing import discard_half
 
 if TYPE_CHECKING:
@@ -39,18 +39,18 @@ class Failure:
 
 def give_up(active: RunAtWork, error: BaseException, region: str = "") -> Failure:
     """Give a run up where it stands: no further task, and no half store."""
-    course = active.course
+    pipeline = active.pipeline
     # What a later stage will refuse is told before the first task; it is the later one's failure.
     ahead = isinstance(error, RefusedError)
-    stage = error.stage if isinstance(error, RefusedError) else course.stage
+    stage = error.stage if isinstance(error, RefusedError) else pipeline.stage
     active.end()
     active.failure = Failure(
         stage=stage,
-        phase="" if ahead else course.phase,
+        phase="" if ahead else pipeline.phase,
         region=region,
         message=_in_words(error, stage, region),
         trace="".join(traceback.format_exception(error)),
-        spoils=course.is_spoilt_by(error),
+        spoils=pipeline.is_spoilt_by(error),
     )
     settle(active)
     return active.failure

@@ -15,7 +15,7 @@ from distributed.scheduler import KilledWorker
 
 from uemdask.errors import UemError
 from uemdask.execution.cluster import Capacity, Cluster
-from uemdask.execution.course import PhaseWork
+from uemdask.execution.pipeline import PhaseWork
 from uemdask.execution.training import Training
 
 #: Tasks in flight per slot: one at work and one on its way.

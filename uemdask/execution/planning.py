@@ -22,7 +22,7 @@ from uemdask.execution.campaign_faults import (
 )
 from uemdask.execution.run_names import distinct_names, run_name
 from uemdask.execution.settings import merged
-from uemdask.readers import read_drift_table
+from uemdask.readers import RawSettings, read_drift_table
 from uemdask.readers.folders import matching, on_disk
 from uemdask.readers.yaml_faults import Fault, Lines, told
 from uemdask.readers.yaml_text import read_yaml
@@ -303,20 +303,14 @@ def _parameters(
         own = merged(campaign.parameters.model_dump(), entry.parameters)
         parameters = _with_whole_paths(own, folder)
     if raw is not None:
-        defaults = campaign.defaults
-        delays = entry.delays or defaults.delays
-        parameters["ingest"] = {
-            "raw": str(raw.absolute()),
-            "delays": delays and _from_folder(folder, delays),
-            "pixel_size": entry.pixel_size or defaults.pixel_size,
-            "time_zero": entry.time_zero or defaults.time_zero,
-            "offset": entry.offset or defaults.offset,
-            "scan": entry.scan or defaults.scan,
-            "dark": _special(folder, entry.dark) or _special(folder, defaults.dark),
-            "pump_off": _special(folder, entry.pump_off) or _special(folder, defaults.pump_off),
-            "dataset": entry.dataset or defaults.dataset,
-            "metadata": defaults.metadata | entry.metadata,
+        said = {
+            key: getattr(entry, key) or getattr(campaign.defaults, key)
+            for key in RawSettings.model_fields
         }
+        said |= {key: _special(folder, said[key]) for key in ("dark", "pump_off")}
+        said["delays"] = said["delays"] and _from_folder(folder, said["delays"])
+        said["metadata"] = campaign.defaults.metadata | entry.metadata
+        parameters["ingest"] = {"raw": str(raw.absolute())} | said
     feature = parameters["feature"]
     rois = [*feature["rois"], *campaign.rois, *entry.rois]
     parameters["feature"] = feature | {"rois": rois}

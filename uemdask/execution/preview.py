@@ -8,21 +8,13 @@ from typing import Final, Literal
 from pydantic import BaseModel, Field
 
 from uemdask.cube import STAGES
-from uemdask.errors import UemError
-from uemdask.execution.account import Account
-from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
-from uemdask.execution.expectation import BEGUN, DAMAGED, Expectation, NetworkSource, expect
-from uemdask.execution.foreseen import tasks_of
-from uemdask.execution.requirements import (
-    Wanted,
-    disks,
-    largest_needs,
-    shortages,
-    traffic_of,
-)
+from uemdask.execution.preconditions import stages_asked
+from uemdask.execution.requirements import at_work, disks, largest_needs, shortages, traffic_of
 from uemdask.execution.room import PoolPreview, capacity_of, jobs_of
+from uemdask.execution.run_plan import NetworkSource, RunPlan, plan_stages
+from uemdask.execution.run_template import Tasks
 from uemdask.execution.status import run_status
 from uemdask.stages import STAGE_BY_NAME
 
@@ -180,13 +172,9 @@ def preview(
         If the model that the plan names is not there or is none.
     """
     cluster, only = profile or LocalProfile(), stages_asked(only)
-    found = expect(plan, only=only, overwrite=overwrite)
-    tasks = [_tasks(each) for each in found]
-    wanted = [
-        Wanted(each.planned, each.foreseen.sizes, _with_tasks(each))
-        for each in found
-        if each.foreseen is not None and each.to_do and not each.fault
-    ]
+    found = plan_stages(plan, only=only, overwrite=overwrite)
+    wanted = at_work(found)
+    tasks = [each.tasks() if each in wanted else {} for each in found]
     stages = _stages(plan, tasks, wanted, cluster)
     faults, warnings = shortages(wanted, lambda gpu: capacity_of(cluster, gpu))
     return Preview(
@@ -195,7 +183,7 @@ def preview(
         model=plan.model,
         one_model=plan.one_model,
         cluster=cluster.kind,
-        runs=[_run(each, counts) for each, counts in zip(found, tasks, strict=True)],
+        runs=[_run(each, left) for each, left in zip(found, tasks, strict=True)],
         stages=stages,
         pools=jobs_of(cluster, _widest(plan, tasks)),
         disks=[
@@ -210,58 +198,28 @@ def preview(
     )
 
 
-#: Tasks that are left, by stage and phase; None where only an earlier phase can tell.
-_Counts = dict[str, dict[str, int | None]]
+def _known(phases: Tasks) -> int:
+    return sum(len(keys or ()) for keys in phases.values())
 
 
-def _with_tasks(found: Expectation) -> list[str]:
-    """Return the stages to do that have something to compute: not a training whose end is there."""
-    return [stage for stage in found.to_do if stage != "train" or found.network == "trained"]
+def _unknown(phases: Tasks) -> list[str]:
+    return [phase for phase, keys in phases.items() if keys is None]
 
 
-def _tasks(found: Expectation) -> _Counts:
-    """Count the tasks that are left; a training is one task of its own."""
-    if found.foreseen is None or found.fault:
-        return {}
-    counts: _Counts = {}
-    for stage in _with_tasks(found):
-        why = found.to_do[stage]
-        begun = found.run if why == BEGUN or why.startswith(DAMAGED) else None
-        try:
-            regions = tasks_of(begun or found.foreseen, stage, found.planned.parameters)
-        except UemError:  # metadata of a variable are damaged, and are brought back first
-            regions = tasks_of(found.foreseen, stage, found.planned.parameters)
-        done: dict[str, set[str]] = {}
-        if begun is not None:
-            account = Account.of(begun, stage, found.planned.store)
-            spoilt = account.spoilt({broken.key for broken in account.broken()})
-            for phase, region in account.tasks.keys() - spoilt.keys():
-                done.setdefault(phase, set()).add(region)
-        counts[stage] = {
-            phase: None if keys is None else len(set(keys) - done.get(phase, set()))
-            for phase, keys in regions.items()
-        }
-    return counts
-
-
-def _known(phases: Mapping[str, int | None]) -> int:
-    return sum(count or 0 for count in phases.values())
-
-
-def _unknown(phases: Mapping[str, int | None]) -> list[str]:
-    return [phase for phase, count in phases.items() if count is None]
-
-
-def _run(found: Expectation, counts: _Counts) -> RunPreview:
-    done = [] if found.run is None else [s for s in STAGES if found.run.is_done(s)]
+def _run(found: RunPlan, tasks: Mapping[str, Tasks]) -> RunPreview:
+    raw = found.raw
     return RunPreview(
         run=found.planned.name,
         store=str(found.planned.store),
-        raw=found.raw,
-        done=[stage for stage in done if stage not in found.to_do],
+        raw=f"{len(raw.delays)} frames of {raw.shape[0]} x {raw.shape[1]} px" if raw else "",
+        done=[
+            stage
+            for stage in STAGES
+            if found.run is not None and found.run.is_done(stage) and stage not in found.to_do
+        ],
         to_do=found.to_do,
-        tasks=sum(map(_known, counts.values())),
-        unknown=[f"{stage} {phase}" for stage in counts for phase in _unknown(counts[stage])],
+        tasks=sum(map(_known, tasks.values())),
+        unknown=[f"{stage} {phase}" for stage in tasks for phase in _unknown(tasks[stage])],
         fault=found.fault,
         failed_before=run_status(found.planned).failed,
         network=found.network,
@@ -270,21 +228,21 @@ def _run(found: Expectation, counts: _Counts) -> RunPreview:
 
 def _stages(
     plan: Plan,
-    tasks: Sequence[_Counts],
-    wanted: Sequence[Wanted],
+    tasks: Sequence[Mapping[str, Tasks]],
+    wanted: Sequence[RunPlan],
     cluster: ClusterProfile,
 ) -> list[StagePreview]:
     needs = {need.stage: need for need in largest_needs(wanted)}
     stages = []
     for name in STAGES:
-        members = [run for run in wanted if name in run.stages]
+        members = [run for run in wanted if name in run.computed]
         if not members:
             continue
-        mine = [counts[name] for counts in tasks if name in counts]
+        mine = [of_run[name] for of_run in tasks if name in of_run]
         count = sum(map(_known, mine))
         if name == "train":
             count = 1 if plan.one_model == "all" else len(members)
-        moved = [traffic_of(run.sizes, name) for run in members]
+        moved = [traffic_of(run.template.sizes, name) for run in members]
         stage = StagePreview(
             stage=name,
             runs=len(members),
@@ -301,20 +259,20 @@ def _stages(
     return stages
 
 
-def _widest(plan: Plan, tasks: Sequence[_Counts]) -> dict[bool, int]:
+def _widest(plan: Plan, tasks: Sequence[Mapping[str, Tasks]]) -> dict[bool, int]:
     """Return how many tasks there are at a time, at most, for GPU workers and for the others."""
     widest = {False: 0, True: 0}
-    for counts in tasks:
+    for of_run in tasks:
         for gpu in widest:
             widest[gpu] += max(
                 (
-                    counts[stage].get(phase.name) or 0
-                    for stage in counts
+                    len(of_run[stage].get(phase.name) or ())
+                    for stage in of_run
                     for phase in STAGE_BY_NAME[stage].phases
                     if phase.gpu == gpu
                 ),
                 default=0,
             )
-    if any("train" in counts for counts in tasks):
+    if any("train" in of_run for of_run in tasks):
         widest[True] = max(widest[True], 1)
     return widest

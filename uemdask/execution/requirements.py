@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dask.utils import format_bytes
 
-from uemdask.cube import STAGES, Run
 from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
-from uemdask.errors import FaultsError, UemError
-from uemdask.execution.campaign import Plan, PlannedRun
+from uemdask.errors import FaultsError
 from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster
+from uemdask.execution.run_plan import RunPlan
 from uemdask.execution.status import run_status
-from uemdask.readers import inspect_raw
 from uemdask.regions import FRONT_HALO
 from uemdask.stages import StageParameters
 from uemdask.stages.drift import WHOLE
@@ -37,15 +35,6 @@ _TRAFFIC = {
     "feature": (2.0, 0.0),
     "mode": (0.03, 0.0),
 }
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A run that has something to do: its sizes, and the stages."""
-
-    planned: PlannedRun
-    sizes: Mapping[str, int]
-    stages: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -101,7 +90,7 @@ def traffic_of(sizes: Mapping[str, int], stage: str) -> tuple[float, float]:
     return read * series, written * series
 
 
-def check_requirements(plan: Plan, cluster: Cluster, only: Sequence[str] = ()) -> list[str]:
+def check_requirements(plans: Sequence[RunPlan], cluster: Cluster) -> list[str]:
     """Return what may be too little, one sentence each; refuse what is too little for certain.
 
     Raises
@@ -109,20 +98,31 @@ def check_requirements(plan: Plan, cluster: Cluster, only: Sequence[str] = ()) -
     FaultsError
         If a task needs more memory than a worker has, or the results more disk than is free.
     """
-    wanted = [found for planned in plan.runs if (found := _wanted(planned, only))]
-    faults, warnings = shortages(wanted, cluster.capacity)
+    faults, warnings = shortages(at_work(plans), cluster.capacity)
     if faults:
         raise FaultsError("before the first task", faults)
     return warnings
 
 
+def at_work(plans: Sequence[RunPlan]) -> list[RunPlan]:
+    """Return the runs that have something to do, of which the sizes can be known."""
+    return [plan for plan in plans if plan.to_do and not plan.fault and _can_be_foreseen(plan)]
+
+
+def _can_be_foreseen(plan: RunPlan) -> bool:
+    try:
+        return bool(plan.template)
+    except Exception:  # the run itself will say what is wrong with it, and stops no other
+        return False
+
+
 def shortages(
-    wanted: Sequence[Wanted], capacity: Callable[[bool], Capacity]
+    plans: Sequence[RunPlan], capacity: Callable[[bool], Capacity]
 ) -> tuple[list[str], list[str]]:
     """Return what is too little for certain, and what may be: memory of workers, and disk."""
     faults: list[str] = []
     warnings: list[str] = []
-    for need in largest_needs(wanted):
+    for need in largest_needs(plans):
         room = capacity(need.gpu)
         limit = _USABLE * room.memory
         if not room.memory or need.worker <= 0.8 * limit:
@@ -133,7 +133,7 @@ def shortages(
             f"'memory', or lower 'processes' (or 'workers'), in the cluster profile"
         )
         (faults if need.worker > limit else warnings).append(text)
-    for folder, needed, free in disks(wanted):
+    for folder, needed, free in disks(plans):
         if needed > free:
             text = (
                 f"{folder}: the results take about {format_bytes(needed)} and "
@@ -144,53 +144,34 @@ def shortages(
     return faults, warnings
 
 
-def largest_needs(wanted: Sequence[Wanted]) -> list[Need]:
+def largest_needs(plans: Sequence[RunPlan]) -> list[Need]:
     """Return for each stage the need of its most demanding run."""
     largest: dict[str, Need] = {}
-    for run in wanted:
-        for need in needs_of(run.sizes, run.planned.parameters):
+    for run in plans:
+        for need in needs_of(run.template.sizes, run.planned.parameters):
             before = largest.get(need.stage)
-            if need.stage in run.stages and (before is None or need.memory > before.memory):
+            if need.stage in run.computed and (before is None or need.memory > before.memory):
                 largest[need.stage] = replace(need, run=run.planned.name)
     return list(largest.values())
 
 
-def disks(wanted: Sequence[Wanted]) -> list[tuple[Path, int, int]]:
+def disks(plans: Sequence[RunPlan]) -> list[tuple[Path, int, int]]:
     """Return a folder of each file system with results: bytes that they take, bytes free."""
     totals: dict[int, tuple[Path, float]] = {}
-    for run in wanted:
+    for run in plans:
         folder = _existing(run.planned.store.parent)
         device = os.stat(folder).st_dev
         _, before = totals.get(device, (folder, 0.0))
-        shares = run_status(run.planned).shares  # of what is there already
+        # What is there already goes before it is made again; a whole run goes after.
+        shares = {} if run.steps[0].how == "anew" else run_status(run.planned).shares
         needed = sum(
-            traffic_of(run.sizes, stage)[1] * (1.0 - shares.get(stage, 0.0)) for stage in run.stages
+            traffic_of(run.template.sizes, stage)[1] * (1.0 - shares.get(stage, 0.0))
+            for stage in run.computed
         )
         totals[device] = (folder, before + needed)
     return [
         (folder, int(total), shutil.disk_usage(folder).free) for folder, total in totals.values()
     ]
-
-
-def _wanted(planned: PlannedRun, only: Sequence[str]) -> Wanted | None:
-    """Return what is to do for a run; None where it is nothing, or cannot be known."""
-    stages = [stage for stage in STAGES if not only or stage in only]
-    try:
-        run = Run(planned.store)
-        if run.is_done("ingest"):
-            left = [stage for stage in stages if not run.is_done(stage)]
-            return Wanted(planned, run.sizes, left) if left else None
-    except UemError:
-        pass  # no store yet
-    ingest = planned.parameters.ingest
-    if not ingest.raw:
-        return None
-    try:
-        raw = inspect_raw(Path(ingest.raw), **ingest.model_dump(exclude={"raw"}))
-    except (UemError, OSError):
-        return None  # the run itself will say what is wrong with it
-    sizes = {"time": len(raw.delays), "y": raw.shape[0], "x": raw.shape[1]}
-    return Wanted(planned, sizes, stages)
 
 
 def _existing(folder: Path) -> Path:

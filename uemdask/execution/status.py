@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +12,10 @@ from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.entries import Entry, Failed
 from uemdask.execution.ledger import Ledger, last_entry, ledger_path
-from uemdask.stages import STAGE_BY_NAME
+from uemdask.execution.preconditions import in_words, refuse_name
+from uemdask.execution.run_plan import plan_stages
+from uemdask.execution.run_template import tasks_of
+from uemdask.stages import StageParameters
 
 
 @dataclass
@@ -32,6 +34,10 @@ class RunStatus:
         The stage in which it failed.
     took_model : bool
         Whether it has the model of the finished runs as it was, not trained on its own labels.
+    left : dict of str to str
+        Stages that the plan would do, and why; those of which the share is 1 are made again.
+    fault : str
+        Why the plan cannot go on with it, empty where it can.
     """
 
     name: str
@@ -39,20 +45,29 @@ class RunStatus:
     failed: str = ""
     failed_stage: str = ""
     took_model: bool = False
+    left: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
 
     @property
     def done(self) -> bool:
-        """Whether all stages are done."""
-        return all(self.shares.get(stage) == 1.0 for stage in STAGES)
+        """Whether all stages are done, and as the plan has them."""
+        return not self.left and all(self.shares.get(stage) == 1.0 for stage in STAGES)
 
 
 def campaign_status(plan: Plan) -> list[RunStatus]:
-    """Return how far each run of a plan has come; nothing but small files is read."""
-    return [run_status(planned) for planned in plan.runs]
+    """Return how far each run of a plan has come, and what the plan would do.
+
+    Of large files nothing is read but their sizes; raw data are looked at only where they may have
+    become others than the run was made of.
+    """
+    found = [run_status(planned) for planned in plan.runs]
+    for status, run in zip(found, plan_stages(plan, read_raw=False), strict=True):
+        status.left, status.fault = run.to_do, run.fault
+    return found
 
 
 def run_status(planned: PlannedRun) -> RunStatus:
-    """Return how far a run has come."""
+    """Return how far a run has come by its own record; nothing but small files is read."""
     status = RunStatus(planned.name)
     try:
         last = last_entry(ledger_path(planned.store))
@@ -64,34 +79,13 @@ def run_status(planned: PlannedRun) -> RunStatus:
     return status
 
 
-def refuse_name(planned: PlannedRun) -> None:
-    """Refuse a name that no file can have.
-
-    Raises
-    ------
-    UemError
-        If it is one.
-    """
-    if "\0" in str(planned.store):
-        raise UemError(f"{planned.name!r}: no file can have this name; give another 'name'")
-
-
-def in_words(error: Exception, store: Path) -> str:
-    """Say what is wrong with a run that cannot be looked at."""
-    if isinstance(error, UemError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename or store}: cannot be read ({error.strerror})"
-    return f"{store}: cannot be read ({type(error).__name__}: {error})"
-
-
 def _look(planned: PlannedRun, status: RunStatus, last: Entry | None) -> None:
     store = planned.store
     refuse_name(planned)
     if not store.exists() or (store.is_dir() and not any(store.iterdir())):
         return  # nothing was made yet
     run = Run(store)
-    status.took_model = bool(run.stage("train").get("results", {}).get("existing"))
+    status.took_model = run.results("train").existing
     for name in STAGES:
         record = run.stage(name)
         if record.get("finished"):
@@ -119,18 +113,14 @@ def finished_stages(planned: PlannedRun) -> list[str]:
 
 
 def _share(run: Run, name: str, record: dict[str, Any]) -> float:
-    stage = STAGE_BY_NAME[name]
     try:
-        parameters = stage.parameters.model_validate(record["parameters"])
-    except ValidationError:
-        return 0.0  # begun by another version; it will be made anew
+        own = StageParameters.model_validate({name: record["parameters"]})
+        tasks = tasks_of(run, name, own)
+    except (ValidationError, UemError):
+        # Begun by another version, it will be made anew; what is damaged is told by whoever needs
+        # it.
+        return 0.0
     ledger = Ledger(run.path, run.identity(name))
-    total = done = 0
-    try:
-        for phase in stage.phases:
-            total += len(phase.regions(run, parameters) or ())  # those that are known
-            done += len(ledger.receipts(name, phase.name, record["digest"]))
-    except UemError:
-        return 0.0  # what is damaged is told by whoever needs it
+    total = sum(len(keys or ()) for keys in tasks.values())  # those that are known
     # A stage is done when its record says so, not when its last task is.
-    return min(done / max(total, 1), 0.99)
+    return min(len(ledger.tasks(name, record["digest"])) / max(total, 1), 0.99)

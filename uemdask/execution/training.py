@@ -10,7 +10,7 @@ from typing import Any
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import TrainingWanted
+from uemdask.execution.pipeline import TrainingWanted
 from uemdask.execution.turns import RunAtWork
 from uemdask.network import BASE_MODEL, load_model, model_digest
 from uemdask.stages import digest_of
@@ -52,10 +52,9 @@ class Training:
         One run that knows of it is enough: a driver may have been killed before it told the others.
         """
         for run in self.runs:
-            record = run.stage("train")
-            if is_trained(record, self.digest, self.model):
+            if is_trained(run, self.digest, self.model):
                 # The folder may have been moved since.
-                return record["results"] | {"model": str(self.model.absolute())}
+                return run.stage("train")["results"] | {"model": str(self.model.absolute())}
         return None
 
 
@@ -125,10 +124,10 @@ class Networks:
         if self._given:
             return self._given
         assert isinstance(active.work, TrainingWanted)
-        record = active.work.run.stage("train")
-        if not keeps_network(record, self._plan, active.planned):
+        run = active.work.run
+        if not keeps_network(run, self._plan, active.planned):
             return None
-        results: dict[str, Any] = record["results"]
+        results: dict[str, Any] = run.stage("train")["results"]
         if self._plan.one_model == "all":
             self._kept.add(results["model_digest"])
         model = self._plan.model_path(active.planned.name)
@@ -160,19 +159,19 @@ class Networks:
         return len(members) == len(self._runs) or self._plan.one_model == "all"
 
 
-def keeps_network(record: Mapping[str, Any], plan: Plan, planned: PlannedRun) -> bool:
-    """Return whether a run keeps the network of its record of training.
+def keeps_network(run: Run, plan: Plan, planned: PlannedRun) -> bool:
+    """Return whether a run keeps the network that it has.
 
     It does where one was trained, with the same start and settings, and no retraining is asked for.
     That labels of other runs have changed since, or that its file is gone, is no reason to change
     its numbers.
     """
-    if plan.retrain or plan.start is None or not record.get("finished"):
+    if plan.retrain or plan.start is None or not run.is_done("train"):
         return False
-    results = record["results"]
-    if not results.get("trained") or results.get("start") != plan.start:
+    results = run.results("train")
+    if not results.trained or results.start != plan.start:
         return False
-    return _agree(record["parameters"], planned.parameters.train.decisive())
+    return _agree(run.stage("train")["parameters"], planned.parameters.train.decisive())
 
 
 def check_existing(plan: Plan, name: str, kept: Collection[str]) -> Path:
@@ -189,7 +188,7 @@ def check_existing(plan: Plan, name: str, kept: Collection[str]) -> Path:
         found = "is gone, or damaged" if digest is None else "is another one"
         raise UemError(
             f"{model}: the network of the finished runs {found}; bring it back, or train one for "
-            f"all runs anew with --retrain"
+            f"all runs anew with `retrain=True`"
         )
     return model
 
@@ -246,11 +245,12 @@ def training_digest(parameters: TrainParameters, start: Start, labels: Sequence[
     return digest_of("train", TRAIN.version, parameters.decisive(), weights, list(labels))
 
 
-def is_trained(record: dict[str, Any], digest: str, model: Path) -> bool:
-    """Return whether a run's record of training is of this training, and its model still there.
+def is_trained(run: Run, digest: str, model: Path) -> bool:
+    """Return whether a run has the network of this training, and its file is still there.
 
     Another campaign of the same name may have put its own model in the place.
     """
-    if not record.get("finished") or record["results"].get("training_digest") != digest:
+    results = run.results("train")
+    if not run.is_done("train") or results.training_digest != digest:
         return False
-    return _digest(model) == record["results"]["model_digest"]
+    return _digest(model) == results.model_digest

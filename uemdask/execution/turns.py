@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from uemdask.execution.campaign import PlannedRun
-from uemdask.execution.course import Course, PhaseWork, TrainingWanted, Work
 from uemdask.execution.failure import Failure
+from uemdask.execution.pipeline import PhaseWork, Pipeline, TrainingWanted, Work
 
 
 @dataclass(eq=False)
@@ -20,8 +20,8 @@ class RunAtWork:
     ----------
     planned : PlannedRun
         The run.
-    course : Course
-        Its course through the stages.
+    pipeline : Pipeline
+        Takes it through the stages.
     work : PhaseWork or TrainingWanted, optional
         What it is at; None before it has begun.
     pending : deque of str
@@ -37,7 +37,7 @@ class RunAtWork:
     """
 
     planned: PlannedRun
-    course: Course
+    pipeline: Pipeline
     work: Work | None = None
     pending: deque[str] = field(default_factory=deque)
     flying: int = 0

@@ -12,9 +12,9 @@ from uemdask.cube.contract import later_stages
 from uemdask.errors import UemError
 from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.course import Course, Work
 from uemdask.execution.damage import INGEST_AGAIN, Damage, damages_of, reopen
-from uemdask.execution.status import in_words, refuse_name
+from uemdask.execution.pipeline import Pipeline, Work
+from uemdask.execution.preconditions import in_words, refuse_name
 from uemdask.network import model_digest
 from uemdask.stages import STAGE_BY_NAME, digest_of
 from uemdask.stages.train import model_of
@@ -143,7 +143,7 @@ def _model_notes(run: Run, *, deep: bool) -> Iterator[str]:
         return
     if deep:
         try:
-            changed = model_digest(path) != run.stage("train")["results"]["model_digest"]
+            changed = model_digest(path) != run.results("train").model_digest
         except UemError as error:
             yield str(error)
             return
@@ -151,8 +151,8 @@ def _model_notes(run: Run, *, deep: bool) -> Iterator[str]:
             yield f"{path}: is no longer the model that this run was given"
 
 
-class Repair(Course):
-    """The course of a repair: of each damaged stage just what is damaged, as it was made before.
+class Repair(Pipeline):
+    """A repair: of each damaged stage just what is damaged, as it was made before.
 
     Parameters
     ----------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
@@ -17,23 +16,10 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.execution.cluster import name_of_worker, say_that_it_begins
+from uemdask.execution.cluster.log_filters import quieten
 from uemdask.execution.traffic import Traffic
 from uemdask.stages import STAGE_BY_NAME
 from uemdask.stages.train import Start, TrainParameters, train_model
-
-
-class _ToldElsewhere(logging.Filter):
-    """Drops tracebacks of what is told elsewhere.
-
-    A failed task is in the ledger. A heartbeat fails where the scheduler has closed before the
-    worker, at the end of every busy run; a scheduler that dies is told by the driver.
-    """
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return not str(record.msg).startswith(("Compute Failed", "Failed to communicate with"))
-
-
-_TOLD_ELSEWHERE = _ToldElsewhere()
 
 
 def run_task(
@@ -102,7 +88,7 @@ def _where() -> str:
 def _prepare(threads: int) -> None:
     """Set up this worker process; doing it for every task costs nothing."""
     limit_threads(threads)
-    logging.getLogger("distributed.worker").addFilter(_TOLD_ELSEWHERE)
+    quieten("distributed.worker")
 
 
 def own_cpus() -> int:

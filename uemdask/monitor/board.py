@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from uemdask.cube import STAGES
-from uemdask.execution.beginning import stages_asked
 from uemdask.execution.campaign import Plan, PlannedRun
+from uemdask.execution.preconditions import stages_asked
 from uemdask.execution.progress import Silence
 from uemdask.execution.status import finished_stages
 from uemdask.monitor.curve import Curve

@@ -52,7 +52,7 @@ def campaign_state(plan: Plan) -> CampaignState:
         page=told.page if told and alive else "",
         totals=totals,
         rates=told.rates if told else None,
-        seconds_left=told.seconds_left if told and totals.done + totals.failed < len(runs) else 0.0,
+        seconds_left=_seconds_left(told) if totals.done + totals.failed < len(runs) else 0.0,
         not_counted=told.not_counted if told else [],
         stages=_stages(runs, known),
         runs=runs,
@@ -86,6 +86,13 @@ def _is_there(driver: DriverState) -> bool:
     return driver.age < _PATIENCE
 
 
+def _seconds_left(told: CampaignState | None) -> float | None:
+    """Return what the last driver said; one that came to its end knew of nothing left."""
+    if told is None or told.driver is None or told.driver.state == "ended":
+        return None
+    return told.seconds_left
+
+
 def _same_runs(plan: Plan, told: CampaignState) -> bool:
     return [run.name for run in plan.runs] == [run.run for run in told.runs]
 
@@ -102,6 +109,8 @@ def _run_state(status: RunStatus) -> RunState:
         failed_stage=status.failed_stage,
         took_model=status.took_model,
         stages={stage: round(status.shares.get(stage, 0.0), 3) for stage in STAGES},
+        left=status.left,
+        fault=status.fault,
     )
 
 

@@ -33,6 +33,11 @@ class RunState(BaseModel):
         The stage that is being worked on; empty where none is.
     stages : dict of str to float
         Share of each stage that is done, 0..1.
+    left : dict of str to str
+        Stages that ``uemdask run`` would do, and why, told when no driver is at work; those of
+        which the share is 1 would be made again.
+    fault : str
+        Why it would do nothing, told when no driver is at work; empty where there is no fault.
     """
 
     run: str
@@ -43,6 +48,8 @@ class RunState(BaseModel):
     took_model: bool = False
     stage: str = ""
     stages: dict[str, float]
+    left: dict[str, str] = Field(default_factory=dict)
+    fault: str = ""
 
 
 class StageState(BaseModel):

@@ -10,12 +10,14 @@ from uemdask.readers.drift import DriftTable, match_drift, read_drift_table
 from uemdask.readers.images import describe_image, is_image, read_image, read_images
 from uemdask.readers.info import ImageInfo, Reader
 from uemdask.readers.pairing import RawImage
+from uemdask.readers.settings import RawSettings
 
 __all__ = [
     "DriftTable",
     "ImageInfo",
     "RawAcquisition",
     "RawImage",
+    "RawSettings",
     "Reader",
     "describe_image",
     "inspect_raw",

@@ -29,6 +29,7 @@ from uemdask.readers.pairing import (
     scan_notes,
 )
 from uemdask.readers.raw_files import RawFiles, is_without_probe, raw_files
+from uemdask.readers.settings import RawSettings
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.units import Quantity, parse_counts, parse_delay, parse_pixel_size
 
@@ -124,67 +125,42 @@ def relative_name(raw: Path, file: Path) -> str:
     return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.as_posix()
 
 
-def inspect_raw(
-    path: Path,
-    *,
-    delays: str | None = None,
-    pixel_size: str | None = None,
-    time_zero: str | None = None,
-    metadata: dict[str, Any] | None = None,
-    offset: str | None = None,
-    scan: int | None = None,
-    dark: str | None = None,
-    pump_off: str | None = None,
-    dataset: str | None = None,
-    every_file: bool = False,
-) -> RawAcquisition:
+def inspect_raw(path: Path, *, every_file: bool = False, **known: Any) -> RawAcquisition:
     """Find out what a raw folder or stack holds, without reading a frame.
 
     Parameters
     ----------
     path : Path
         A folder of images, or one stack.
-    delays : str, optional
-        A table or log of delays, or a plan like ``"-30:500:5 ps"``. Else they are looked for, see
-        `uemdask.readers.delays.find_delays`.
-    pixel_size, time_zero : str, optional
-        Such as ``"3nm"`` (or ``"3nm,2.5nm"`` for y, x) and ``"12ps"``; both win over metadata.
-    metadata : dict, optional
-        Acquisition metadata; wins over ``metadata.yaml`` in the folder.
-    offset : str, optional
-        Counts that every pixel has without the beam; wins over metadata.
-    scan : int, optional
-        Only this scan, counted from 1.
-    dark, pump_off : str, optional
-        Images without the beam or the pump, see `uemdask.readers.raw_files.raw_files`.
-    dataset : str, optional
-        Which of several arrays of the files.
     every_file : bool
         Open every file to see whether it can be read and is like the others; a few otherwise.
+    **known
+        What is known of them, see `uemdask.readers.RawSettings`; all else is looked for.
 
     Raises
     ------
     UemError, FaultsError
         If something is missing, damaged or does not fit; all faults found are listed.
     """
+    said = RawSettings.said(path, known)
     path = Path(path)
-    given = _read_metadata(path) | (metadata or {})
+    given = _read_metadata(path) | said.metadata
     # Which images are special is not known of the acquisition, but how to read it.
     special = {key: given.pop(key, None) for key in ("dark", "pump_off")}
-    where = f"{path}: metadata" if metadata else str(raw_folder(path) / _METADATA_NAME)
-    known, notes = check_metadata(given, where)
+    where = f"{path}: metadata" if said.metadata else str(raw_folder(path) / _METADATA_NAME)
+    metadata, notes = check_metadata(given, where)
     files = without_copied_folders(
         raw_files(
             path,
-            dark=_text(dark, special["dark"]),
-            pump_off=_text(pump_off, special["pump_off"]),
+            dark=_text(said.dark, special["dark"]),
+            pump_off=_text(said.pump_off, special["pump_off"]),
         )
     )
-    infos = _look_at(path, files, dataset, every_file)
+    infos = _look_at(path, files, said.dataset, every_file)
     info = infos[files.frames[0]]
 
     def look(file: Path) -> ImageInfo:
-        return infos.get(file) or describe_image(file, dataset)
+        return infos.get(file) or describe_image(file, said.dataset)
 
     def tags(file: Path) -> dict[str, Any]:
         return look(file).vendor
@@ -193,22 +169,24 @@ def inspect_raw(
 
     table, size, zero, counts = _all_of(
         path,
-        lambda: _delays(path, files, delays, tags),
-        lambda: _pixel_size(path, pixel_size, known, info),
-        lambda: parse_delay(time_zero or known.get("time_zero", 0.0), what="time zero"),
-        lambda: parse_counts(known.get("offset", 0.0) if offset is None else offset, what="offset"),
+        lambda: _delays(path, files, said.delays, tags),
+        lambda: _pixel_size(path, said.pixel_size, metadata, info),
+        lambda: parse_delay(said.time_zero or metadata.get("time_zero", 0.0), what="time zero"),
+        lambda: parse_counts(
+            metadata.get("offset", 0.0) if said.offset is None else said.offset, what="offset"
+        ),
     )
     images, pairing_notes = pair(path, files, info, table)
-    images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, dataset))
+    images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, said.dataset))
     all_notes = [*files.notes, *_notes_of(infos), *table.notes]
     all_notes += [*pairing_notes, *copy_notes, *notes]
-    repeats = repeats_of(one_scan(path, images, scan))
+    repeats = repeats_of(one_scan(path, images, said.scan))
     if counts and files.dark:
         raise UemError(
             f"{path}: has dark images ({files.dark[0].name}) and an offset of {counts:g} counts, "
             f"which they hold already; give one of them"
         )
-    told_offset = origin_of(offset, "offset", metadata, known)
+    told_offset = origin_of(said.offset, "offset", said.metadata, metadata)
     origins = origins_of(
         path,
         files,
@@ -216,25 +194,25 @@ def inspect_raw(
         table,
         images,
         given={
-            "pixel size": origin_of(pixel_size, "pixel_size", metadata, known),
-            "time zero": origin_of(time_zero, "time_zero", metadata, known),
+            "pixel size": origin_of(said.pixel_size, "pixel_size", said.metadata, metadata),
+            "time zero": origin_of(said.time_zero, "time_zero", said.metadata, metadata),
             "offset": counts and f"{counts:g} counts, {told_offset}, taken off on reading",
-            "dark": dark or special["dark"],
-            "pump off": pump_off or special["pump_off"],
+            "dark": said.dark or special["dark"],
+            "pump off": said.pump_off or special["pump_off"],
         },
     )
-    known["time_zero"] = str(Quantity(zero, "ps"))
-    if offset is not None:
-        known["offset"] = str(Quantity(counts, "counts"))
+    metadata["time_zero"] = str(Quantity(zero, "ps"))
+    if said.offset is not None:
+        metadata["offset"] = str(Quantity(counts, "counts"))
     values = np.array([same[0].delay for same in repeats]) - zero
     if not np.isfinite(values).all():
         raise UemError(f"{table.source}: has delays that are not finite; give each frame a delay")
     if len(values) < _LEAST:
-        of = "" if scan is None else f"scan {scan}: "
+        of = "" if said.scan is None else f"scan {said.scan}: "
         raise UemError(
             f"{path}: {of}{len(values)} delays are too few for a series; at least {_LEAST} needed"
         )
-    all_notes += scan_notes(repeats, averaged=scan is None) + _notes_on(images, values, files)
+    all_notes += scan_notes(repeats, averaged=said.scan is None) + _notes_on(images, values, files)
     return RawAcquisition(
         path=path,
         repeats=tuple(repeats),
@@ -246,11 +224,11 @@ def inspect_raw(
         pump_off=files.pump_off,
         offset=counts,
         images_in_file=None if len(files.frames) == 1 or files.sequences else info.frames,
-        dataset=dataset,
+        dataset=said.dataset,
         source=table.source,
         metadata={
             key: value
-            for key, value in (from_vendor(info.vendor) | known).items()
+            for key, value in (from_vendor(info.vendor) | metadata).items()
             if key != "pixel_size"
         },
         vendor=info.vendor | ({"delays": dict(table.facts)} if table.facts else {}),
@@ -412,7 +390,7 @@ def _notes_on(images: Sequence[RawImage], delays: np.ndarray, files: RawFiles) -
     for special, what in (
         (files.dark, "dark images are taken off"),
         (no_pump, "pump-off images are set aside"),
-        (no_probe, "images without the probe are set aside, --dark would take them off"),
+        (no_probe, "images without the probe are set aside, `dark` would take them off"),
     ):
         if special:
             more = ", ..." if len(special) > 1 else ""
@@ -432,7 +410,7 @@ def _pixel_size(
     text = given if given is not None else known.get("pixel_size")
     if text is None and info.pixel_size is None:
         why = f" ({info.no_pixel_size})" if info.no_pixel_size else ""
-        raise UemError(f"{path}: no pixel size in the files{why}; give --pixel-size 3nm")
+        raise UemError(f"{path}: no pixel size in the files{why}; give `pixel_size='3nm'`")
     try:
         return parse_pixel_size(list(info.pixel_size or ()) if text is None else text)
     except UemError as error:

@@ -84,7 +84,7 @@ def choose(path: Path, candidates: Sequence[Candidate], dataset: str | None) -> 
             f"{_listed(candidates) or 'other things'}; check the file"
         )
     raise UemError(
-        f"{path}: holds {len(images)} images or stacks; name one with --dataset: "
+        f"{path}: holds {len(images)} images or stacks; name one with `dataset`: "
         f"{_listed([candidates[i] for i in images])}"
     )
 

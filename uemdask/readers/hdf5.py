@@ -123,7 +123,7 @@ def _default(path: Path, file: h5py.File) -> dict[str, h5py.Dataset]:
         if not isinstance(group, h5py.Group):
             return {}
     raise UemError(
-        f"{path}: its attributes 'default' lead in a circle; name the frames with --dataset"
+        f"{path}: its attributes 'default' lead in a circle; name the frames with `dataset`"
     )
 
 

@@ -110,5 +110,5 @@ def _pixel_size(file: Any, name: str, axes: ImageAxes) -> PixelSize:
 def _decoding(path: Path, file: Any, name: str) -> Decoding:
     variable = file.variables[name]
     if variable.data.dtype.kind not in "iuf":
-        raise UemError(f"{path}: {name} holds no numbers; name another with --dataset")
+        raise UemError(f"{path}: {name} holds no numbers; name another with `dataset`")
     return decoding_of(path, _attributes(variable), variable.data.dtype)

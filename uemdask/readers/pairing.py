@@ -137,7 +137,7 @@ def _check_order(path: Path, images: Sequence[RawImage], table: DelayTable) -> N
         if found:
             raise UemError(
                 f"{path}: the numbers in the names do not rise with the delays of {table.source} "
-                f"({found}); give --delays FILE with the columns file,delay_ps"
+                f"({found}); give `delays=FILE` with the columns file,delay_ps"
             )
 
 

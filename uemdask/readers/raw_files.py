@@ -107,8 +107,8 @@ def raw_files(path: Path, *, dark: str | None = None, pump_off: str | None = Non
     frames = tuple(i for i in everything if i.resolve().with_suffix("") not in aside)
     if not frames and everything:
         given = " and ".join(
-            f"{option} {text!r}"
-            for option, text in (("--dark", dark), ("--pump-off", pump_off))
+            f"`{option}={text!r}`"
+            for option, text in (("dark", dark), ("pump_off", pump_off))
             if text is not None
         )
         raise UemError(

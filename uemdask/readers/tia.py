@@ -106,7 +106,7 @@ def _choose(path: Path, dataset: str | None) -> _Series:
     names = [Candidate(file.name, (0, 0, 0), np.dtype("u1")) for file in files]
     if dataset is None:
         listed = ", ".join(name.name for name in names)
-        raise UemError(f"{path}: has {len(files)} series; name one with --dataset: {listed}")
+        raise UemError(f"{path}: has {len(files)} series; name one with `dataset`: {listed}")
     return _open(files[choose(path, names, dataset)])
 
 

@@ -116,9 +116,7 @@ def _row(found: Findings, page: str, message: str) -> dict[str, Any]:
         or "all fine",
     }
     if band is not None:
-        row["band"] = f"{band['low']:.1f} – {band['high']:.1f}" + (
-            "" if band["found"] else " (a guess)"
-        )
+        row["band"] = f"{band.low:.1f} – {band.high:.1f}" + ("" if band.found else " (a guess)")
     row["answers"] = [
         {
             "roi": answer.roi,

@@ -23,16 +23,16 @@ def cause_of(found: Findings) -> str:
     unlit = float(found.unlit.mean()) if found.unlit is not None else 0.0
     if unlit > _DARK:
         return f"{unlit:.0%} of the pixels are unlit"
-    if not found.results.get("align", {}).get("registered", True) and found.run.stage("align")[
-        "parameters"
-    ].get("register_drift", True):
+    if not found.run.results("align").registered and found.run.stage("align")["parameters"].get(
+        "register_drift", True
+    ):
         return "drift was not found, and may hide the wave"
     if not np.any(found.delays > 0):
         return "no delay is after time zero"
-    if not found.band["found"]:
+    if not found.band.found:
         return "no frequency stands out of the spectrum"
-    share = found.results["spectrum"].get("relevant_share", 1.0)
-    if share <= _HARDLY:
+    share = found.run.results("spectrum").relevant_share
+    if share is not None and share <= _HARDLY:
         return f"the wave stands out of the noise in {share:.1%} of the lit pixels only"
     return _of_the_wave(found)
 
@@ -44,9 +44,9 @@ def _speaks(found: Findings) -> bool:
 
 def _of_the_wave(found: Findings) -> str:
     """Return what about a wave that is there forbids a speed."""
-    run, results = found.run, found.results["spectrum"]
+    run = found.run
     assert found.band is not None
-    periods = (run.read("time_to") - run.read("time_from")) * found.band["centre"] * 1e-3
+    periods = (run.read("time_to") - run.read("time_from")) * found.band.centre * 1e-3
     if np.median(periods) >= DISPLACEMENT_LIMIT:
         return (
             f"a period has {1 / np.median(periods):.1f} delays: fronts move too far between them "
@@ -57,7 +57,7 @@ def _of_the_wave(found: Findings) -> str:
     field = max(right - left, abs(bottom - top))
     if length is not None and length > FIELD_LIMIT * field:
         return f"the wave is longer ({length:.3g} nm) than the field of view ({field:.3g} nm)"
-    travel = results.get("travel_index")
+    travel = run.results("spectrum").travel_index
     if travel is not None and travel < TRAVEL_THRESHOLD:
         kind = found.main_mode[0] if found.main_mode is not None else "standing"
         kind = kind if kind in ("standing", "breathing") else "standing or crossing"

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
-from uemdask.cube import mode_statement
+from uemdask.cube import STAGES, mode_statement
+from uemdask.cube.results import AlignResults
 from uemdask.report.causes import cause_of
 from uemdask.report.findings import LEAST_VALID, Check, Findings, Verdict
 
@@ -76,8 +74,8 @@ def _frames(found: Findings) -> list[Check]:
 def _alignment(found: Findings) -> list[Check]:
     if "align" not in found.done:
         return []
-    results = found.results["align"]
-    if not results.get("registered", True):
+    results = found.run.results("align")
+    if not results.registered:
         off = not found.run.stage("align")["parameters"].get("register_drift", True)
         text = (
             "drift was not looked for"
@@ -85,7 +83,7 @@ def _alignment(found: Findings) -> list[Check]:
             else "no frame could be registered; drift is not mended"
         )
         return [Check("Is drift mended?", text, "look" if off else "bad")]
-    lost = len(results.get("unregistered_frames", [])) - len(found.flagged)
+    lost = len(results.unregistered_frames) - len(found.flagged)
     drift = found.run.read("drift")
     reach = float(np.hypot(*(drift.max(axis=0) - drift.min(axis=0))))
     text = f"sample moved over {reach:.1f} px"
@@ -96,14 +94,14 @@ def _alignment(found: Findings) -> list[Check]:
     return [Check("Is drift mended?", text, "good" if lost <= 0 else "look")]
 
 
-def _own_table(results: Mapping[str, Any], moved: str) -> Check:
+def _own_table(results: AlignResults, moved: str) -> Check:
     """Judge a drift table of the user by how steady the series is with it."""
     question = "Is drift mended?"
-    if results.get("warnings"):
-        return Check(question, "; ".join(results["warnings"]), "bad")
-    if "table_left_px" not in results:
+    if results.warnings:
+        return Check(question, "; ".join(results.warnings), "bad")
+    if results.table_left_px is None:
         return Check(question, f"by your drift table, which was not checked; {moved}", "look")
-    left, without, _ = results["table_left_px"]
+    left, without, _ = results.table_left_px
     return Check(
         question,
         f"by your drift table; {moved}; from frame to frame about {left:.2g} px rms are left, "
@@ -115,17 +113,17 @@ def _own_table(results: Mapping[str, Any], moved: str) -> Check:
 def _band(found: Findings) -> list[Check]:
     if found.band is None:
         return []
-    significance = float(found.band["significance"])
+    significance = float(found.band.significance)
     if not np.isfinite(significance):
         text, verdict = "the band was given by the user", "open"
-    elif found.band["found"]:
-        text = f"peak at {found.band['centre']:.2f} GHz, {significance:.0f} σ above the floor"
+    elif found.band.found:
+        text = f"peak at {found.band.centre:.2f} GHz, {significance:.0f} σ above the floor"
         verdict = "good" if significance >= 10 else "look"
     else:
         text = f"no peak stands out ({significance:.1f} σ); the band is only the best guess"
         verdict = "bad"
     checks = [Check("Does a frequency stand out?", text, verdict)]  # type: ignore[arg-type]
-    share = found.results["spectrum"].get("relevant_share")
+    share = found.run.results("spectrum").relevant_share
     if share is not None:
         checks.append(
             Check(
@@ -140,11 +138,11 @@ def _band(found: Findings) -> list[Check]:
 def _sampling(found: Findings) -> list[Check]:
     if found.band is None or found.pair is None or found.pair_delay is None:
         return []
-    if not found.band["found"]:
+    if not found.band.found:
         return []
     run = found.run
     step = float(run.read("time_to")[found.pair] - run.read("time_from")[found.pair])
-    frames = 1e3 / found.band["centre"] / step
+    frames = 1e3 / found.band.centre / step
     checks = [
         Check(
             "Are there enough delays?",
@@ -280,20 +278,20 @@ def _uncertainty(found: Findings) -> list[Check]:
 
 
 def _training(found: Findings) -> list[Check]:
-    results = found.results.get("train", {})
+    results = found.run.results("train")
     if "train" not in found.done:
         return []
     question = "Was the network trained on this run?"
-    if not results.get("trained", False):
-        if "runs" in results:
+    if not results.trained:
+        if results.runs is not None:
             text = "no: no run has relevant pixels to train on, so its flow means nothing"
             return [Check(question, text, "bad")]
         return [Check(question, "an existing model was used", "open")]
-    if results.get("existing"):
+    if results.existing:
         text = "no: it came later, or was made anew, and has the model of the runs finished before"
         return [Check(question, text, "look")]
-    own = found.name in results.get("runs", [found.name])
-    count = len(results.get("runs", []))
+    runs = results.runs or []
+    own, count = found.name in runs or results.runs is None, len(runs)
     text = f"yes, on {count} run{'s' if count != 1 else ''}" if own else "no, only on other runs"
     return [Check(question, text, "good" if own else "look")]
 
@@ -314,15 +312,16 @@ def warnings_of(found: Findings) -> list[str]:
             f"The main region counts as {statement} (probability {probability:.2f}); "
             "a speed means something only where it travels."
         )
-    if found.band is not None and not found.band["found"]:
+    if found.band is not None and not found.band.found:
         warnings.append("No frequency stands out of the spectrum; the band is only a guess.")
     if any(check.question == AGREEMENT and check.verdict == "bad" for check in found.checks):
         warnings.append(
             "The flow does not agree with the phase gradient; see the checks and the "
             "space-time plot before you use the speed."
         )
-    for results in found.results.values():
-        warnings += [f"{text[0].upper()}{text[1:]}." for text in results.get("warnings", [])]
+    for stage in STAGES:
+        told = found.run.results(stage).warnings
+        warnings += [f"{text[0].upper()}{text[1:]}." for text in told]
     if not found.before_zero:
         warnings.append("No frame before time zero: the reference holds the wave itself.")
     return warnings

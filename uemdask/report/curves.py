@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
+from uemdask.cube.results import BandResult
 from uemdask.report.style import COLOURS, INK, NO_VALUE, new_figure
 
 _PLAIN = FuncFormatter(lambda value, _: f"{value:g}")
@@ -47,7 +48,7 @@ def shade_untold(axes: Axes, delays: np.ndarray, untold: np.ndarray | None) -> N
 
 
 def spectrum_figure(
-    frequency: np.ndarray, spectrum: np.ndarray, peak_count: np.ndarray, band: Mapping[str, Any]
+    frequency: np.ndarray, spectrum: np.ndarray, peak_count: np.ndarray, band: BandResult
 ) -> Figure:
     """Draw the distribution of peaks and the mean spectrum with the chosen band.
 
@@ -59,8 +60,8 @@ def spectrum_figure(
         Mean power.
     peak_count : (frequency,) int
         Pixels.
-    band : mapping
-        ``low``, ``high`` and ``centre`` in GHz.
+    band : BandResult
+        Of the run.
     """
     figure = new_figure(11.4, 2.9)
     first, second = figure.subplots(1, 2)
@@ -72,9 +73,9 @@ def spectrum_figure(
     if np.any(spectrum > 0):
         _plain_log(second)
     second.set(ylabel="mean power", title="Mean spectrum of the time profiles")
-    second.axvline(band["centre"], color=COLOURS[1], linewidth=1)
+    second.axvline(band.centre, color=COLOURS[1], linewidth=1)
     for axes in (first, second):
-        axes.axvspan(band["low"], band["high"], color=COLOURS[1], alpha=0.25, linewidth=0)
+        axes.axvspan(band.low, band.high, color=COLOURS[1], alpha=0.25, linewidth=0)
         axes.set(xlabel="frequency / GHz", xlim=(0, float(frequency[-1])))
         axes.grid(True)
     return figure

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import ValidationError
 
 from uemdask.cube import Run, missing_stages
+from uemdask.cube.results import BandResult
 from uemdask.execution.entries import Failed
 from uemdask.execution.ledger import ledger_path, read_entries
 from uemdask.regions import Roi, rasterise
@@ -133,8 +134,7 @@ class Findings:
     delays: npt.NDArray[np.float64]
     before_zero: int
     grid: Grid
-    results: dict[str, dict[str, Any]]
-    band: dict[str, Any] | None = None
+    band: BandResult | None = None
     mask: npt.NDArray[np.bool_] | None = None
     maps: dict[str, npt.NDArray[np.float32]] = field(default_factory=dict)
     pairs: int | None = None
@@ -241,21 +241,20 @@ def gather(run: Run) -> Findings:
         delays=delays,
         before_zero=int(np.count_nonzero(ok & (delays < 0))),
         grid=grid_of(run, MAP_PX),
-        results={name: run.stage(name).get("results", {}) for name in stages},
     )
     if run.is_done("align"):
         found.maps["reference"] = read_small(run, "reference", MAP_PX)
         if "unlit" in run:
             found.unlit = read_small(run, "unlit", MAP_PX) > 0.5
     if run.is_done("spectrum"):
-        found.band = found.results["spectrum"]["band"]
+        found.band = run.results("spectrum").band
         for name in ("peak_frequency", "peak_amplitude", "peak_snr", "wavelength"):
             found.maps[name] = read_small(run, name, MAP_PX)
         found.mask = read_small(run, "mask", MAP_PX) > 0.5
         if np.count_nonzero(ok) >= FEWEST_DELAYS:
             found.untold = untold_frames(
                 delays[ok],
-                centre=found.band["centre"],
+                centre=found.band.centre,
                 window=stages["spectrum"]["parameters"].get("window", _WINDOW),
                 at=delays,
             )
@@ -349,7 +348,7 @@ def _find_strongest_time(found: Findings) -> None:
         score = np.sqrt(found.strength[first] * found.strength[second])
     delay = (found.delays[first] + found.delays[second]) / 2
     # Over a period, or a front that happens to fill the box would decide.
-    period = 1e3 / found.band["centre"]
+    period = 1e3 / found.band.centre
     near = np.exp(-0.5 * ((delay[:, None] - delay) / (period / 2)) ** 2)
     score = near @ score / near.sum(axis=1)
     if found.features is not None:
@@ -365,7 +364,7 @@ def _draw_space_time(found: Findings) -> None:
     assert found.motion is not None
     assert found.band is not None
     assert found.pair_delay is not None
-    box, frequency, at = found.box, found.band["centre"], found.pair_delay
+    box, frequency, at = found.box, found.band.centre, found.pair_delay
     length = found.map_wavelength
     found.gradient = phase_gradient(box, found.delays, frequency, at, length)
     y, x = found.grid.y[:, None] - box.y.mean(), found.grid.x - box.x.mean()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from uemdask.cube import ONE_WAY, STAGES, Run, mode_statement, with_error
+from uemdask.cube.attributes import json_text
 from uemdask.cube.store import RECORD
 from uemdask.durable import replaced
 from uemdask.errors import UemError
@@ -145,11 +145,7 @@ def render(found: Findings) -> str:
         "stages": list(_stages(run)),
         "model": list(_model(found)),
         "acquisition": list(_acquisition(attributes, run)),
-        "vendor": (
-            json.dumps(attributes["vendor"], indent=2, ensure_ascii=False, default=str)
-            if attributes.get("vendor")
-            else ""
-        ),
+        "vendor": (json_text(attributes["vendor"], indent=2) if attributes.get("vendor") else ""),
         "store": run.path.name,
         "run_id": run.record.get("run_id", ""),
         "version": __version__,
@@ -254,10 +250,10 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
     band, headline = found.band, found.headline
     known = headline is not None and headline.known
     if band is not None:
-        note = f"band {band['low']:.1f} to {band['high']:.1f} GHz"
-        if not band["found"]:
+        note = f"band {band.low:.1f} to {band.high:.1f} GHz"
+        if not band.found:
             note += "; only a guess"
-        frequency = headline.frequency if headline is not None and known else band["centre"]
+        frequency = headline.frequency if headline is not None and known else band.centre
         yield Number("Frequency", f"{frequency:.2f}", "GHz", note)
     length = found.map_wavelength
     if headline is not None and known:
@@ -265,7 +261,7 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
         if length is not None:
             note += f"; median of the map {length:.0f} nm"
         yield Number("Wavelength", f"{headline.wavelength:.3g}", "nm", note)
-    elif length is not None and band is not None and band["found"]:
+    elif length is not None and band is not None and band.found:
         yield Number("Wavelength", f"{length:.0f}", "nm", "median of the map")
     if found.main_mode is not None:
         mode, probability = found.main_mode
@@ -275,7 +271,7 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
     if valid is not None:
         note = f"of the main region at {found.pair_delay:g} ps, its strongest time"
         yield Number("Valid share", f"{100 * valid[0]:.0f}", "%", note)
-    share = found.results.get("spectrum", {}).get("relevant_share")
+    share = found.run.results("spectrum").relevant_share
     if share is not None and band is not None:
         note = "of the lit pixels"
         if found.unlit is not None and found.unlit.any():
@@ -324,11 +320,11 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
         elif isinstance(value, str):
             yield name, value
         else:
-            yield name, json.dumps(value, ensure_ascii=False, default=str)
+            yield name, json_text(value)
 
 
 def _model(found: Findings) -> Iterator[tuple[str, str]]:
-    results = found.results.get("train", {})
+    results = found.run.results("train")
     labels = {
         "model": "file",
         "model_digest": "digest",
@@ -340,7 +336,7 @@ def _model(found: Findings) -> Iterator[tuple[str, str]]:
     for key, label in labels.items():
         if key not in results:
             continue
-        value = results[key]
+        value = getattr(results, key)
         if key == "runs":
             text = ", ".join(map(str, value))
         elif key == "trained":
@@ -358,5 +354,5 @@ def _acquisition(attributes: Mapping[str, Any], run: Run) -> Iterator[tuple[str,
     for key, value in sorted(attributes.items()):
         if key in _OTHER or key == "pixel_size":
             continue
-        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        text = value if isinstance(value, str) else json_text(value)
         yield key.replace("_", " "), text

@@ -157,7 +157,7 @@ def _wave(found: Findings) -> Section | None:
     at = found.pair_delay
     if at is None:
         at = float(found.delays[int(np.argmax(found.strength))])
-    frames = film_frames(found.delays, at, 1e3 / found.band["centre"])
+    frames = film_frames(found.delays, at, 1e3 / found.band.centre)
     small = grid_of(found.run, _FILM_PX)
     wave = read_small(found.run, "wave", _FILM_PX, (frames,))
     film = maps.film_figure(wave, found.delays[frames], small)
@@ -167,10 +167,11 @@ def _wave(found: Findings) -> Section | None:
         if features is not None
         else {}
     )
+    results = found.run.results("spectrum")
     strength = curves.strength_figure(
         found.delays,
         found.strength,
-        found.results["spectrum"].get("wave_noise"),
+        results.wave_noise if "wave_noise" in results else None,
         features.delay if features is not None else None,
         valid,
         at,
@@ -269,7 +270,7 @@ def _space_time(found: Findings) -> Section | None:
         speed=found.strip_speed,
         at=found.pair_delay,
         wavelength=length,
-        period=1e3 / band["centre"],
+        period=1e3 / band.centre,
         untold=found.untold,
     )
     caption = (
@@ -292,15 +293,15 @@ def _alignment(found: Findings) -> Section | None:
     if "align" not in found.done:
         return None
     run = found.run
-    results = found.results["align"]
-    time = results.get("time_zero_ps")
+    results = run.results("align")
+    time = results.time_zero_ps
     figure = curves.alignment_figure(
         run.read("drift"),
         run.read("gain"),
         run.read("frame_ok"),
         run.read("time"),
         error=run.read("drift_sd") if "drift_sd" in run else None,
-        onset=None if time is None else (float(time), float(results["time_zero_sd_ps"])),
+        onset=None if time is None else (time, float(results.time_zero_sd_ps or 0.0)),
     )
     caption = (
         "Drift and brightness of each frame against the reference, over the delay; the band is "
@@ -314,9 +315,9 @@ def _alignment(found: Findings) -> Section | None:
     onset = onset_sentence(results)
     if onset:
         caption += f" Change of the sample: {onset}" + (" (grey)." if time is not None else ".")
-    if results.get("breathing_ghz"):
+    if results.breathing_ghz:
         caption += (
-            f" The whole field breathes at {results['breathing_ghz']:.3g} GHz; that is left in the "
+            f" The whole field breathes at {results.breathing_ghz:.3g} GHz; that is left in the "
             "frames and not taken for gain."
         )
     if found.flagged:
@@ -363,18 +364,18 @@ def guard_sentence(history: list[dict[str, Any]]) -> str:
 
 
 def _training(found: Findings) -> Section | None:
-    results = found.results.get("train", {})
+    results = found.run.results("train")
     if "train" not in found.done or "model" not in results:
         return None
     section = Section("training", "Training")
-    if not results.get("trained", False):
+    if not results.trained:
         section.lines.append(
             "There was nothing to train on: no run has relevant pixels."
-            if "runs" in results
+            if results.runs is not None
             else "An existing model was used; it was not trained on this run."
         )
         return section
-    history = read_history(Path(results["model"]))
+    history = read_history(Path(results.model))
     figure = curves.training_figure(history)
     if figure is None:
         section.lines.append("The history of the training is no longer beside the model.")

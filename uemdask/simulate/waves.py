@@ -111,13 +111,6 @@ class Wave(ABC):
         k = float(self.wavenumber(t))
         return k * self.distance(x, y) - self.angular_frequency * t + self.offset
 
-    def local_frequency(self, x: Array, y: Array, t: float) -> Array:
-        """Frequency (GHz) seen by one pixel: ``-dphi/dt / 2 pi``."""
-        v, slope = float(self.speed(t)), float(self.speed.slope(t))
-        k_slope = -self.angular_frequency * slope / v**2
-        cycles = (self.angular_frequency - k_slope * self.distance(x, y)) / (2.0 * np.pi)
-        return cycles / CYCLES_PER_GHZ_PS
-
     def front_speed(self, x: Array, y: Array, t: float) -> Array:
         """Speed (nm/ps) of the front that is at a place at delay ``t``: ``v + s v' / v``."""
         v = float(self.speed(t))

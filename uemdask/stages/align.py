@@ -230,7 +230,7 @@ def _keep_refined(
 
 def _average(run: Run, region: Region, parameters: AlignParameters) -> Receipt:
     frames, bad, shaded = reference_frames(run), run.read("bad_pixel"), run.read("shaded")
-    lost = run.stage("align")["results"]["unregistered_frames"]
+    lost = run.results("align").unregistered_frames
     seen = np.setdiff1d(frames, lost)
     frames = seen if seen.size else frames
     if len(frames) * bad.size > _REFERENCE_PIXELS:
@@ -317,7 +317,7 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
     first = np.flatnonzero(ok)[:EARLY]
     recorded = RecordedFrames(run, run.read("bad_pixel"), run.read("shaded"))
     early = EarlyFrames(recorded, first.tolist(), drift[first])
-    profile = run.stage("align")["results"]["beam_fall"] < _BEAM_PROFILE
+    profile = run.results("align").beam_fall < _BEAM_PROFILE
     passed = run.read("passed_light")
     shade = bool((passed < 1).any())
     gain: list[float] = []

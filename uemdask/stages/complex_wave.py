@@ -52,7 +52,7 @@ class ComplexWave:
 def check_wave(run: Run, parameters: Parameters) -> None:
     """Raise where `wave` has been deleted to save space."""
     if "wave" not in run:
-        raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with --only spectrum")
+        raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with `only=['spectrum']`")
 
 
 def read_complex_wave(

@@ -129,7 +129,7 @@ def check_describable(raw: str, frames: Sequence[Brightness]) -> None:
     )
     raise UemError(
         f"{raw}: the frames {found} (mean {round(level, 1) + 0.0:g} counts), and a change relative "
-        f"to that means nothing; give the frames as recorded, or with --offset the counts to take "
+        f"to that means nothing; give the frames as recorded, or with `offset` the counts to take "
         f"off (-400 where 400 were taken off before)"
     )
 

@@ -129,7 +129,7 @@ def refine_tile(run: Run, region: Region) -> Receipt:
     )
     intensity = run.group["intensity"]
     bad, shaded = (np.asarray(run.group[name][rows, columns]) for name in ("bad_pixel", "shaded"))
-    dark_below = DARK * run.stage("align")["results"]["lit_level"]
+    dark_below = DARK * run.results("align").lit_level
     repair = Repair(bad) if not bad.all() else None
     contrast = np.empty((len(usable), *bad.shape), np.float32)
     for slab in frame_slabs(sizes):
@@ -163,7 +163,7 @@ def refine_tile(run: Run, region: Region) -> Receipt:
 def keep_refined(run: Run, receipts: Mapping[str, Receipt]) -> dict[str, Any]:
     """Combine the tiles and write drift and its standard error."""
     count = run.sizes["time"]
-    followed = run.stage("align")["results"]["followed_share"]
+    followed = run.results("align").followed_share
     frames = np.flatnonzero(run.read("frame_ok"))
     tiles = [
         (

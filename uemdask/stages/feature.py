@@ -87,8 +87,8 @@ def _finish(
         slabs.setdefault(start, []).append(found)
     features, sd = finalise(
         RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)]),
-        systematic=run.stage("flow")["results"].get("region_error", 0.0),
-        systematic_degree=run.stage("flow")["results"].get("region_turn", 0.0),
+        systematic=run.results("flow").region_error,
+        systematic_degree=run.results("flow").region_turn,
     )
     rois = rois_of(run, parameters)
     y, x, masks = run.read("y"), run.read("x"), named_masks(run, parameters)

@@ -210,11 +210,11 @@ def fit_speed(delay: np.ndarray, speed: np.ndarray, weight: np.ndarray) -> Speed
 
 def _growth(run: Run) -> tuple[float, np.ndarray]:
     """Return the largest amplitude of the wave, and its growth and decay."""
-    results = run.stage("spectrum")["results"]
-    power = np.asarray(results["wave_power"])
+    results = run.results("spectrum")
+    power = np.asarray(results.wave_power)
     frames, delays = usable_frames(run)
     # A real wave has half the power of its amplitude squared; noise adds its own.
-    strength = np.sqrt(2 * np.maximum(power[frames] - results["wave_noise"] ** 2, 0))
+    strength = np.sqrt(2 * np.maximum(power[frames] - results.wave_noise**2, 0))
     after = delays >= 0
     if not np.any(strength[after] > 0):
         raise UemError(f"{run.path}: its wave is below its noise, so there is none to simulate")

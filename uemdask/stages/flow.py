@@ -104,7 +104,7 @@ def _create(run: Run, parameters: FlowParameters) -> None:
     names = ["flow", "flow_sd", "valid"] + (["speed", "angle"] if parameters.derived else [])
     for name in names:
         run.create(name, run.sizes)
-    run.note("flow", results={"model_digest": run.stage("train")["results"]["model_digest"]})
+    run.note("flow", results={"model_digest": run.results("train").model_digest})
 
 
 def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
@@ -160,18 +160,18 @@ def check_model(run: Run) -> None:
     UemError
         If the file is gone, is no model, or holds another one.
     """
-    record = run.stage("train").get("results", {})
+    record = run.results("train")
     if "model" not in record:  # not trained yet
         return
     path = model_of(run)
     try:
-        found = "" if model_digest(path) == record["model_digest"] else "is no longer"
+        found = "" if model_digest(path) == record.model_digest else "is no longer"
     except UemError:
         found = "is gone, or damaged: it was"
     if found:
         raise UemError(
             f"{path}: {found} the model that this run was given; bring it back, or train anew with "
-            f"--retrain"
+            f"`retrain=True`"
         )
 
 
@@ -220,7 +220,7 @@ def _predict(
         model,
         wave[pairs[:, 0] - first],
         wave[pairs[:, 1] - first],
-        scale=run.stage("spectrum")["results"]["wave_scale"],
+        scale=run.results("spectrum").wave_scale,
         device=device,
         views=parameters.views,
         samples=parameters.samples,
@@ -232,11 +232,11 @@ def _fused(
     run: Run, region: Region, flow: np.ndarray, flow_sd: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Give the labels their say, and make the deviations those of the twin."""
-    found = run.stage("flow")["results"]
-    factor = np.array(found["deviation_factor"], np.float32)[:, None, None]
-    if "label_error" not in found:
+    found = run.results("flow")
+    factor = np.array(found.deviation_factor, np.float32)[:, None, None]
+    if found.label_error is None:
         return flow, flow_sd * factor
-    error, network = LabelError(*found["label_error"]), np.array(found["network_factor"])
+    error, network = LabelError(*found.label_error), np.array(found.network_factor)
     labels, trust = run.read("label", region), run.read("label_confidence", region)
     fused = [
         fuse(one, sd * network[:, None, None], label, error.deviation(label, sure))
@@ -255,7 +255,7 @@ def _valid(
     sizes, mask = run.sizes, run.read("mask", region) & travels_over_all(run, region)
     strength, present = _present(run, region, wave, parameters)
     travel = [travel_index(Z, sigma=_PHASE_SIGMA)[wave.inner] for Z in wave.values]
-    noise = run.stage("spectrum")["results"]["wave_noise"]
+    noise = run.results("spectrum").wave_noise
     labels, trust = run.read("label", region), run.read("label_confidence", region)
     smoothing = smoothing_of(run)
     valid = np.empty((len(pairs), *mask.shape), bool)
@@ -296,7 +296,7 @@ def _present(
         delays,
         period=period,
         window=found["parameters"]["window"],
-        noise=found["results"]["wave_noise"],
+        noise=run.results("spectrum").wave_noise,
     )
     lasts = lasting(amplitude, delays, period=period)
     own = parameters.strength_threshold * run.read("peak_amplitude", region)

@@ -112,7 +112,7 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
             "inside": inside,
             "shaded": shaded,
             "passed": None if (passed == 1).all() else passed,
-            "dark_below": DARK * run.stage("align")["results"]["lit_level"],
+            "dark_below": DARK * run.results("align").lit_level,
         }
         if ratio:
             values[chosen] = aligned_ratio(block, reference, *shift, unlit=unlit, **where)
@@ -126,5 +126,5 @@ def _read(run: Run, region: Region, frames: np.ndarray, halo: int, *, ratio: boo
 
 def weight_of(run: Run, reference: np.ndarray, unlit: np.ndarray) -> np.ndarray:
     """Return the weight of pixels (y, x) by the precision of their counts."""
-    results = run.stage("align")["results"]
-    return pixel_weight(reference, unlit, Noise(**results["noise"]), results["lit_level"])
+    results = run.results("align")
+    return pixel_weight(reference, unlit, Noise(**results.noise), results.lit_level)

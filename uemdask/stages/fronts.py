@@ -64,12 +64,12 @@ def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
     relevant = np.asarray(run.group["mask"][rows, columns])
     if "wave" not in run or not (rois & relevant[inner]).any():
         return {}
-    results = run.stage("spectrum")["results"]
+    results = run.results("spectrum")
     first, last = region.span("pair", run.sizes["pair"])
     pairs = np.stack([run.read("frame_from"), run.read("frame_to")], axis=1)[first:last]
     start, stop = int(pairs.min()), int(pairs.max())
     wave = read_complex_wave(run, region, (start, stop), band=band_of(run), halo=FRONT_HALO)
-    least = _LEAST_AMPLITUDE * np.asarray(run.stage("feature")["results"]["roi_amplitude"])
+    least = _LEAST_AMPLITUDE * np.asarray(run.results("feature").roi_amplitude)
     strong = run.read("peak_amplitude", region) >= least[:, None, None]
     sums = front_sums(
         wave.values,
@@ -80,10 +80,10 @@ def _sum(run: Run, region: Region, parameters: FeatureParameters) -> Receipt:
         rois,
         rois & strong & away_from_rims(relevant)[inner],
         frequency=band_of(run).centre,
-        wavelength_px=results["wavelength_px"],
+        wavelength_px=results.wavelength_px,
         pixel_size=run.pixel_size,
         smoothing=run.stage("spectrum")["parameters"]["smoothing"],
-        noise=results["wave_noise"],
+        noise=results.wave_noise,
         inner=inner,
     )
     return {"pair": _rounded(sums.pair), "patch": _rounded(sums.patch)}
@@ -132,18 +132,18 @@ def _headlines(run: Run, sums: FrontSums) -> list[Headline]:
     if "wave" not in run:
         none = np.full(run.sizes["pair"], np.nan)
         return [Headline(speeds=none, reason=_NO_WAVE)] * run.sizes["roi"]
-    results, band = run.stage("feature")["results"], band_of(run)
+    results, band = run.results("feature"), band_of(run)
     period = 1e3 / band.centre
     window = run.stage("spectrum")["parameters"]["window"] * period
     return headlines(
         sums,
         np.stack([run.read("time_from"), run.read("time_to")], axis=1),
-        np.asarray(results["roi_pixels"]),
-        np.asarray(results["roi_relevant_pixels"]),
+        np.asarray(results.roi_pixels),
+        np.asarray(results.roi_relevant_pixels),
         frequency=band.centre,
         window=window,
         complex_window=float(np.hypot(window, COMPLEX_WINDOW * period)),
-        noise=run.stage("spectrum")["results"]["wave_noise"],
+        noise=run.results("spectrum").wave_noise,
     )
 
 

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pydantic import Field
 
 from uemdask.cube import Run, create_run
 from uemdask.cube.beside import beside, clear
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers import RawAcquisition, inspect_raw, relative_name
+from uemdask.readers import RawAcquisition, RawSettings, inspect_raw, relative_name
 from uemdask.readers.fingerprint import fingerprint
 from uemdask.stages.counts import Brightness, check_describable, three_of
 from uemdask.stages.digest import digest_of
@@ -36,37 +35,16 @@ _FEWEST, _MOST = 3, 256
 _NAMED = 5
 
 
-class IngestParameters(Parameters):
+class IngestParameters(RawSettings, Parameters):
     """Where the raw data are and what is known of them.
 
     Attributes
     ----------
     raw : str
         Folder of frames, or a stack.
-    delays, pixel_size, time_zero : str, optional
-        As on the command line: a table, log or plan, ``"3nm"``, ``"0ps"``.
-    metadata : dict
-        Acquisition metadata, see ``docs/store.md``.
-    offset : str, optional
-        Counts that every pixel has without the beam; negative what was taken off.
-    scan : int, optional
-        Only this scan, counted from 1; all are averaged otherwise.
-    dark, pump_off : str, optional
-        Images without the beam and without the pump: a file, a folder or a pattern.
-    dataset : str, optional
-        Which of several arrays of the files.
     """
 
     raw: str = ""
-    delays: str | None = None
-    pixel_size: str | None = None
-    time_zero: str | None = None
-    offset: str | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    scan: int | None = Field(default=None, ge=1)
-    dark: str | None = None
-    pump_off: str | None = None
-    dataset: str | None = None
 
 
 def raw_of(parameters: IngestParameters, *, every_file: bool = False) -> RawAcquisition:
@@ -100,10 +78,7 @@ def create_from_raw(
             return Run(store)
         if is_whole(store):
             if not overwrite:
-                raise UemError(
-                    f"{store}: holds a run of other raw data or parameters; name another output or "
-                    f"use --overwrite"
-                )
+                raise other_raw_data(store)
             place = beside(store, "new")
             if place.is_symlink():
                 clear(place)
@@ -148,6 +123,14 @@ def create_from_raw(
         origins=raw.origins,
     )
     return run
+
+
+def other_raw_data(store: Path) -> UemError:
+    """Return what to say where a run of other raw data is in the way."""
+    return UemError(
+        f"{store}: holds a run of other raw data or parameters; name another output or use "
+        f"`overwrite=True`"
+    )
 
 
 def _goes_on(record: Mapping[str, Any], digest: str) -> bool:
@@ -356,5 +339,6 @@ __all__ = [
     "IngestParameters",
     "create_from_raw",
     "digest_of_raw",
+    "other_raw_data",
     "raw_of",
 ]

@@ -71,13 +71,13 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
 
 def label_estimator(run: Run, methods: Sequence[Method]) -> LabelEstimator:
     """Return what estimates the labels of a run's wave."""
-    results = run.stage("spectrum")["results"]
+    results = run.results("spectrum")
     return LabelEstimator(
         methods,
         frequency=band_of(run).centre,
-        wavelength_px=results["wavelength_px"],
-        noise=results["wave_noise"],
-        grey_scale=results["grey_scale"],
+        wavelength_px=results.wavelength_px,
+        noise=results.wave_noise,
+        grey_scale=results.grey_scale,
         smoothing=smoothing_of(run),
     )
 
@@ -108,9 +108,9 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     flow = np.full(
         (stop - start, 2, *(part.stop - part.start for part in shape)), np.nan, np.float32
     )
-    limits = run.stage("label")["results"]["base_range"]
+    low, high = run.results("label").base_range
     for i, values in zip(frames - start, tile.values, strict=True):
-        label = base_label(tile.reference, values[None], limits=limits)[0]
+        label = base_label(tile.reference, values[None], limits=(low, high))[0]
         flow[i] = round_flow(label[:, *tile.inner], _BASE_STEP)
     run.write("base_label", flow, region)
     return {"frames": len(frames)}

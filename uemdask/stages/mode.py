@@ -52,7 +52,7 @@ def _numbers(run: Run, region: Region, parameters: ModeParameters) -> Receipt:
     features = FeatureParameters.model_validate(run.stage("feature")["parameters"])
     frames, delays = usable_frames(run)
     frequency, gain = band_of(run).centre, run.read("gain")[frames]
-    modulation = np.asarray(run.stage("spectrum")["results"]["mean_modulation"])
+    modulation = np.asarray(run.results("spectrum").mean_modulation)
     share = brightness_share(gain * (1 + modulation), delays, frequency)
     maps = run.read("travel_index"), run.read("mask"), run.read("peak_amplitude")
     # In the middle of the delays pixels whose peaks differ by a little are still in step.

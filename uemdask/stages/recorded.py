@@ -44,7 +44,7 @@ class RecordedFrames:
         # The level is known as soon as shaded areas are.
         self._dark_below = 0.0
         if self._shaded.any():
-            self._dark_below = DARK * float(run.stage("align")["results"]["lit_level"])
+            self._dark_below = DARK * float(run.results("align").lit_level)
         self._slab, self._counts = -1, np.empty(0)
 
     def __call__(self, frame: int) -> np.ndarray:

@@ -114,7 +114,7 @@ class SpectrumParameters(Parameters):
 
 def band_of(run: Run) -> Band:
     """Return the frequency band that the spectrum stage chose."""
-    return Band(**run.stage("spectrum")["results"]["band"])
+    return Band(**dict(run.results("spectrum").band))
 
 
 def smoothing_of(run: Run) -> float:
@@ -134,7 +134,7 @@ def travels_over_all(run: Run, region: Region) -> np.ndarray:
     There a standing wave looks like one that travels, and only the map made before still knows.
     Elsewhere True: single frames tell better.
     """
-    how = run.stage("spectrum")["results"]["directional"]
+    how = run.results("spectrum").directional
     return np.asarray(run.read("travel_index", region) >= _TRAVELS_HERE[how])
 
 
@@ -338,22 +338,22 @@ def directed_frames(
 
 
 def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
-    how = run.stage("spectrum").get("results", {}).get("directional")
-    if how is None:  # the maps tell
+    results = run.results("spectrum")
+    if "directional" not in results:  # the maps tell
         return None
-    return tiles(run.sizes) if how != "none" else []
+    return tiles(run.sizes) if results.directional != "none" else []
 
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     """Write the wave again, from the frames, without what travels against it."""
     frames, delays = usable_frames(run)
-    results, band = run.stage("spectrum")["results"], band_of(run)
-    wave_number = results["wave_number_px"]
+    results, band = run.results("spectrum"), band_of(run)
+    wave_number = results.wave_number_px
     reach = max(_DIRECTION_HALO, int(np.ceil(2 * np.pi / wave_number)))
     tile = read_ratio(run, region, frames=frames, halo=reach + smoothing_halo(parameters.smoothing))
     _smooth_in_place(tile, parameters)
     operator = _operator(parameters, band, delays, run.read("time"))
-    directed = directed_frames(operator, delays, band.centre, results["directional"])
+    directed = directed_frames(operator, delays, band.centre, results.directional)
     shape = tile.reference[tile.inner].shape
     packing = run.packing("wave")
     wave, beyond = np.empty((len(operator), *shape), packing.dtype), 0

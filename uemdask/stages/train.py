@@ -99,7 +99,7 @@ class TrainParameters(Parameters):
 
 def model_of(run: Run) -> Path:
     """Return the file of a run's network: where it was, or beside a store that was moved."""
-    path = Path(run.stage("train")["results"]["model"])
+    path = Path(run.results("train").model)
     beside = run.path.parent / "models" / path.name
     return beside if not path.exists() and beside.exists() else path
 
@@ -229,7 +229,7 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
         }
         training = training.model_copy(update=adapted)
     # A crop must show a long wave as the whole frame does; the pixels of a batch stay the same.
-    longest = max(run.stage("spectrum")["results"]["wavelength_px"] for run in runs)
+    longest = max(run.results("spectrum").wavelength_px for run in runs)
     crop = int(min(2 * longest, _LARGEST_CROP) // _CROP_STEP * _CROP_STEP)
     if crop > training.crop:
         batch = max(1, round(training.batch * (training.crop / crop) ** 2))

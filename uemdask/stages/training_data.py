@@ -119,7 +119,7 @@ def _block(run: Run, region: Region) -> Series:
             halves[name][slice(*slab.span(dim, 0))] = run.read(name, part)
     return Series(
         wave=halves["wave"],
-        scale=run.stage("spectrum")["results"]["wave_scale"],
+        scale=run.results("spectrum").wave_scale,
         label=halves["label"],
         confidence=run.read_stored("label_confidence", region),
         mask=run.read("mask", region),

@@ -54,7 +54,7 @@ def twin_series(run: Run, *, seed: int, even: bool = False) -> Series:
         centre=band_of(run).centre,
         smoothing=parameters.smoothing,
         window=parameters.window,
-        directional=run.stage("spectrum")["results"]["directional"],
+        directional=run.results("spectrum").directional,
         drift_left=_drift_left(run),
         name=f"twin of {run.name}",
     )
@@ -100,9 +100,9 @@ def _delays(run: Run) -> npt.NDArray[np.float64]:
 
 
 def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
-    results = run.stage("spectrum")["results"]
+    results = run.results("spectrum")
     pixel = float(np.sqrt(np.prod(run.pixel_size)))
-    length = results["wavelength_px"]
+    length = results.wavelength_px
     if length > _SHAPE[0]:
         raise UemError(
             f"{run.path}: its wavelength of {length:.0f} px is longer than a simulated frame"
@@ -119,7 +119,7 @@ def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
     if even:
         growth = (begin + 0.02 * record, 0.0), (begin + 0.15 * record, 1.0)
     rings = wave.origin is not None
-    reflected = results["directional"] == "all" and not rings
+    reflected = results.directional == "all" and not rings
     return scenario(
         "plane",
         seed=seed,
@@ -136,7 +136,7 @@ def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
         modulation=min(float(modulation), _MOST_MODULATION),
         strength=growth,
         strength_decay=2 * record,
-        echo=_echo(results["opposed_share"]) if reflected else 0.0,
+        echo=_echo(results.opposed_share) if reflected else 0.0,
         counts=_counts(run),
         drift_total=0.0,
         drift_step=0.0,
@@ -157,4 +157,4 @@ def _echo(share: float) -> float:
 
 def _counts(run: Run) -> float:
     """Return the counts whose shot noise is the noise of the run."""
-    return float(np.clip(run.stage("spectrum")["results"]["noise_level"] ** -2, 10, 60_000))
+    return float(np.clip(run.results("spectrum").noise_level ** -2, 10, 60_000))

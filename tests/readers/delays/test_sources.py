@@ -90,7 +90,7 @@ def test_what_is_given_wins(raw, tmp_path):
         assert found.source == str(folder / name)
     plan = _find(raw, "0:4:1 ps", _no_tags)
     assert plan.delays == (0, 1, 2, 3, 4)
-    assert plan.source == "--delays '0:4:1 ps'"
+    assert plan.source == "`delays='0:4:1 ps'`"
 
 
 def test_then_a_log(raw):
@@ -136,7 +136,7 @@ def test_names_of_all_images_win_over_tags_of_some(raw):
 def test_where_there_are_none_it_is_said_what_was_looked_for(plain):
     with pytest.raises(UemError) as caught:
         _find(plain)
-    for word in ("*.ulg", "delays.csv", "LaserParameter", "frame_0_-30ps", "--delays FILE"):
+    for word in ("*.ulg", "delays.csv", "LaserParameter", "frame_0_-30ps", "`delays=FILE`"):
         assert word in str(caught.value)
 
 

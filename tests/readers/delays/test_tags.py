@@ -102,11 +102,13 @@ _TAGS = st.dictionaries(
 )
 
 
-@given(_TAGS)
-@settings(max_examples=150)
-def test_any_tags_give_finite_delays_or_an_error_for_people(tags):
-    try:
+def test_any_tags_give_finite_delays_or_an_error_for_people(answers):
+    @given(_TAGS)
+    @settings(max_examples=150)
+    @answers
+    def any_of_them(tags):
         found = read_tags(IMAGES, lambda image: tags)
-    except UemError:
-        return
-    assert found is None or all(map(math.isfinite, found.delays))
+        assert found is None or all(map(math.isfinite, found.delays))
+
+    any_of_them()
+    assert answers.share > 0.25

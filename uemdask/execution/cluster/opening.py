@@ -21,6 +21,7 @@ from uemdask.execution.cluster.allocation import Allocation
 from uemdask.execution.cluster.batch import batch_system
 from uemdask.execution.cluster.capacity import Capacity, Cluster, Overseer, capacity_of_pools
 from uemdask.execution.cluster.environment import SETTINGS
+from uemdask.execution.cluster.log_filters import quieten_driver
 from uemdask.execution.cluster.losses import Losses
 from uemdask.execution.cluster.pools import Pools
 from uemdask.execution.cluster.profile import (
@@ -30,7 +31,6 @@ from uemdask.execution.cluster.profile import (
     ExistingProfile,
     LocalProfile,
 )
-from uemdask.execution.cluster.quiet import quieten
 from uemdask.execution.cluster.security import security_from, session_keys
 from uemdask.execution.cluster.session import end_abandoned, session
 from uemdask.execution.cluster.visitors import guard
@@ -51,7 +51,7 @@ def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
     UemError
         If it cannot be started or joined.
     """
-    quieten()
+    quieten_driver()
     with dask.config.set(SETTINGS), ExitStack() as stack:
         if isinstance(profile, ExistingProfile):
             found = _surveyed(stack.enter_context(_join(profile)), stack)

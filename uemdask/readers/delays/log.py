@@ -63,7 +63,7 @@ def read_log(path: Path) -> DelayTable:
     if not rows and not faults:
         raise UemError(
             f"{path}: holds no rows 'step,delay,scan,scan step,file name,time'; "
-            f"move it away or give --delays FILE"
+            f"move it away or give `delays=FILE`"
         )
     named = _named(rows)
     try:
@@ -152,7 +152,7 @@ def _layout(path: Path, rows: Sequence[Sequence[str]], columns: Sequence[str]) -
     first, second = (of["delay"] for of in found.values())
     raise UemError(
         f"{path}: the delay in {','.join(row[:5])!r} ... may be {first} or {second}; "
-        f"write its decimals with a point, or give --delays FILE"
+        f"write its decimals with a point, or give `delays=FILE`"
     )
 
 

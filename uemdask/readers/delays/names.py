@@ -182,7 +182,7 @@ def read_names(images: Sequence[Path]) -> DelayTable | None:
         if len(columns) != 1:
             raise UemError(
                 f"{rows[0][0].name}: holds several times that change from file to file; write "
-                f"'delay' before the one that is, or give --delays FILE"
+                f"'delay' before the one that is, or give `delays=FILE`"
             )
     if not columns:
         return None

@@ -71,7 +71,7 @@ def parse_plan(text: str) -> DelayTable:
         if delays and abs(values[0] - delays[-1]) < 1e-9 * max(1.0, abs(values[0])):
             values = values[1:]
         delays += values
-    source, origin = f"--delays {text!r}", f"the plan {text!r}"
+    source, origin = f"`delays={text!r}`", f"the plan {text!r}"
     return DelayTable(tuple(delays), source=source, origin=origin, plan=True)
 
 

@@ -58,7 +58,7 @@ def _given(given: str) -> DelayTable:
         return read_log(file) if _is_log(file) else read_table(file)
     if ":" in given:
         return parse_plan(given)
-    raise UemError(f"--delays {given}: no such file, and not a plan like '-30:500:5 ps'")
+    raise UemError(f"`delays={given}`: no such file, and not a plan like '-30:500:5 ps'")
 
 
 def _found(
@@ -76,7 +76,7 @@ def _found(
     also = "".join(f"; {note}" for note in not_used)
     raise UemError(
         f"{path}: no delays found in {looked}{also}; write delays.csv with the columns "
-        f"file,delay_ps beside the frames, or give --delays FILE or --delays '-30:500:5 ps'"
+        f"file,delay_ps beside the frames, or give `delays=FILE` or `delays='-30:500:5 ps'`"
     )
 
 
@@ -92,7 +92,7 @@ def _log(path: Path, images: Sequence[Path]) -> tuple[DelayTable | None, list[st
     if len(tables) > 1:
         sources = " and ".join(Path(table.source).name for table in tables)
         raise UemError(
-            f"{path}: {sources} all hold delays; name one with --delays, or put each "
+            f"{path}: {sources} all hold delays; name one with `delays`, or put each "
             f"acquisition into its own folder"
         )
     return (tables[0] if tables else None), not_used

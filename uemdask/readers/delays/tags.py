@@ -109,7 +109,7 @@ def _word(value: Any) -> str:
 def _delay(laser: Mapping[str, Any]) -> float:
     unit = _word(laser.get("delay units", "")) or "ps"
     if not is_unit(unit):
-        raise UemError(f"Delay Units {unit!r} is no unit of time; give --delays FILE")
+        raise UemError(f"Delay Units {unit!r} is no unit of time; give `delays=FILE`")
     text = _word(laser["delay"])
     tenths = _TENTHS.fullmatch(text)
     try:
@@ -117,4 +117,4 @@ def _delay(laser: Mapping[str, Any]) -> float:
             return parse_delay(parse_number(tenths[1]) / 10, unit=unit)
         return delay_in(text, unit)
     except UemError:
-        raise UemError(f"Delay {text!r} is no delay; give --delays FILE") from None
+        raise UemError(f"Delay {text!r} is no delay; give `delays=FILE`") from None

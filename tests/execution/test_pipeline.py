@@ -1,4 +1,4 @@
-"""The course of runs through their stages: what is done again, and what is not."""
+"""The way of runs through their stages: what is done again, and what is not."""
 
 import shutil
 
@@ -11,8 +11,8 @@ import xarray as xr
 from uemdask.cube import STAGES, Run, describe_run, export_run, faults_of, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution import preview, run_status
-from uemdask.execution.course import Course, TrainingWanted
 from uemdask.execution.ledger import ledger_path
+from uemdask.execution.pipeline import Pipeline, TrainingWanted
 from uemdask.execution.worker import run_task
 from uemdask.network import BASE_MODEL, UNet, UNetConfig, load_model
 from uemdask.network.checkpoint import save_model
@@ -27,7 +27,7 @@ def stamps(store, *names):
 
 def through(planned, *, backwards=False):
     """Take one run as far as training, and return it."""
-    for work in Course(planned):
+    for work in Pipeline(planned):
         if isinstance(work, TrainingWanted):
             return work.run
         for region in reversed(work.missing) if backwards else work.missing:
@@ -56,10 +56,10 @@ def test_all_stages_give_a_run_that_keeps_the_contract(finished, first_tasks):
 
 def test_a_task_of_a_driver_that_is_gone_writes_nothing(plan, raw):
     planned = plan(raw).runs[0]
-    steps = Course(planned)
+    steps = Pipeline(planned)
     work = next(work for work in steps if work.regions)
     task = str(planned.store), work.made, "ingest", "frames", work.regions[0], work.parameters
-    again = Course(planned, overwrite=True)
+    again = Pipeline(planned, overwrite=True)
     assert next(again).made == work.made  # taken up, not made anew
     Run(planned.store).begin("ingest", digest="another", parameters={})
     with pytest.raises(UemError, match="begun anew"):
@@ -205,7 +205,7 @@ def test_frames_are_stored_as_recorded(finished):
 def test_other_raw_data_never_replace_a_run_unasked(finished, plan, drive):
     other = plan(finished, runs=[{"raw": "raw", "time_zero": "10 ps"}])
     failed = drive(other)
-    assert "--overwrite" in failed.outcome.failed["raw"]
+    assert "`overwrite=True`" in failed.outcome.failed["raw"]
     store = finished / "results" / "raw.zarr"
     assert missing_stages(Run(store)) == []
     drive(other, only=("ingest",), overwrite=True)
@@ -309,8 +309,10 @@ def test_a_missing_model_fails_in_words(finished, plan, drive):
     ],
 )
 def test_wrong_parameters_fail_before_results_are_gone(finished, plan, drive, parameters, match):
-    failed = drive(plan(finished, parameters=parameters)).outcome.failed
+    refused = plan(finished, parameters=parameters).model_copy(update={"command": ("run", "it")})
+    failed = drive(refused).outcome.failed
     assert match in failed["raw"]
+    assert "command" not in Run(refused.runs[0].store).record  # it made nothing
     assert run_status(plan(finished).runs[0]).failed
     with xr.open_zarr(finished / "results" / "raw.zarr") as dataset:
         assert faults_of(dataset) == []
@@ -358,7 +360,7 @@ def test_a_region_outside_the_frame_is_named(finished, plan, drive):
     assert "region 'far' holds no pixel" in describe_run(again.runs[0].store)
 
 
-def test_unknown_stages_of_the_course_are_an_error_for_people(tmp_path, plan):
+def test_a_folder_that_is_no_run_is_an_error_for_people(tmp_path, plan):
     (tmp_path / "a.zarr").mkdir()
     with pytest.raises(UemError, match="no run here"):
-        next(Course(plan(tmp_path, runs=[{"run": "a.zarr"}]).runs[0]))
+        next(Pipeline(plan(tmp_path, runs=[{"run": "a.zarr"}]).runs[0]))

@@ -1,4 +1,4 @@
-"""Where the course of a run begins, and whether the stages asked for can be done from there."""
+"""What must hold before a run is taken up, and before some of its stages are done."""
 
 from __future__ import annotations
 
@@ -8,33 +8,7 @@ from pathlib import Path
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import PlannedRun
-from uemdask.execution.damage import damages_of, refuse_damaged_frames
-from uemdask.stages.ingest import IngestParameters, create_from_raw
-from uemdask.stages.replacing import recover
-
-
-def first_run(planned: PlannedRun, only: Sequence[str], *, overwrite: bool) -> Run:
-    """Return the run that is there or, of raw data, is to be ingested.
-
-    Raises
-    ------
-    UemError, FaultsError
-        If raw data or store are at fault.
-    """
-    store, ingest = planned.store, planned.parameters.ingest
-    recover(store)
-    raw = reads_raw(planned, only)
-    if not raw and not _is_ingested(planned):
-        raise UemError(not_ingested(planned, only))
-    anew = False
-    if (store / "zarr.json").exists():  # else nothing, or what is refused below
-        run = Run(store)
-        anew = raw and overwrite and bool(damages_of(run, "ingest", store))
-        if not anew:
-            refuse_damaged_frames(run, store)
-    if raw:
-        return create_from_raw(store, ingest, overwrite=overwrite, anew=anew)
-    return Run(store)
+from uemdask.stages.ingest import IngestParameters
 
 
 def stages_asked(only: Sequence[str]) -> tuple[str, ...]:
@@ -49,6 +23,27 @@ def stages_asked(only: Sequence[str]) -> tuple[str, ...]:
     """
     extra = ("mode",) if "feature" in only and "mode" not in only else ()
     return (*only, *extra)
+
+
+def refuse_name(planned: PlannedRun) -> None:
+    """Refuse a name that no file can have.
+
+    Raises
+    ------
+    UemError
+        If it is one.
+    """
+    if "\0" in str(planned.store):
+        raise UemError(f"{planned.name!r}: no file can have this name; give another 'name'")
+
+
+def in_words(error: Exception, store: Path) -> str:
+    """Say what is wrong with a run that cannot be looked at."""
+    if isinstance(error, UemError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or store}: cannot be read ({error.strerror})"
+    return f"{store}: cannot be read ({type(error).__name__}: {error})"
 
 
 def reads_raw(planned: PlannedRun, only: Sequence[str]) -> bool:
@@ -66,16 +61,18 @@ def not_ingested(planned: PlannedRun, only: Sequence[str]) -> str:
     """Say what to do about a run whose frames are not in its store."""
     raw = planned.parameters.ingest.raw
     if raw and only and "ingest" not in only:
-        stages = " ".join(f"--only {stage}" for stage in only)
+        stages = f"`only={list(only)}`"
         return (
             f"{planned.store}: {raw} is not ingested yet, and {stages} leaves that out; add "
-            f"--only ingest, or leave --only out"
+            f"`only=['ingest']`, or leave `only` out"
         )
     return f"{planned.store}: its ingest did not finish; ingest the raw data again"
 
 
-def refuse_gap(run: Run, only: Sequence[str]) -> None:
+def refuse_gap(store: Path, run: Run | None, only: Sequence[str]) -> None:
     """Refuse single stages where one that they need is neither done nor asked for.
+
+    `run` is what is in the store; None where there is nothing yet.
 
     Raises
     ------
@@ -84,10 +81,10 @@ def refuse_gap(run: Run, only: Sequence[str]) -> None:
     """
     last = max((STAGES.index(stage) for stage in only), default=0)
     for name in STAGES[:last]:
-        if name not in only and not run.is_done(name):
+        if name not in only and (run is None or not run.is_done(name)):
             raise UemError(
-                f"{run.path}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
-                f"first, or leave --only out"
+                f"{store}: stage '{name}' is not done and '{STAGES[last]}' needs it; run it "
+                f"first, or leave `only` out"
             )
 
 
@@ -119,17 +116,8 @@ def refuse_removal(store: Path, stage: str, only: Sequence[str]) -> None:
         if name not in only:
             raise UemError(
                 f"{store}: stage '{stage}' is to be made anew, which removes '{name}', and "
-                f"'{STAGES[last]}' needs it; add --only {name}, or leave --only out"
+                f"'{STAGES[last]}' needs it; add `only=['{name}']`, or leave `only` out"
             )
-
-
-def _is_ingested(planned: PlannedRun) -> bool:
-    try:
-        return Run(planned.store).is_done("ingest")
-    except UemError:
-        if planned.parameters.ingest.raw and not planned.store.exists():
-            return False
-        raise
 
 
 def _was_made_from(store: Path, ingest: IngestParameters) -> bool:

@@ -8,7 +8,7 @@ import warnings
 
 
 class _ToldElsewhere(logging.Filter):
-    """Drops what Dask says of workers and schedulers that end."""
+    """Drops what is told elsewhere."""
 
     _SAID = (
         "still alive after",
@@ -18,6 +18,10 @@ class _ToldElsewhere(logging.Filter):
         "TLS handshake failed",  # of a worker that ended as it came
         "Failed to reconnect to scheduler",
         "Received heartbeat from unregistered worker",  # of one that was just given back
+        # On a worker. A failed task is in the ledger. A heartbeat fails where the scheduler has
+        # closed before the worker, at the end of every busy run; that it died the driver tells.
+        "Compute Failed",
+        "Failed to communicate with",
     )
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -27,14 +31,19 @@ class _ToldElsewhere(logging.Filter):
 
 
 _TOLD_ELSEWHERE = _ToldElsewhere()
-_TELL = (
+_DRIVER = (
     *("distributed.client", "distributed.comm.tcp"),
     *("distributed.nanny", "distributed.nanny.memory", "distributed.scheduler"),
 )
 
 
-def quieten() -> None:
-    """Leave out of this process's log and warnings what the driver tells in plain words."""
-    warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
-    for name in _TELL:
+def quieten(*loggers: str) -> None:
+    """Leave out of logs of this process what is told elsewhere; doing it again does nothing."""
+    for name in loggers:
         logging.getLogger(name).addFilter(_TOLD_ELSEWHERE)
+
+
+def quieten_driver() -> None:
+    """Leave out of the driver's log and warnings what it tells in plain words."""
+    warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
+    quieten(*_DRIVER)

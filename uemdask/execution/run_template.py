@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
+from uemdask.cube.record import results_of
+from uemdask.cube.results import Results
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition
 from uemdask.stages import STAGE_BY_NAME, StageParameters
@@ -38,7 +40,7 @@ class RefusedError(UemError):
         super().__init__(str(errors[0] if len(errors) == 1 else all_of_them))
 
 
-class Foreseen:
+class RunTemplate:
     """Stands in for a `Run` with all its stages done.
 
     Parameters
@@ -72,7 +74,7 @@ class Foreseen:
         self._dark = dark
 
     @classmethod
-    def of_raw(cls, store: Path, raw: RawAcquisition) -> Foreseen:
+    def of_raw(cls, store: Path, raw: RawAcquisition) -> RunTemplate:
         """Foresee the run of raw data that are still to be ingested."""
         sizes = {"time": len(raw.delays), "y": raw.shape[0], "x": raw.shape[1]}
         known = {
@@ -85,7 +87,7 @@ class Foreseen:
         return cls(store, sizes, raw.pixel_size, known, dark=bool(raw.dark or raw.offset))
 
     @classmethod
-    def of_run(cls, run: Run) -> Foreseen:
+    def of_run(cls, run: Run) -> RunTemplate:
         """Foresee what becomes of a run."""
         known = {name: run.read(name) for name in ("time", "y", "x", "frame_ok", "source_file")}
         sizes = {dim: len(known[dim]) for dim in ("time", "y", "x")}
@@ -100,9 +102,9 @@ class Foreseen:
             return np.zeros((self.sizes["y"], self.sizes["x"]), bool)
         return self._known[name]
 
-    def stage(self, stage: str) -> dict[str, Any]:
-        """Return what is known of the record of a stage that has not begun."""
-        return {"results": {}}
+    def results(self, stage: str) -> Results:
+        """Return what a stage found that has not begun: it tells nothing."""
+        return results_of(self.path, stage, {})
 
     def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
         """Refuse what the stages will refuse, all at once.
@@ -122,10 +124,12 @@ class Foreseen:
             raise RefusedError(next(iter(errors)), self.path, list(errors.values()))
 
 
-def tasks_of(
-    run: Run | Foreseen, stage: str, parameters: StageParameters
-) -> dict[str, list[str] | None]:
-    """Return the tasks of a stage: keys of their regions by phase, None where unknown yet."""
+#: Keys of regions by phase; None where only an earlier phase can tell.
+Tasks = dict[str, list[str] | None]
+
+
+def tasks_of(run: Run | RunTemplate, stage: str, parameters: StageParameters) -> Tasks:
+    """Return the tasks of a stage."""
     settings = getattr(parameters, stage)
     found = {
         phase.name: phase.regions(cast(Run, run), settings) for phase in STAGE_BY_NAME[stage].phases

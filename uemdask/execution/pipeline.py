@@ -1,8 +1,8 @@
-"""The course of one run through its stages: what is to do next, and what is done already."""
+"""The pipeline of one run: takes it through its stages, one phase of tasks after the other."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,15 @@ from typing import Any
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution.account import Account
-from uemdask.execution.beginning import first_run, refuse_export, refuse_gap, refuse_removal
 from uemdask.execution.campaign import PlannedRun
-from uemdask.execution.damage import damages_of, refuse_damaged, remake_later, reopen
-from uemdask.execution.foreseen import Foreseen
+from uemdask.execution.damage import damages_of, refuse_damaged_frames, remake_later, reopen
 from uemdask.execution.ledger import Ledger
+from uemdask.execution.preconditions import not_ingested, reads_raw, refuse_removal
+from uemdask.execution.run_template import RunTemplate
+from uemdask.execution.stage_plan import Step, stage_plan
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
-from uemdask.stages.replacing import is_clear, put_in_place
+from uemdask.stages.ingest import create_from_raw
+from uemdask.stages.replacing import is_clear, put_in_place, recover
 
 
 @dataclass
@@ -66,14 +68,12 @@ class TrainingWanted:
 Work = PhaseWork | TrainingWanted
 
 
-class Course(Iterator[Work]):
-    """What is to be done for a run, phase by phase.
+class Pipeline(Iterator[Work]):
+    """What is to be done for a run, phase by phase, as its `stage_plan` has it.
 
     The caller does the missing tasks of a `PhaseWork` and notes what they return, or gives a
-    `TrainingWanted` its results, and then asks for the next. Stages that are done with the same
-    inputs, parameters and version are passed over. Where one is not, it and all later ones are made
-    anew. Asking for the next raises `UemError` or `FaultsError` where the run's raw data, store or
-    parameters are at fault.
+    `TrainingWanted` its results, and then asks for the next. Asking for the next raises `UemError`
+    or `FaultsError` where the run's raw data, store or parameters are at fault.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ class Course(Iterator[Work]):
         self.stage, self.phase = STAGES[0], ""
         self._planned, self._only, self._overwrite = planned, only, overwrite
         self._command = command
-        self._began_clear = self._has_worked = False
+        self._began_clear = self._has_worked = self._has_looked_ahead = False
         self._steps = self._go()
 
     def __next__(self) -> Work:
@@ -124,68 +124,70 @@ class Course(Iterator[Work]):
     def _go(self) -> Iterator[Work]:
         planned, only = self._planned, self._only
         self._began_clear = is_clear(planned.store)
-        run = first_run(planned, only, overwrite=self._overwrite)
-        self.stage = next(iter(missing_stages(run)), STAGES[-1])
-        refuse_gap(run, only)
+        self._run = self._first_run()
+        self.stage = next(iter(missing_stages(self._run)), STAGES[-1])
         wanted = [name for name in STAGES if not only or name in only]
-        ahead = not run.is_done("ingest")
-        if ahead:
-            self._remember(run)
-            Foreseen.of_run(run).refuse(wanted, planned.parameters)
-        upstream = run.stage("ingest")["digest"]
-        for name in STAGES:
-            if name not in wanted:
-                upstream = run.stage(name).get("digest", upstream)
-                refuse_damaged(run, name, planned.store, only)
+        for step in stage_plan(
+            planned,
+            lambda: self._run,
+            ingest=self._run.stage("ingest")["digest"],
+            only=only,
+            network=lambda: "",  # whoever has all runs in view knows
+        ):
+            if step.stage not in wanted:
                 continue
-            self.stage = name
-            if name == "train":
-                upstream = yield from self._train(run)
-                continue
-            stage, parameters = STAGE_BY_NAME[name], getattr(planned.parameters, name)
-            digest = upstream
-            if name != "ingest":
-                digest = digest_of(
-                    name, stage.version, parameters.model_dump(mode="json"), upstream
-                )
-            if name == "spectrum" and lacks_wave(run, digest, only):
-                run.renew("spectrum", "wave")
-            # Once is enough to look ahead; what was looked at then has not changed since.
-            later = [] if ahead else [w for w in wanted if STAGES.index(w) > STAGES.index(name)]
-            ahead |= yield from self._make(run, stage, digest, later)
-            if name == "ingest":
-                run = put_in_place(run, planned.store)
-            upstream = digest
+            self.stage = step.stage
+            if step.stage == "train":
+                yield from self._train(self._run)
+            elif step.how:
+                yield from self._make(self._run, step, wanted[wanted.index(step.stage) + 1 :])
+            if step.stage == "ingest":
+                self._run = put_in_place(self._run, planned.store)
 
-    def _make(
-        self, run: Run, stage: Stage, digest: str, later: Sequence[str]
-    ) -> Generator[Work, None, bool]:
-        """Make a stage where it is not done; return whether that was so."""
-        parameters = getattr(self._planned.parameters, stage.name)
-        record = run.stage(stage.name)
-        if record.get("digest") == digest and record.get("finished"):
-            damages = damages_of(run, stage.name, self._planned.store)
-            if not damages:
-                return False
-            reopen(run, stage.name, damages, self._planned.store)
-            record = run.stage(stage.name)
-        if record.get("digest") != digest or not record.get("created"):
-            refuse_export(run, stage.name)
-            refuse_removal(run.path, stage.name, self._only)
+    def _first_run(self) -> Run:
+        """Return the run that is there or, of raw data, is to be ingested."""
+        planned, only, overwrite = self._planned, self._only, self._overwrite
+        store, ingest = planned.store, planned.parameters.ingest
+        recover(store)
+        anew, raw = False, reads_raw(planned, only)
+        if (store / "zarr.json").exists():  # else nothing, or what is refused below
+            run = Run(store)
+            anew = raw and overwrite and bool(damages_of(run, "ingest", store))
+            if not raw and not run.is_done("ingest"):
+                raise UemError(not_ingested(planned, only))
+            if not anew:
+                refuse_damaged_frames(run, store)
+        elif not raw and ingest.raw and not store.exists():
+            raise UemError(not_ingested(planned, only))
+        if raw:
+            return create_from_raw(store, ingest, overwrite=overwrite, anew=anew)
+        return Run(store)
+
+    def _make(self, run: Run, step: Step, later: Sequence[str]) -> Iterator[Work]:
+        """Do what is left of a stage."""
+        stage, parameters = STAGE_BY_NAME[step.stage], getattr(self._planned.parameters, step.stage)
+        if step.how == "renew":
+            run.renew(stage.name, "wave")
+        elif step.how == "mend":
+            reopen(run, stage.name, step.damages, self._planned.store)
+        if step.how == "anew":
             stage.check(run, parameters)
-            if later:
-                Foreseen.of_run(run).refuse(later, self._planned.parameters)
-            run.begin(stage.name, digest=digest, parameters=parameters.model_dump(mode="json"))
+        if not self._has_looked_ahead and (step.how == "anew" or stage.name == "ingest"):
+            # Once is enough: what was looked at then has not changed since.
+            self._has_looked_ahead = True
+            if stage.name == "ingest":
+                self._remember(run)
+            RunTemplate.of_run(run).refuse(later, self._planned.parameters)
+        if step.how == "anew":
+            made_of = parameters.model_dump(mode="json")
+            run.begin(stage.name, digest=step.digest, parameters=made_of)
             self._remember(run)
             stage.create(run, parameters)
             run.note(stage.name, created=True)
             run.consolidate()
-        yield from self._phases(run, stage, digest, parameters)
-        return True
+        yield from self._phases(run, stage, step.digest, parameters)
 
-    def _phases(
-        self, run: Run, stage: Stage, digest: str, parameters: Any
-    ) -> Generator[Work, None, None]:
+    def _phases(self, run: Run, stage: Stage, digest: str, parameters: Any) -> Iterator[Work]:
         """Do what is left of a stage, and finish it."""
         ledger = Ledger(self._planned.store, run.identity(stage.name))
         account = Account.of(run, stage.name, self._planned.store)
@@ -232,12 +234,11 @@ class Course(Iterator[Work]):
         if not self._only or not run.record.get("command"):
             run.remember(self._command)
 
-    def _train(self, run: Run) -> Generator[Work, None, str]:
-        """Want a network, and return the digest that what follows depends on."""
+    def _train(self, run: Run) -> Iterator[Work]:
+        """Want a network; an export has nothing to train on any more."""
         record = run.stage("train")
         if record.get("finished") and run.is_export:
-            # There is nothing to train on any more; the features can be made anew.
-            return str(record["digest"])
+            return
         wanted = TrainingWanted(run)
         self._has_worked = True
         yield wanted
@@ -253,13 +254,3 @@ class Course(Iterator[Work]):
         elif record["parameters"] != parameters or record["results"] != results:
             # The same weights by another training, or from another folder.
             run.restate("train", parameters=parameters, results=results)
-        return digest
-
-
-def lacks_wave(run: Run, digest: str, only: Sequence[str]) -> bool:
-    """Return whether `wave` was deleted to save space and is wanted now."""
-    if "wave" in run or run.is_export or run.stage("spectrum").get("digest") != digest:
-        return False
-    # Where `renew` was killed the stage is not done; where a reader is not, it will want it.
-    wanted = ("spectrum", "label", "train", "flow")
-    return "spectrum" in only or not all(run.is_done(stage) for stage in wanted)
