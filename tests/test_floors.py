@@ -4,6 +4,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,7 @@ def _files() -> Iterator[tuple[str, Path]]:
         yield "uemdask_cli", path
 
 
+@cache
 def _imports(path: Path, *, storeless: bool = False) -> set[str]:
     """Parts of uemdask that a file imports, anywhere in it; with `storeless` but those."""
     found = set()

@@ -61,3 +61,16 @@ def test_nothing_to_compare_gives_one():
 def test_sizes_must_agree():
     with pytest.raises(UemError, match="does not match"):
         brightness(np.ones((8, 8)), np.ones((8, 9)))
+
+
+def test_single_pixels_that_are_missing_do_not_cost_their_block():
+    """A hundredth of the pixels is hit: the blocks without any are too few to be as good."""
+    random = np.random.default_rng(5)
+    reference = random.uniform(200, 800, (160, 160)).astype(np.float32)
+    x = np.arange(160)
+    frame = 0.9 * reference * (1 + 0.08 * np.cos(0.17 * x + 0.1 * x[:, None]))
+    covered = random.random(reference.shape) > 0.01
+    spoilt = np.where(covered, frame, 30 * frame).astype(np.float32)
+    whole = brightness(frame.astype(np.float32), reference)
+    assert brightness(spoilt, reference, covered) == pytest.approx(whole, abs=3e-4)
+    assert whole == pytest.approx(0.9, abs=1e-3)

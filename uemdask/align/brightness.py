@@ -18,6 +18,10 @@ from uemdask.errors import UemError
 _ROUNDS = 10
 """Reweighting converges in 3 to 5 rounds; more only cost microseconds on a few hundred blocks."""
 
+_LEAST_COVERED = 0.9
+"""Share of a block that must be covered for it to be compared, over these pixels: hits and single
+dead pixels may miss, but what lies at the rim of a shade is no measure."""
+
 
 def brightness(
     image: np.ndarray,
@@ -210,12 +214,15 @@ def _compare(
         cropped = array[: rows * block, : columns * block].astype(np.float32, copy=False)
         return cv2.resize(cropped, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.float64)
 
-    base = block_mean(reference)
-    weight = (base > 0).astype(np.float64)
+    share: np.ndarray = np.ones((rows, columns))
+    if covered is not None:
+        # Single pixels that are hit or dead must not cost their block.
+        share = block_mean(covered)
+        image, reference = (np.where(covered, each, 0) for each in (image, reference))
+    base = block_mean(reference) / np.maximum(share, _LEAST_COVERED)
+    weight = share * ((base > 0) & (share >= _LEAST_COVERED))
     if window:
         weight *= np.outer(_hann(rows), _hann(columns))
-    if covered is not None:
-        weight[block_mean(covered) < 1.0 - 1e-3] = 0.0
     bright = base[weight > 0]
     if bright.size == 0:
         return None
@@ -224,7 +231,7 @@ def _compare(
     middle = np.median(bright)
     weight *= np.clip(base / (0.5 * middle), 0.0, 1.0)
     use = (weight > 0) & (base > 0.05 * middle)
-    ratio = block_mean(image)[use] / base[use]
+    ratio = block_mean(image)[use] / (base * share)[use]
     if not np.isfinite(ratio).all():
         return None
     y, x = np.mgrid[:rows, :columns] * float(block) + (block - 1) / 2

@@ -44,6 +44,7 @@ def frame_brightness(
     drift: np.ndarray,
     reference: np.ndarray,
     unlit: npt.NDArray[np.bool_],
+    passed: np.ndarray,
     early: EarlyFrames,
     *,
     fall: float | None = None,
@@ -60,11 +61,14 @@ def frame_brightness(
         Of the series; px.
     reference, unlit : ndarray, (y, x)
         Counts; pixels that say nothing.
+    passed : ndarray, (y, x)
+        Share of the light that shades of the detector let pass.
     early : EarlyFrames
     fall : float, optional
         Of the beam over the field, see `beam_fall`; found where not given.
     """
     profile = (beam_fall(reference, ~unlit) if fall is None else fall) < _BEAM_PROFILE
+    shade = bool((passed < 1).any())
     found = FrameBrightness([], [], [])
     for frame in frames:
         if not frame_ok[frame]:
@@ -75,6 +79,8 @@ def frame_brightness(
         image, hidden = recorded.with_hidden(frame)
         moved, covered = sample_shifted(image, drift[frame])
         covered &= ~unlit & ~sample_nearest(hidden, drift[frame], (0, 0), hidden.shape)
+        if shade:
+            moved *= passed / sample_shifted(passed, drift[frame])[0]
         found.gain.append(brightness(moved, reference, covered))
         slope = brightness_slope(moved, reference, covered) if profile else (0.0, 0.0)
         found.slope.append(slope)

@@ -391,12 +391,13 @@ def gain(ds: xr.Dataset) -> xr.Dataset:
     True
     """
     series = _Series(ds)
-    need(ds, "drift", "bad_pixel", "shaded", "reference", "unlit")
+    need(ds, "drift", "bad_pixel", "shaded", "reference", "unlit", "passed_light")
     names = ("drift", "bad_pixel", "shaded", "reference", "unlit")
     known = [series.known(name) for name in names]
     lift, first = series.lift, series.usable[:EARLY].tolist()
     early = lift(_early)(series.frames(first), first, *known)
-    slabs = [lift(_brightness)(slab, early, series.ok, *known) for slab in series.slabs()]
+    passed = series.known("passed_light")
+    slabs = [lift(_brightness)(slab, early, series.ok, passed, *known) for slab in series.slabs()]
     found = lift(_gains)(slabs, series.ok, series.delays)
     return series.result(
         gain=(VARIABLES["gain"], found, "gain"),
@@ -426,6 +427,7 @@ def _brightness(
     frames: _Frames,
     early: EarlyFrames,
     ok: np.ndarray,
+    passed: np.ndarray,
     drift: np.ndarray,
     bad: np.ndarray,
     shaded: np.ndarray,
@@ -433,7 +435,7 @@ def _brightness(
     unlit: np.ndarray,
 ) -> FrameBrightness:
     recorded = _repaired(frames, bad, shaded, image, unlit)
-    return frame_brightness(recorded, frames.numbers, ok, drift, image, unlit, early)
+    return frame_brightness(recorded, frames.numbers, ok, drift, image, unlit, passed, early)
 
 
 def _gains(slabs: list[FrameBrightness], ok: np.ndarray, delays: np.ndarray) -> Gains:

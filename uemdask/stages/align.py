@@ -203,6 +203,7 @@ def _brightness(run: Run, region: Region, parameters: AlignParameters) -> Receip
         drift,
         run.read("reference"),
         run.read("unlit"),
+        run.read("passed_light"),
         EarlyFrames(recorded, first.tolist(), drift[first]),
         fall=run.results("align").beam_fall,
     )
