@@ -103,6 +103,14 @@ class RawAcquisition:
         return any(len(images) > 1 for images in self.repeats)
 
     @property
+    def stored_dtype(self) -> str:
+        """In what frames are stored: single precision where they are averaged, or come as half.
+
+        Sums over a frame overflow in half precision.
+        """
+        return "float32" if self.averaged or np.dtype(self.dtype) == np.float16 else self.dtype
+
+    @property
     def source_names(self) -> list[list[str]]:
         """Files of each delay from the raw folder, with the place in a stack as ``name#3``."""
         several = Counter(image.file for images in self.repeats for image in images)

@@ -90,7 +90,7 @@ def create_from_raw(
         place,
         delays=raw.delays,
         shape=raw.shape,
-        dtype="float32" if raw.averaged else raw.dtype,
+        dtype=raw.stored_dtype,
         pixel_size=raw.pixel_size,
         source_file=[joined_names(names) for names in raw.source_names],
         scan_count=[len(images) for images in raw.repeats],

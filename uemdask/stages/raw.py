@@ -87,7 +87,7 @@ def _frames(raw: RawAcquisition, dark: Any) -> Any:
     import dask
     import dask.array as da
 
-    dtype = "float32" if raw.averaged else raw.dtype
+    dtype = raw.stored_dtype
     facts = {"dtype": raw.dtype, "images_in_file": raw.images_in_file}
     sources = sources_of(raw)
     read, slabs = dask.delayed(_read), []

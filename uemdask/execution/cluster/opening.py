@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import multiprocessing
 import os
 import socket
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -63,8 +64,11 @@ def open_cluster(profile: ClusterProfile) -> Iterator[Cluster]:
 
 
 def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
-    local = stack.enter_context(
-        LocalCluster(
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        # A worker that starts imports the script that starts it, and the script is here again.
+        raise SystemExit(1)
+    try:
+        workers = LocalCluster(
             n_workers=profile.workers,
             threads_per_worker=1,
             memory_limit=profile.memory,
@@ -74,7 +78,12 @@ def _local(profile: LocalProfile, stack: ExitStack) -> Cluster:
             security=True,
             dashboard_address=_dashboard(profile.dashboard_port),
         )
-    )
+    except RuntimeError as error:
+        raise UemError(
+            f"the workers of this machine did not start ({error}); a script must start them under "
+            "`if __name__ == '__main__':`, because each of them imports it"
+        ) from None
+    local = stack.enter_context(workers)
     client = stack.enter_context(Client(local, set_as_default=False))
     port, hints = _open_dashboard(local, profile)
     if "SSH_CONNECTION" in os.environ:
