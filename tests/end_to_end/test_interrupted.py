@@ -45,6 +45,8 @@ def test_an_impatient_user_loses_no_training(tmp_path, raw):
             stderr=subprocess.STDOUT,
             cwd=tmp_path,
             start_new_session=True,  # what a terminal does: Ctrl-C is for all processes of it
+            # What tests in several processes, or behind a "&", ignore, a terminal does not.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
     try:
         end = time.monotonic() + _PATIENCE

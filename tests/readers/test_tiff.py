@@ -293,7 +293,7 @@ def test_damaged_bytes_give_a_result_or_an_error_for_people(tmp_path_factory, fr
             logging.disable(logging.NOTSET)
 
     any_of_them()
-    assert answers.share > 0.3
+    assert answers.share > 0.1
 
 
 # ---- a real recording

@@ -286,7 +286,7 @@ def test_any_log_gives_finite_delays_or_an_error_for_people(tmp_path_factory, an
         )
 
     any_of_them()
-    assert answers.share > 0.1
+    assert answers.share > 0.02
 
 
 # ---- numbers as other countries write them

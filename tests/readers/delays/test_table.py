@@ -234,7 +234,7 @@ def test_any_table_gives_finite_delays_or_an_error_for_people(tmp_path_factory, 
         )
 
     any_of_them()
-    assert answers.share > 0.1
+    assert answers.share > 0.02
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])

@@ -111,4 +111,4 @@ def test_any_tags_give_finite_delays_or_an_error_for_people(answers):
         assert found is None or all(map(math.isfinite, found.delays))
 
     any_of_them()
-    assert answers.share > 0.25
+    assert answers.share > 0.08
