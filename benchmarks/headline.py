@@ -1,7 +1,7 @@
 """The headline speed of simulated runs against exact truth, and runs with defects against clean.
 
     python benchmarks/headline.py [--size 160] [--frames 60] [--seeds 3] [--processes 2]
-        [--scenarios plane,ring] [--defects aperture,bar]
+        [--scenarios plane,ring] [--defects aperture,bar] [--network-alone]
 
 Frames are simulated in memory and taken through the stages of `uemdask run` without a cluster, with
 default settings but one view of each pair and the base model as it is. The true speed is the mean
@@ -35,7 +35,7 @@ from uemdask.stages.train import use_model
 FIRST_SEED = 7001
 LARGEST_ERROR, LARGEST_SIGMA = 1.5, 2.0  # %, standard errors
 AWAY_PX = 8  # from a defect
-PARAMETERS = StageParameters.model_validate({"label": {"base": False}, "flow": {"views": 1}})
+SETTINGS = {"label": {"base": False}, "flow": {"views": 1}}
 DEFECTS = {
     "none": Defects(),
     "aperture": Defects(aperture=0.9, dark_level=0.7),
@@ -62,6 +62,7 @@ class Found:
     inside: np.ndarray  # (y, x): true mask away from defects where a wave travels, else everywhere
     valid: np.ndarray  # (y, x), share of the pairs in which the wave is present
     label_error: np.ndarray  # (y, x), mean over these pairs, relative to the mean displacement
+    flow_error: np.ndarray  # (y, x), likewise
     valid_unlit: float  # share of all pairs and unlit pixels
 
     @property
@@ -92,9 +93,9 @@ def stored(acquisition: Acquisition, path: Path) -> Run:
     return run
 
 
-def do_stage(run: Run, name: str) -> None:
+def do_stage(run: Run, name: str, settings: StageParameters) -> None:
     """Do a stage whole."""
-    stage, parameters = STAGE_BY_NAME[name], getattr(PARAMETERS, name)
+    stage, parameters = STAGE_BY_NAME[name], getattr(settings, name)
     run.begin(name, digest="benchmark", parameters=parameters.model_dump(mode="json"))
     stage.create(run, parameters)
     for phase in stage.phases:
@@ -108,9 +109,11 @@ def do_stage(run: Run, name: str) -> None:
     run.finish(name)
 
 
-def processed(name: str, seed: int, size: int, frames: int, defects: Defects) -> Found:
+def processed(name: str, seed: int, size: int, frames: int, defects: Defects, fused: bool) -> Found:
     """Simulate a run, take it through the stages, and compare it with its truth."""
     limit_threads(1)
+    flow = SETTINGS["flow"] | {"fused": fused}
+    settings = StageParameters.model_validate(SETTINGS | {"flow": flow})
     count = min(frames, len(SCENARIOS[name].delays))
     acquisition = simulate(
         scenario(name, seed=seed, shape=(size, size), frames=count, defects=defects)
@@ -118,7 +121,7 @@ def processed(name: str, seed: int, size: int, frames: int, defects: Defects) ->
     with tempfile.TemporaryDirectory() as folder:
         run = stored(acquisition, Path(folder) / "run.zarr")
         for stage in list(STAGE_BY_NAME)[1:]:
-            do_stage(run, stage)
+            do_stage(run, stage, settings)
         return compared(run, acquisition.truth())
 
 
@@ -133,7 +136,11 @@ def compared(run: Run, truth: Truth) -> Found:
     speed = length[:, truth.mask].sum(axis=1) / max(truth.mask.sum(), 1)
     speed /= np.diff(truth.delays)[pairs]
     covered = np.isfinite(run.read("roi_pair_speed")[0])[single]
-    error = np.linalg.norm(label - flow, axis=1)[there].mean(axis=0)
+    size = np.linalg.norm(flow[there], axis=1).mean() if travels else 1.0
+    label_error, flow_error = (
+        np.linalg.norm(found - flow, axis=1)[there].mean(axis=0) / size
+        for found in (label, run.read("flow")[single])
+    )
     lit = truth.lit
     away = lit if lit.all() else distance_transform_edt(lit) > AWAY_PX
     return Found(
@@ -147,7 +154,8 @@ def compared(run: Run, truth: Truth) -> Found:
         mode=str(run.read("mode")[0]),
         inside=truth.mask & away if travels else np.ones_like(lit),
         valid=valid[there].mean(axis=0),
-        label_error=error / np.linalg.norm(flow[there], axis=1).mean() if travels else error,
+        label_error=label_error,
+        flow_error=flow_error,
         valid_unlit=0.0 if lit.all() else float(valid[:, ~lit].mean()),
     )
 
@@ -155,7 +163,8 @@ def compared(run: Run, truth: Truth) -> Found:
 def print_speeds(runs: Mapping[tuple[str, int], Future[Found]]) -> None:
     """Print the headline of each run beside its truth, and how many are right."""
     head("scenario", "seed", "speed", "its error", "truth", "off by, %", "in its errors",
-        "delays, ps", "truth over all", "`valid`", "mode")  # fmt: skip
+        "delays, ps", "truth over all", "label error",
+        "flow error", "`valid`", "mode")  # fmt: skip
     right: list[tuple[bool, bool]] = []
     for (name, seed), job in runs.items():
         found = job.result()
@@ -168,7 +177,8 @@ def print_speeds(runs: Mapping[tuple[str, int], Future[Found]]) -> None:
             ]  # fmt: skip
         if np.isfinite([found.speed, found.truth_over_all]).any():
             right.append((abs(found.error) <= LARGEST_ERROR, abs(found.sigmas) <= LARGEST_SIGMA))
-        row(name, seed, *numbers, f"{found.valid[found.inside].mean():.3f}", found.mode)
+        errors = (f"{e[found.inside].mean():.4f}" for e in (found.label_error, found.flow_error))
+        row(name, seed, *numbers, *errors, f"{found.valid[found.inside].mean():.3f}", found.mode)
     near, within, both = (sum(map(of, right)) for of in (itemgetter(0), itemgetter(1), all))
     click.echo(
         f"\nOf {len(right)} waves that travel {near} have a headline within {LARGEST_ERROR} %, "
@@ -206,7 +216,10 @@ def row(*cells: object) -> None:
 @click.option("--processes", default=2)
 @click.option("--scenarios", default=",".join(SCENARIOS), help="Comma-separated.")
 @click.option("--defects", default=",".join(DEFECTS), help="Comma-separated; on plane waves.")
-def main(size: int, frames: int, seeds: int, processes: int, scenarios: str, defects: str) -> None:
+@click.option("--fused/--network-alone", default=True, help="Whether labels have a say in flow.")
+def main(
+    size: int, frames: int, seeds: int, processes: int, scenarios: str, defects: str, fused: bool
+) -> None:
     """Compare headline speeds with the truth, and runs with defects with clean ones."""
     numbers = range(FIRST_SEED, FIRST_SEED + seeds)
     # Damage is told beside the clean run.
@@ -216,11 +229,11 @@ def main(size: int, frames: int, seeds: int, processes: int, scenarios: str, def
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         of_waves = {
-            (name, seed): pool.submit(processed, name, seed, size, frames, Defects())
+            (name, seed): pool.submit(processed, name, seed, size, frames, Defects(), fused)
             for name, seed in waves
         }
         of_defects = {
-            (name, seed): pool.submit(processed, "plane", seed, size, frames, DEFECTS[name])
+            (name, seed): pool.submit(processed, "plane", seed, size, frames, DEFECTS[name], fused)
             for name, seed in spoilt
         }
         print_speeds(of_waves)
