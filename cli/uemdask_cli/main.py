@@ -119,6 +119,9 @@ def _run(arguments: list[str]) -> int:
         return stop.exit_code
     except (click.Abort, KeyboardInterrupt):
         _say("stopped; the same command goes on from here")
+        # An interrupt that came through an exec() (dataclasses use it) leaves a mark by which
+        # `python -m` ends from the signal, whatever its exit code. The next exec() wipes it out.
+        exec("")
         return 130
     except click.ClickException as error:
         error.show()

@@ -80,3 +80,16 @@ def _is_there(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_ctrl_c_while_code_is_made_ends_with_130_too(tmp_path):
+    """A dataclass is made by `exec`; an interrupt within it leaves a mark on `python -m`."""
+    (tmp_path / "interrupted.py").write_text(
+        "from uemdask_cli import main\n"
+        "main.uemdask.main = lambda *_, **__: exec('raise KeyboardInterrupt')\n"
+        "main.main([])\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, timeout=60
+    )
+    assert done.returncode == 130, done.stderr
