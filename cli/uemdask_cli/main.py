@@ -121,7 +121,7 @@ def _run(arguments: list[str]) -> int:
         _say("stopped; the same command goes on from here")
         # An interrupt that came through an exec() (dataclasses use it) leaves a mark by which
         # `python -m` ends from the signal, whatever its exit code. The next exec() wipes it out.
-        exec("")
+        exec("")  # noqa: S102 -- nothing is executed
         return 130
     except click.ClickException as error:
         error.show()
