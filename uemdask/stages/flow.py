@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
@@ -140,7 +140,7 @@ def _model(run: Run) -> tuple[UNet, torch.device]:
     return model, device
 
 
-def check_model(run: Run) -> None:
+def check_model(run: RunLike) -> None:
     """Refuse a run whose network is no longer in its file.
 
     Raises
@@ -163,7 +163,7 @@ def check_model(run: Run) -> None:
         )
 
 
-def _check(run: Run, parameters: FlowParameters) -> None:
+def _check(run: RunLike, parameters: FlowParameters) -> None:
     check_wave(run, parameters)
     check_model(run)
 

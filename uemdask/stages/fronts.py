@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import TILE, Region, regions, tiles
 from uemdask.regions import FRONT_HALO, FrontSums, Headline, away_from_rims, front_sums, headlines
@@ -55,7 +55,7 @@ def _keep_strength(
     }
 
 
-def _regions(run: Run, parameters: FeatureParameters) -> list[Region]:
+def _regions(run: RunLike, parameters: FeatureParameters) -> list[Region]:
     return regions(run.sizes, pair=_PAIRS, y=TILE, x=TILE)
 
 

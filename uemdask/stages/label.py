@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.cube.rounding import round_flow
@@ -84,7 +84,7 @@ def _keep_base_range(
     return {"base_range": list(base_range(run.read("reference")))}
 
 
-def _base_regions(run: Run, parameters: LabelParameters) -> list[Region]:
+def _base_regions(run: RunLike, parameters: LabelParameters) -> list[Region]:
     if not parameters.base:
         return []
     return pair_fields(run.sizes, "time")

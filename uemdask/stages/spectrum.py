@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
@@ -96,7 +96,7 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
-def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def usable_frames(run: RunLike) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
@@ -128,7 +128,7 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
         run.create(name, sizes)
 
 
-def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
+def _tiles(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
     return tiles(run.sizes)
 
 
@@ -277,7 +277,7 @@ def direction_of(run: Run) -> Direction:
     return Direction(results.directional, results.wave_number_px)
 
 
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+def _directed(run: RunLike, parameters: SpectrumParameters) -> list[Region] | None:
     results = run.results("spectrum")
     if "directional" not in results:  # the maps tell
         return None
@@ -333,7 +333,7 @@ def _keep_scale(
     return dict(receipts["all"])
 
 
-def _check(run: Run, parameters: SpectrumParameters) -> None:
+def _check(run: RunLike, parameters: SpectrumParameters) -> None:
     """Find what must fail before the results of an earlier making are removed."""
     _, delays = usable_frames(run)
     if len(delays) < FEWEST_DELAYS:

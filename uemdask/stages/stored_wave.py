@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place, Window
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
@@ -13,7 +13,7 @@ from uemdask.stages.spectrum import band_of
 from uemdask.stages.stage import Parameters
 
 
-def check_wave(run: Run, parameters: Parameters) -> None:
+def check_wave(run: RunLike, parameters: Parameters) -> None:
     """Raise where `wave` has been deleted to save space."""
     if "wave" not in run:
         raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with `only=['spectrum']`")
