@@ -1,20 +1,25 @@
 """Numbers from films of coherent phonons in ultrafast electron microscopy.
 
 Functions on xarray objects, lazy on what is lazy; and runs, stores in which a cluster does the same
-for many data sets. What is heavy is imported when it is first asked for.
+for many data sets. Functions and submodules are imported when they are first asked for.
 """
+
+from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from uemdask.accessor import UemAccessor
-from uemdask.cube import create_run, open_run
+import xarray as xr
+
 from uemdask.errors import FaultsError, UemError
 from uemdask.version import __version__
 
 if TYPE_CHECKING:
+    from uemdask.accessor import UemAccessor
     from uemdask.align.frames import aligned
     from uemdask.align.series import estimate_drift, gain, reference
+    from uemdask.cube.creation import create_run
+    from uemdask.cube.opening import open_run
     from uemdask.execution.running import ingest, run_stages
     from uemdask.labels.fields import estimate_labels
     from uemdask.labels.pairing import pairs
@@ -36,9 +41,11 @@ if TYPE_CHECKING:
 _WHERE = {
     "Band": "spectrum.band",
     "Roi": "regions.roi",
+    "UemAccessor": "accessor",
     "aligned": "align.frames",
     "band_pass": "spectrum.filtering",
     "choose_band": "spectrum.mean",
+    "create_run": "cube.creation",
     "estimate_drift": "align.series",
     "estimate_labels": "labels.fields",
     "flag_frames": "stages.raw",
@@ -49,6 +56,7 @@ _WHERE = {
     "mean_spectrum": "spectrum.mean",
     "mode": "regions.kinds",
     "open_raw": "stages.raw",
+    "open_run": "cube.opening",
     "pairs": "labels.pairing",
     "peaks": "spectrum.maps",
     "predict_flow": "network.flow",
@@ -61,6 +69,11 @@ _WHERE = {
     "valid": "motion.trust",
     "write_nexus": "nexus",
 }
+
+_SUBMODULES = (
+    "align", "cube", "errors", "evaluate", "labels", "metadata", "motion", "network", "readers",
+    "regions", "report", "simulate", "spectrum", "units",
+)  # fmt: skip
 
 __all__ = [
     "Band",
@@ -99,10 +112,20 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"uemdask.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'uemdask' has no attribute {name!r}")
     return getattr(import_module(f"uemdask.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_SUBMODULES]
+
+
+@xr.register_dataset_accessor("uem")
+def _accessor(dataset: xr.Dataset) -> UemAccessor:
+    """Return the methods of a run, see `uemdask.UemAccessor`."""
+    from uemdask.accessor import UemAccessor
+
+    return UemAccessor(dataset)
