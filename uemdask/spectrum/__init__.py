@@ -3,12 +3,12 @@
 from uemdask.spectrum.band import Band, choose_band
 from uemdask.spectrum.direction import directional_filter, opposed_power
 from uemdask.spectrum.filtering import (
-    TRAVELS_HERE,
     Direction,
     Directional,
     choose_direction,
     filter_series,
     smoothed,
+    travels_over_all,
     wave_noise,
     wave_operator,
 )
@@ -26,7 +26,6 @@ from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
     phase_flow,
-    steady_flow,
     travel_index,
     wavelength,
 )
@@ -42,7 +41,6 @@ from uemdask.spectrum.wave import (
 )
 
 __all__ = [
-    "TRAVELS_HERE",
     "Band",
     "Direction",
     "Directional",
@@ -82,11 +80,11 @@ __all__ = [
     "smooth",
     "smoothed",
     "smoothing_halo",
-    "steady_flow",
     "survey_block",
     "survey_operator",
     "survey_tile",
     "travel_index",
+    "travels_over_all",
     "untold_frames",
     "wave_noise",
     "wave_operator",

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
+from uemdask.spectrum.harmonics import Complex64, Float32
 from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 _TINY = np.float32(1e-30)
@@ -254,34 +254,6 @@ def phase_flow(
     mean = first + second * turn
     confidence = np.clip(agreement, 0, 1) * travel_index(mean, sigma=sigma)
     return flow.astype(np.float32, copy=False), confidence.astype(np.float32, copy=False)
-
-
-def steady_flow(
-    Z: Complex64, frequency: float, step: float, *, sigma: float = 8.0
-) -> tuple[Float32, Float32]:
-    """Displacement per frame of a steady wave, from its complex amplitude alone.
-
-    Parameters
-    ----------
-    Z : ndarray, shape (y, x), complex64
-        Complex amplitude.
-    frequency : float
-        GHz.
-    step : float
-        Delay between the frames, ps.
-    sigma : float
-        As in :func:`phase_flow`.
-
-    Returns
-    -------
-    flow : ndarray, shape (2, y, x), float32
-        px.
-    confidence : ndarray, shape (y, x), float32
-        0..1.
-    """
-    advance = RADIAN_PER_GHZ_PS * frequency * step
-    second = (Z * np.exp(1j * advance)).astype(np.complex64)
-    return phase_flow(Z, second, phase_step=advance, sigma=sigma)
 
 
 def _check_map(Z: npt.NDArray[np.generic]) -> None:

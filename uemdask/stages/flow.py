@@ -28,7 +28,7 @@ from uemdask.network import (
     predict,
 )
 from uemdask.network.flow import FLOW_HALO, flow_block
-from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
+from uemdask.stages.spectrum import band_of, read_travelling, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
@@ -203,7 +203,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         network["flow"],
         *labels,
         run.read("mask", region),
-        travels_over_all(run, Place.of(region, run.sizes)),
+        read_travelling(run, Place.of(region, run.sizes)),
         run.read("peak_amplitude", region),
         pairs,
         place=place,

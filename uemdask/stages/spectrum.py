@@ -18,7 +18,6 @@ from uemdask.errors import UemError
 from uemdask.labels.fields import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
-    TRAVELS_HERE,
     Band,
     Direction,
     TileSurvey,
@@ -33,6 +32,7 @@ from uemdask.spectrum import (
     smoothed,
     smoothing_halo,
     survey_block,
+    travels_over_all,
     wave_noise,
     wave_operator,
     wave_step,
@@ -102,11 +102,16 @@ def usable_frames(run: RunLike) -> tuple[np.ndarray, np.ndarray]:
     return index, run.read("time")[index]
 
 
-def travels_over_all(run: Run, place: Place) -> np.ndarray:
-    """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
-    how = run.results("spectrum").directional
+def read_travelling(run: Run, place: Place) -> np.ndarray:
+    """Return where (y, x) the series as a whole travels."""
     travel = run.array("travel_index")[place.rows, place.columns]
-    return np.asarray(travel >= TRAVELS_HERE[how])
+    return np.asarray(travels_over_all(travel, direction_of(run)))
+
+
+def direction_of(run: Run) -> Direction:
+    """Return in which frames what runs against the wave is taken out."""
+    results = run.results("spectrum")
+    return Direction(results.directional, results.wave_number_px)
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -269,12 +274,6 @@ def _told_beyond(
 
 
 # ---- third pass, where something runs against the wave: take it out
-
-
-def direction_of(run: Run) -> Direction:
-    """Return in which frames what runs against the wave is taken out."""
-    results = run.results("spectrum")
-    return Direction(results.directional, results.wave_number_px)
 
 
 def _directed(run: RunLike, parameters: SpectrumParameters) -> list[Region] | None:
