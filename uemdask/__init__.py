@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from uemdask.motion.trust import valid
     from uemdask.network.flow import predict_flow
     from uemdask.nexus import write_nexus
+    from uemdask.regions.front_speed import headline
     from uemdask.regions.kinds import mode
     from uemdask.regions.roi import Roi
     from uemdask.regions.vectors import roi_features
@@ -52,6 +53,7 @@ _WHERE = {
     "from_hyperspy": "signals",
     "fuse_flow": "motion.fronts",
     "gain": "align.series",
+    "headline": "regions.front_speed",
     "ingest": "execution.running",
     "mean_spectrum": "spectrum.mean",
     "mode": "regions.kinds",
@@ -92,6 +94,7 @@ __all__ = [
     "from_hyperspy",
     "fuse_flow",
     "gain",
+    "headline",
     "ingest",
     "mean_spectrum",
     "mode",

@@ -17,7 +17,7 @@ from uemdask.labels.estimates import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.spectrum.complex_wave import complex_wave
-from uemdask.spectrum.sample import WaveSample, wave_sample
+from uemdask.spectrum.sample import WaveSample, length_of, wave_sample
 
 LABEL_HALO = 64
 """Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
@@ -136,8 +136,3 @@ def estimate_labels(
 def grey_of(sample: WaveSample) -> float:
     """Return the amplitude of a wave for grey images, see `uemdask.labels.grey_scale`."""
     return grey_scale(sample.values) if np.any(sample.values) else 1.0
-
-
-def length_of(sample: WaveSample) -> float:
-    """Return the wavelength of a wave, px."""
-    return sample.wavelength_px

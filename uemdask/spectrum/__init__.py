@@ -25,6 +25,7 @@ from uemdask.spectrum.mean import mean_of, survey_block
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
+    mean_wavevector,
     phase_flow,
     travel_index,
     wavelength,
@@ -66,6 +67,7 @@ __all__ = [
     "lasting",
     "local_wavevector",
     "mean_of",
+    "mean_wavevector",
     "noise_gain",
     "noise_threshold",
     "opposed_power",

@@ -83,7 +83,7 @@ def _check(run: RunLike, parameters: FeatureParameters) -> None:
 
 FEATURE = Stage(
     name="feature",
-    version=2,
+    version=3,
     parameters=FeatureParameters,
     create=lambda run, parameters: None,
     phases=(
