@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from uemdask.cube.creation import create_run
     from uemdask.cube.opening import open_run
     from uemdask.execution.running import ingest, run_stages
+    from uemdask.labels.base import estimate_base_labels
     from uemdask.labels.fields import estimate_labels
     from uemdask.labels.pairing import pairs
     from uemdask.motion.fronts import fuse_flow, speed_angle
@@ -47,6 +48,7 @@ _WHERE = {
     "band_pass": "spectrum.filtering",
     "choose_band": "spectrum.mean",
     "create_run": "cube.creation",
+    "estimate_base_labels": "labels.base",
     "estimate_drift": "align.series",
     "estimate_labels": "labels.fields",
     "flag_frames": "stages.raw",
@@ -88,6 +90,7 @@ __all__ = [
     "band_pass",
     "choose_band",
     "create_run",
+    "estimate_base_labels",
     "estimate_drift",
     "estimate_labels",
     "flag_frames",

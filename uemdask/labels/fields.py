@@ -15,12 +15,10 @@ from uemdask.cube.packing import Packing
 from uemdask.cube.rounding import round_flow
 from uemdask.labels.estimates import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale
+from uemdask.labels.optical_flow import LABEL_HALO
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.spectrum.complex_wave import complex_wave
 from uemdask.spectrum.sample import WaveSample, length_of, wave_sample
-
-LABEL_HALO = 64
-"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
 
 
 def label_block(

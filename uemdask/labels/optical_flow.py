@@ -31,6 +31,9 @@ SMALLEST_IMAGE_PX = 16
 FARNEBACK_WINDOW_PX = 15
 """Smallest averaging window of Farneback; with a known wavelength it is one wavelength."""
 
+LABEL_HALO = 64
+"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
+
 DIS_PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
     "fast": cv2.DISOPTICAL_FLOW_PRESET_FAST,
