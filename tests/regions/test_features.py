@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from uemdask.errors import UemError
 from uemdask.motion import speed_and_angle, speed_and_angle_sd
-from uemdask.regions import FEATURES, RoiSums, finalise, roi_features
+from uemdask.regions import FEATURES, RoiSums, finalise
+from uemdask.regions.features import CORRELATION_PX
 
 NAMES = [feature.name for feature in FEATURES]
 PIXEL, STEP = 3.0, 5.0
@@ -23,6 +24,10 @@ def measured(flow, flow_sd=None, valid=None):
             flow, flow_sd, size, STEP, valid
         )
     return arguments
+
+
+def roi_features(*, correlation_px=CORRELATION_PX, **measured):
+    return finalise(RoiSums.of_tile(**measured), correlation_px=correlation_px)
 
 
 def uniform(x, y, shape=(64, 96), pairs=1):

@@ -15,7 +15,7 @@ from uemdask.labels.confidence import label_confidence
 from uemdask.labels.estimates import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale, to_grey
 from uemdask.labels.normal import project_on_normal, wave_normal
-from uemdask.labels.optical_flow import FlowEstimator, estimate_flow
+from uemdask.labels.optical_flow import FlowEstimator
 from uemdask.labels.pairs import label_pairs
 from uemdask.labels.refinement import refine_along_normal
 from uemdask.labels.warping import leaves_image, warp
@@ -27,7 +27,6 @@ __all__ = [
     "base_label",
     "base_range",
     "combine",
-    "estimate_flow",
     "grey_scale",
     "label_confidence",
     "label_pairs",

@@ -1,6 +1,6 @@
 """Regions of interest, the feature vector of each, and the kind of motion in it."""
 
-from uemdask.regions.features import FEATURES, Feature, finalise, roi_features
+from uemdask.regions.features import FEATURES, Feature, finalise
 from uemdask.regions.fronts import FRONT_HALO, FrontSums, away_from_rims, front_sums
 from uemdask.regions.headline import Headline, headlines
 from uemdask.regions.modes import (
@@ -35,7 +35,6 @@ __all__ = [
     "parse_rois",
     "rasterise",
     "read_rois",
-    "roi_features",
     "roi_numbers",
     "to_nm",
     "uniform_share",
