@@ -121,7 +121,6 @@ def test_a_task_takes_the_memory_of_its_region(stores):
     done = subprocess.run(words, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    print(found, stores[-1].sizes)
     needs = {need.stage: need.memory for need in needs_of(stores[-1].sizes, StageParameters())}
     for stage, _ in TASKS:
         _, wide, four_times = found[stage]

@@ -81,7 +81,7 @@ class RunLike(Protocol):
 
         Examples
         --------
-        >>> Run("run.zarr").results("spectrum").band.found
+        >>> uemdask.cube.Run("run.zarr").results("spectrum").band.found
         True
         """
         from uemdask.cube.record import results_of
