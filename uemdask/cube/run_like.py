@@ -84,6 +84,6 @@ class RunLike(Protocol):
         >>> uemdask.cube.Run("run.zarr").results("spectrum").band.found
         True
         """
-        from uemdask.cube.record import results_of
+        from uemdask.cube.record_schema import results_of
 
         return results_of(self.path, stage, self.stage(stage))

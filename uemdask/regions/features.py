@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.motion.kinematics import NO_DIRECTION_SD
-from uemdask.regions.sums import SPEED_EDGES, RoiSums
+from uemdask.regions.roi_sums import SPEED_EDGES, RoiSums
 
 
 class Feature(NamedTuple):
@@ -84,7 +84,7 @@ def finalise(
 
     Examples
     --------
-    >>> from uemdask.regions.sums import RoiSums
+    >>> from uemdask.regions.roi_sums import RoiSums
     >>> import numpy as np
     >>> ones = np.ones((1, 16, 16))
     >>> flow = np.stack([ones, 0 * ones], axis=1)

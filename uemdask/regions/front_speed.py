@@ -13,7 +13,7 @@ import xarray as xr
 from uemdask.cube.blocks import Place, as_variables, at_once, is_lazy, map_space, of_few
 from uemdask.cube.contract import Variable
 from uemdask.cube.layout import Region, along_tiles
-from uemdask.cube.needed import need
+from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 from uemdask.labels.pairing import frames_of
 from uemdask.regions.fronts import (
@@ -27,10 +27,10 @@ from uemdask.regions.fronts import (
 )
 from uemdask.regions.headline import Headline, headlines
 from uemdask.regions.roi import Roi
-from uemdask.regions.vectors import pixels_of, rois_and_masks
+from uemdask.regions.roi_features import pixels_of, rois_and_masks
 from uemdask.spectrum.complex_wave import COMPLEX_WINDOW, complex_wave
-from uemdask.spectrum.sample import length_of, wave_sample
-from uemdask.spectrum.series import pixel_size_of
+from uemdask.spectrum.usable_series import pixel_size_from_centres
+from uemdask.spectrum.wave_sample import length_of, wave_sample
 
 SLAB = 32
 """Pairs of a task, and of a slab of patches: with the reach of the window in time a task then reads
@@ -217,9 +217,11 @@ def headline(
     >>> uemdask.headline(ds, ds.uem.wave, ds, [left]).roi_speed.dims
     ('roi',)
     """
-    need(motion, "valid", "frame_from", "frame_to", "time_from", "time_to")
-    need(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing", "wave_window")
-    need(peaks, "mask", "peak_amplitude", "wavelength")
+    require_variables(motion, "valid", "frame_from", "frame_to", "time_from", "time_to")
+    require_variables(
+        wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing", "wave_window"
+    )
+    require_variables(peaks, "mask", "peak_amplitude", "wavelength")
     regions, wanted = rois_and_masks(rois, wave, {"mask": peaks["mask"]} | dict(masks or {}))
     named = [each.reset_coords(drop=True).astype(bool) for each in wanted.values()]
     relevant, amplitude = (
@@ -268,7 +270,7 @@ def headline(
         noise=wave["wave_noise"],
         smoothing=wave["wave_smoothing"],
         wavelength_px=of_few(length_of, wave_sample(wave, peaks)),
-        pixel_size=pixel_size_of(wave),
+        pixel_size=pixel_size_from_centres(wave),
     )
     found = of_few(
         _headlines,

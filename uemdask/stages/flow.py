@@ -15,8 +15,8 @@ from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT, fuse, label_error
-from uemdask.motion.fronts import fuse_block, motion_block
-from uemdask.motion.trust import WAVE_HALO, valid_block
+from uemdask.motion.speed_angle import fuse_block, motion_block
+from uemdask.motion.valid_flow import WAVE_HALO, valid_block
 from uemdask.network import (
     Calibration,
     UNet,

@@ -12,10 +12,10 @@ from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.labels import LabelEstimator, Method, base_range
-from uemdask.labels.base import base_block
-from uemdask.labels.fields import label_block
+from uemdask.labels.base_image import base_block
+from uemdask.labels.label_estimation import label_block
 from uemdask.labels.optical_flow import LABEL_HALO
-from uemdask.stages.frames import read_aligned
+from uemdask.stages.aligned_reader import read_aligned
 from uemdask.stages.spectrum import band_of, read_travelling, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
