@@ -73,7 +73,7 @@ def base_label(
     limits: tuple[float, float],
     smoothing: float = BASE_SMOOTHING_PX,
     method: Method = "dis",
-    preset: Preset = "medium",
+    preset: Preset = "ultrafast",
 ) -> npt.NDArray[np.float32]:
     """Displacement from the base image to each later frame: modulation, not wave motion.
 
@@ -88,7 +88,7 @@ def base_label(
     smoothing : float
         Sigma of a Gaussian, px.
     method, preset : str
-        See `FlowEstimator`; "medium" because texture has fine detail.
+        See `FlowEstimator`; finer presets cost ten times as much.
 
     Returns
     -------

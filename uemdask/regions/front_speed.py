@@ -29,6 +29,7 @@ from uemdask.regions.headline import Headline, headlines
 from uemdask.regions.roi import Roi
 from uemdask.regions.roi_features import pixels_of, rois_and_masks
 from uemdask.spectrum.complex_wave import COMPLEX_WINDOW, complex_wave
+from uemdask.spectrum.grid import Grid
 from uemdask.spectrum.usable_series import pixel_size_from_centres
 from uemdask.spectrum.wave_sample import length_of, wave_sample
 
@@ -133,7 +134,7 @@ def front_block(
     start, stop = int(pairs.min()), int(pairs.max())
     strong = amplitude >= (_LEAST_AMPLITUDE * rms)[:, None, None]
     return front_sums(
-        complex_wave(wave, delays, (start, stop), centre=centre, place=place).values,
+        complex_wave(wave, delays, (start, stop), centre=centre, grid=Grid(place)).values,
         pairs - start,
         delays[start : stop + 1],
         valid,

@@ -14,9 +14,9 @@ from uemdask.cube.layout import Region, pair_fields
 from uemdask.labels import LabelEstimator, Method, base_range
 from uemdask.labels.base_image import base_block
 from uemdask.labels.label_estimation import label_block
-from uemdask.labels.optical_flow import LABEL_HALO
+from uemdask.labels.optical_flow import label_halo
 from uemdask.stages.aligned_reader import read_aligned
-from uemdask.stages.spectrum import band_of, read_travelling, smoothing_of
+from uemdask.stages.spectrum import band_of, binning_of, read_travelling, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 
@@ -46,7 +46,8 @@ def _create(run: Run, parameters: LabelParameters) -> None:
 
 
 def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
-    place = Place.of(region, run.sizes, LABEL_HALO)
+    binning = binning_of(run)
+    place = Place.of(region, run.sizes, label_halo(binning))
     found = label_block(
         stored_wave(run, place),
         read_travelling(run, place),
@@ -54,6 +55,7 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
         place=place,
         delays=run.read("time"),
         estimator=label_estimator(run, parameters.methods),
+        binning=binning,
     )
     for name, values in found.items():
         run.write(name, values, region)
@@ -94,7 +96,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     frames = np.flatnonzero(usable[start:stop]) + start
     if not len(frames):
         return {"frames": 0}
-    tile = read_aligned(run, region, frames=frames, halo=LABEL_HALO, ratio=False)
+    tile = read_aligned(run, region, frames=frames, halo=label_halo(1), ratio=False)
     found = base_block(
         tile.values, tile.reference, place=tile.place, limits=run.results("label").base_range
     )
