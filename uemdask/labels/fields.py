@@ -17,10 +17,16 @@ from uemdask.labels.estimates import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.spectrum.complex_wave import complex_wave
+from uemdask.spectrum.grid import Grid, halo_on_grid
 from uemdask.spectrum.sample import WaveSample, wave_sample
 
-LABEL_HALO = 64
-"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
+# Optical flow sees about two of its coarsest patches, phase flow its Gaussians.
+_HALO = 64
+
+
+def label_halo(binning: int) -> int:
+    """Return how many px around a block its labels need."""
+    return halo_on_grid(_HALO, binning)
 
 
 def label_block(
@@ -31,8 +37,9 @@ def label_block(
     place: Place,
     delays: np.ndarray,
     estimator: LabelEstimator,
+    binning: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Return labels of a block with a halo of `LABEL_HALO`, and their confidence.
+    """Return labels of a block with a halo, see `label_halo`, and their confidence.
 
     Parameters
     ----------
@@ -42,20 +49,24 @@ def label_block(
         Where the series as a whole travels.
     pairs : ndarray, (pair, 2)
         Indices of the frames. `PAIRS` at a time share what is read.
+    binning : int
+        Edge of the squares on which the estimates are made, px, see `uemdask.spectrum.grid`.
     """
+    grid, estimator = Grid(place, binning), estimator.on_grid(binning)
     shape = tuple(part.stop - part.start for part in place.inner)
     label = np.empty((len(pairs), 2, *shape), np.float32)
     confidence = np.empty((len(pairs), *shape), np.float32)
     for first in range(0, len(pairs), PAIRS):
         slab = pairs[first : first + PAIRS]
         frames = int(slab.min()), int(slab.max())
-        there = complex_wave(wave, delays, frames, centre=estimator.frequency, place=place)
+        there = complex_wave(wave, delays, frames, centre=estimator.frequency, grid=grid)
+        lit = there.lit()
         # Pair by pair: the estimates of a whole slab would be many times the result.
         for i, (start, end) in enumerate(slab, first):
             ends = there.values[start - there.first], there.values[end - there.first]
             found, trust = estimator(*ends, float(delays[end] - delays[start]))
-            label[i] = round_flow(found[:, *place.inner])
-            confidence[i] = trust[place.inner] * travels[place.inner]
+            label[i] = round_flow(binning * grid.fine(found, lit))
+            confidence[i] = grid.fine(trust) * travels[place.inner]
     packing = Packing.of_variable("label_confidence")
     return {"label": label, "label_confidence": packing.unpack(packing.pack(confidence))}
 
@@ -65,10 +76,13 @@ def _label_block(
     place: Place,
     delays: np.ndarray,
     methods: Sequence[Method],
+    binning: int,
     **numbers: float,
 ) -> dict[str, np.ndarray]:
     estimator = LabelEstimator(methods, **numbers)
-    return label_block(*blocks, place=place, delays=delays, estimator=estimator)
+    return label_block(
+        *blocks, place=place, delays=delays, estimator=estimator, binning=binning
+    )
 
 
 def estimate_labels(
@@ -77,6 +91,7 @@ def estimate_labels(
     peaks: xr.Dataset,
     *,
     methods: Sequence[Method] = ("dis", "phase"),
+    binning: int = 1,
 ) -> xr.Dataset:
     """Return pseudo-ground-truth displacements of every pair.
 
@@ -92,6 +107,9 @@ def estimate_labels(
     methods : sequence of {"dis", "farneback", "phase"}
         Estimators; several are combined by confidence. The two of OpenCV see only the pair;
         ``phase`` is the windowed phase velocity from the frames around it.
+    binning : int
+        Edge in px of the squares on which the estimates are made, see `uemdask.natural_binning`;
+        a run tells its own: ``ds.uem.results("spectrum").binning``.
 
     Returns
     -------
@@ -120,7 +138,7 @@ def estimate_labels(
         travels.reset_coords(drop=True),
         in_slabs(frames_of(pairs), wave),
         out=["label", "label_confidence"],
-        halo=LABEL_HALO,
+        halo=label_halo(binning),
         whole={"time": "the wave is asked around each pair", "end": "a pair has two frames"},
         delays=np.asarray(wave["time"].values, np.float64),
         frequency=wave["wave_centre"],
@@ -129,6 +147,7 @@ def estimate_labels(
         grey_scale=of_few(grey_of, sample),
         wavelength_px=of_few(length_of, sample),
         methods=tuple(methods),
+        binning=binning,
     )
     return found.assign_coords(pairs.coords)
 

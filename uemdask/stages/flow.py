@@ -16,7 +16,7 @@ from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT, fuse, label_error
 from uemdask.motion.fronts import fuse_block, motion_block
-from uemdask.motion.trust import WAVE_HALO, valid_block
+from uemdask.motion.trust import valid_block, wave_halo
 from uemdask.network import (
     Calibration,
     UNet,
@@ -27,8 +27,8 @@ from uemdask.network import (
     model_digest,
     predict,
 )
-from uemdask.network.flow import FLOW_HALO, flow_block
-from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
+from uemdask.network.flow import flow_block, flow_halo
+from uemdask.stages.spectrum import band_of, binning_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
@@ -121,7 +121,8 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     of_labels = label_error(label, confidence, truth, inside)
     network = np.array(found.deviation_factor, np.float32)[:, None, None]
     fused = [
-        fuse(flow[i], sd[i] * network, label[i], of_labels.deviation(label[i], confidence[i]))
+        fuse(flow[i], sd[i] * network, label[i], of_labels.deviation(label[i], confidence[i]),
+             binning=binning_of(run))
         for i in range(len(chosen))
     ]
     flow, sd = (np.stack(part) for part in zip(*fused, strict=True))
@@ -176,7 +177,8 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     check_model(run)
     pairs, delays = pairs_of(run, region), run.read("time")
     results = run.results("spectrum")
-    place = Place.of(region, run.sizes, FLOW_HALO)
+    binning = binning_of(run)
+    place = Place.of(region, run.sizes, flow_halo(binning))
     network = flow_block(
         stored_wave(run, place),
         pairs,
@@ -185,6 +187,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         scale=results.wave_scale,
         views=parameters.views,
         samples=parameters.samples,
+        binning=binning,
     )
     labels = run.read("label", region), run.read("label_confidence", region)
     twin = run.results("flow")
@@ -196,7 +199,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         network_factor=(1.0, 1.0) if twin.label_error is None else twin.network_factor,
         deviation_factor=twin.deviation_factor,
     )
-    place = Place.of(region, run.sizes, WAVE_HALO)
+    place = Place.of(region, run.sizes, wave_halo(binning))
     # What the labels had a say in would always agree with them.
     found |= valid_block(
         stored_wave(run, place),
@@ -213,6 +216,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         smoothing=smoothing_of(run),
         window=run.stage("spectrum")["parameters"]["window"],
         limits=parameters.model_dump(include=_LIMITS),
+        binning=binning,
     )
     if parameters.derived:
         steps = delays[pairs[:, 1]] - delays[pairs[:, 0]]

@@ -13,9 +13,9 @@ from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.cube.rounding import round_flow
 from uemdask.labels import LabelEstimator, Method, base_label, base_range
-from uemdask.labels.fields import LABEL_HALO, label_block
+from uemdask.labels.fields import label_block, label_halo
 from uemdask.stages.frames import read_aligned
-from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
+from uemdask.stages.spectrum import band_of, binning_of, smoothing_of, travels_over_all
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 
@@ -48,7 +48,8 @@ def _create(run: Run, parameters: LabelParameters) -> None:
 
 
 def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
-    place = Place.of(region, run.sizes, LABEL_HALO)
+    binning = binning_of(run)
+    place = Place.of(region, run.sizes, label_halo(binning))
     found = label_block(
         stored_wave(run, place),
         travels_over_all(run, place),
@@ -56,6 +57,7 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
         place=place,
         delays=run.read("time"),
         estimator=label_estimator(run, parameters.methods),
+        binning=binning,
     )
     for name, values in found.items():
         run.write(name, values, region)
@@ -96,7 +98,7 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     frames = np.flatnonzero(usable[start:stop]) + start
     if not len(frames):
         return {"frames": 0}
-    tile = read_aligned(run, region, frames=frames, halo=LABEL_HALO, ratio=False)
+    tile = read_aligned(run, region, frames=frames, halo=label_halo(1), ratio=False)
     shape = region.slices(("y", "x"), run.sizes)
     flow = np.full(
         (stop - start, 2, *(part.stop - part.start for part in shape)), np.nan, np.float32

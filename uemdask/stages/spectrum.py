@@ -96,6 +96,13 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
+def binning_of(run: Run) -> int:
+    """Return the edge of the squares, px, of the wave's natural grid."""
+    import os
+    from uemdask.spectrum.grid import natural_binning
+    return int(os.environ.get("UEM_B") or natural_binning(run.results("spectrum").wavelength_px, (run.sizes["y"], run.sizes["x"])))
+
+
 def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))

@@ -9,6 +9,7 @@ from uemdask.cube.blocks import Place, Window
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.spectrum.complex_wave import ComplexWave, complex_wave
+from uemdask.spectrum.grid import Grid
 from uemdask.stages.spectrum import band_of
 from uemdask.stages.stage import Parameters
 
@@ -30,7 +31,7 @@ def read_complex_wave(
     """Return the complex wave of frames ``first`` to ``last`` (included) of a region."""
     place = Place.of(region, run.sizes, halo)
     wave = stored_wave(run, place)
-    return complex_wave(wave, run.read("time"), frames, centre=band_of(run).centre, place=place)
+    return complex_wave(wave, run.read("time"), frames, centre=band_of(run).centre, grid=Grid(place))
 
 
 def pairs_of(run: Run, region: Region) -> np.ndarray:
