@@ -37,6 +37,7 @@ from uemdask.spectrum import (
     wave_operator,
     wave_step,
 )
+from uemdask.spectrum.binning import Crests, natural_binning
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.maps import MAPS
 from uemdask.spectrum.sample import SampledTiles, join_samples
@@ -68,6 +69,9 @@ class SpectrumParameters(Parameters):
         shorter than half the field: in all frames where a tenth of the amplitude or more does,
         such as a reflection from an edge; else in the frames whose delay steps are so coarse
         that a second harmonic looks like that.
+    binning : "auto" or {1, 2, 4, 8, 16}
+        Factor by which the grid of the motion is coarser than the pixels. With ``auto`` the
+        largest that leaves 16 samples of the shortest wavelength.
     """
 
     band: tuple[float, float] | None = None
@@ -77,6 +81,7 @@ class SpectrumParameters(Parameters):
     statistic: Literal["amplitude", "peak_ratio"] = "amplitude"
     threshold: float | None = None
     directional: Literal["auto"] | bool = "auto"
+    binning: Literal["auto", 1, 2, 4, 8, 16] = "auto"
 
     @field_validator("band")
     @classmethod
@@ -322,8 +327,20 @@ def _told_directed(
 
 def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     chosen = SampledTiles.of(run.read("mask"))
+    crests = Crests.of(
+        run.read("time"),
+        band_of(run).centre,
+        noise=run.results("spectrum").wave_noise,
+        smoothing=parameters.smoothing,
+        window=parameters.window,
+    )
     parts = [
-        chosen.take(tile, partial(run.read, "wave", tile), partial(run.read, "wavelength", tile))
+        chosen.take(
+            tile,
+            partial(run.read, "wave", tile),
+            partial(run.read, "wavelength", tile),
+            crests,
+        )
         for tile in chosen.tiles
     ]
     sample = join_samples(parts, run.pixel_size, (run.sizes["y"], run.sizes["x"]))
@@ -331,6 +348,9 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         "grey_scale": grey_of(sample),
         "wave_scale": scale_of(sample),
         "wavelength_px": sample.wavelength_px,
+        "binning": natural_binning(sample.shortest_px)
+        if parameters.binning == "auto"
+        else parameters.binning,
     }
 
 
@@ -360,7 +380,7 @@ def _check(run: Run, parameters: SpectrumParameters) -> None:
 
 SPECTRUM = Stage(
     name="spectrum",
-    version=3,
+    version=4,
     parameters=SpectrumParameters,
     create=_create,
     phases=(
