@@ -24,7 +24,7 @@ def test_a_field_across_tiles_has_no_seam(waving):
     field = Region((("y", 200, 290), ("x", 250, 280)))
     part = read_complex_wave(waving, field, (8, 9), halo=16)
     assert part.values.shape == (2, 16 + 90 + 10, 16 + 30)  # the halo ends with the frame
-    inner = part.values[:, *part.inner]
+    inner = part.values[:, *part.grid.place.inner]
     np.testing.assert_allclose(inner, whole.values[:, 200:290, 250:280], atol=1e-6)
 
 

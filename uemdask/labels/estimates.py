@@ -70,9 +70,7 @@ class LabelEstimator:
     @property
     def sigma(self) -> float:
         """Width of the means over phases: an eighth of a wavelength, wider than the noise."""
-        return float(
-            np.clip(self.wavelength_px / 8, _LEAST_SIGMA / self.binning, _MOST_SIGMA)
-        )
+        return float(np.clip(self.wavelength_px / 8, _LEAST_SIGMA / self.binning, _MOST_SIGMA))
 
     def __call__(
         self, first: np.ndarray, second: np.ndarray, step: float

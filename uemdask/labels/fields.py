@@ -18,7 +18,7 @@ from uemdask.labels.grey import grey_scale
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.spectrum.complex_wave import complex_wave
 from uemdask.spectrum.grid import Grid, halo_on_grid
-from uemdask.spectrum.sample import WaveSample, wave_sample
+from uemdask.spectrum.sample import WaveSample, check_reach, natural_grid, wave_sample
 
 # Optical flow sees about two of its coarsest patches, phase flow its Gaussians.
 _HALO = 64
@@ -77,12 +77,12 @@ def _label_block(
     delays: np.ndarray,
     methods: Sequence[Method],
     binning: int,
-    **numbers: float,
+    reach: int,
+    **numbers: Any,
 ) -> dict[str, np.ndarray]:
+    check_reach(place, binning, _HALO, reach)
     estimator = LabelEstimator(methods, **numbers)
-    return label_block(
-        *blocks, place=place, delays=delays, estimator=estimator, binning=binning
-    )
+    return label_block(*blocks, place=place, delays=delays, estimator=estimator, binning=binning)
 
 
 def estimate_labels(
@@ -91,7 +91,7 @@ def estimate_labels(
     peaks: xr.Dataset,
     *,
     methods: Sequence[Method] = ("dis", "phase"),
-    binning: int = 1,
+    binning: int | None = None,
 ) -> xr.Dataset:
     """Return pseudo-ground-truth displacements of every pair.
 
@@ -107,9 +107,9 @@ def estimate_labels(
     methods : sequence of {"dis", "farneback", "phase"}
         Estimators; several are combined by confidence. The two of OpenCV see only the pair;
         ``phase`` is the windowed phase velocity from the frames around it.
-    binning : int
-        Edge in px of the squares on which the estimates are made, see `uemdask.natural_binning`;
-        a run tells its own: ``ds.uem.results("spectrum").binning``.
+    binning : int, optional
+        Edge in px of the squares on which the estimates are made; by default those that leave 16 to
+        32 of the wavelength.
 
     Returns
     -------
@@ -131,6 +131,7 @@ def estimate_labels(
     """
     need(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing")
     sample = wave_sample(wave, peaks)
+    binning, reach = natural_grid(wave, peaks, binning, _HALO)
     travels = wave.coords.get("wave_travels", xr.ones_like(peaks["mask"], bool))
     found = map_space(
         _label_block,
@@ -138,7 +139,7 @@ def estimate_labels(
         travels.reset_coords(drop=True),
         in_slabs(frames_of(pairs), wave),
         out=["label", "label_confidence"],
-        halo=label_halo(binning),
+        halo=reach,
         whole={"time": "the wave is asked around each pair", "end": "a pair has two frames"},
         delays=np.asarray(wave["time"].values, np.float64),
         frequency=wave["wave_centre"],
@@ -148,6 +149,7 @@ def estimate_labels(
         wavelength_px=of_few(length_of, sample),
         methods=tuple(methods),
         binning=binning,
+        reach=reach,
     )
     return found.assign_coords(pairs.coords)
 

@@ -161,9 +161,7 @@ def fuse(
     return fused.astype(np.float32), sd.astype(np.float32)
 
 
-def _nearby(
-    image: np.ndarray, known: np.ndarray, sigma: float
-) -> npt.NDArray[np.float32]:
+def _nearby(image: np.ndarray, known: np.ndarray, sigma: float) -> npt.NDArray[np.float32]:
     """Return the mean of the known pixels around each one; 0 where there is none."""
     total, weight = (
         cv2.GaussianBlur(

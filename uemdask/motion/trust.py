@@ -26,6 +26,7 @@ from uemdask.spectrum.grid import Grid, binned_noise, binned_smoothing, halo_on_
 from uemdask.spectrum.maps import PHASE_SIGMA
 from uemdask.spectrum.phase import local_wavevector, travel_index, wavelength
 from uemdask.spectrum.presence import lasting, sharp_amplitude
+from uemdask.spectrum.sample import check_reach, natural_grid
 from uemdask.spectrum.smoothing import smooth
 
 _HALO = 40
@@ -160,7 +161,7 @@ def valid(
     disagreement_limit: float = DISAGREEMENT_LIMIT,
     displacement_limit: float = DISPLACEMENT_LIMIT,
     field_limit: float = FIELD_LIMIT,
-    binning: int = 1,
+    binning: int | None = None,
 ) -> xr.DataArray:
     """Return where a displacement means something: relevant, travelling, there, not ambiguous.
 
@@ -175,7 +176,7 @@ def valid(
         From `uemdask.estimate_labels`: `label`, px, and `label_confidence`, with which the flow
         must agree.
     peaks : Dataset
-        From `uemdask.peaks`: `mask` and `peak_amplitude` (y, x).
+        From `uemdask.peaks`: `mask`, `peak_amplitude` and `wavelength` (y, x).
     travel_threshold, noise_threshold, strength_threshold : float
         Least travel index; least amplitude over its noise, and over that of the whole series.
     disagreement_limit : float
@@ -183,8 +184,9 @@ def valid(
         labels uncertain.
     displacement_limit, field_limit : float
         In wavelengths; longest wavelength, in lengths of the field of view.
-    binning : int
-        Edge in px of the squares on which the wave is looked at, see `uemdask.natural_binning`.
+    binning : int, optional
+        Edge in px of the squares on which the wave is looked at; by default those that leave 16 to
+        32 of the wavelength.
 
     Returns
     -------
@@ -223,13 +225,14 @@ def valid(
         "displacement_limit": displacement_limit,
         "field_limit": field_limit,
     }
+    binning, reach = natural_grid(wave, peaks, binning, _HALO)
     found = map_space(
         _whole_valid_block,
         wave.transpose("time", "y", "x").reset_coords(drop=True),
         *(part.reset_coords(drop=True) for part in parts),
         in_slabs(frames_of(flow), wave),
         out=["valid"],
-        halo=wave_halo(binning),
+        halo=reach,
         whole={
             "time": "the wave is asked around each pair",
             "end": "a pair has two frames",
@@ -242,14 +245,16 @@ def valid(
         window=wave["wave_window"],
         limits=limits,
         binning=binning,
+        reach=reach,
     )["valid"]
     pairs = {name: flow[name] for name in ("frame_from", "frame_to", "time_from", "time_to")}
     return found.assign_coords(pairs)
 
 
 def _whole_valid_block(
-    wave: np.ndarray, *blocks: Any, place: Place, **keywords: Any
+    wave: np.ndarray, *blocks: Any, place: Place, binning: int, reach: int, **keywords: Any
 ) -> dict[str, np.ndarray]:
+    check_reach(place, binning, _HALO, reach)
     maps = [block[..., *place.inner] for block in blocks[:-1]]
     judge: Callable[..., dict[str, np.ndarray]] = valid_block
-    return judge(wave, *maps, blocks[-1], place=place, **keywords)
+    return judge(wave, *maps, blocks[-1], place=place, binning=binning, **keywords)

@@ -19,7 +19,7 @@ from uemdask.network.device import choose_device
 from uemdask.network.inference import predict
 from uemdask.network.unet import UNet
 from uemdask.spectrum.grid import Grid, halo_on_grid
-from uemdask.spectrum.sample import WaveSample, wave_sample
+from uemdask.spectrum.sample import WaveSample, check_reach, natural_grid, wave_sample
 
 # Further away a pixel hardly counts, whatever the receptive field.
 _HALO = 96
@@ -75,6 +75,13 @@ def flow_block(
     return {"flow": binning * grid.fine(flow), "flow_sd": binning * grid.fine(flow_sd)}
 
 
+def _flow_block(
+    *blocks: Any, place: Place, binning: int, reach: int, **keywords: Any
+) -> dict[str, np.ndarray]:
+    check_reach(place, binning, _HALO, reach)
+    return flow_block(*blocks, place=place, binning=binning, **keywords)
+
+
 def _loaded(model: Path) -> UNet:
     return _loaded_once(model, model.stat().st_mtime_ns)
 
@@ -92,7 +99,7 @@ def predict_flow(
     *,
     views: Literal[1, 2, 4] = 4,
     samples: int = 0,
-    binning: int = 1,
+    binning: int | None = None,
 ) -> xr.Dataset:
     """Return the displacement of every pair that a network sees, filled everywhere.
 
@@ -112,9 +119,9 @@ def predict_flow(
         1, 2 or 4 views of each pair that are averaged, see `uemdask.network.predict`.
     samples : int
         Monte-Carlo dropout samples per pair; 0 uses only the stated variance.
-    binning : int
-        Edge in px of the squares that the network sees, see `uemdask.natural_binning`; a run tells
-        its own: ``ds.uem.results("spectrum").binning``.
+    binning : int, optional
+        Edge in px of the squares that the network sees; by default those that leave 16 to 32 of the
+        wavelength.
 
     Returns
     -------
@@ -142,18 +149,20 @@ def predict_flow(
     if not isinstance(model, UNet):
         model = BASE_MODEL if str(model) == "base" else Path(model).absolute()
         load_model(model)
+    binning, reach = natural_grid(wave, peaks, binning, _HALO)
     found = map_space(
-        flow_block,
+        _flow_block,
         wave.transpose("time", "y", "x").reset_coords(drop=True),
         in_slabs(frames_of(pairs), wave),
         out=["flow", "flow_sd"],
-        halo=flow_halo(binning),
+        halo=reach,
         whole={"time": "a pair may lie anywhere in it", "end": "a pair has two frames"},
         model=model,
         scale=of_few(scale_of, wave_sample(wave, peaks)),
         views=views,
         samples=samples,
         binning=binning,
+        reach=reach,
     )
     component = ("component", ["x", "y"])
     return found.assign_coords(pairs.coords).assign_coords(component=component)

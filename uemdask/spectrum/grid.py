@@ -15,37 +15,6 @@ import numpy.typing as npt
 from uemdask.cube.blocks import Place
 from uemdask.spectrum.smoothing import Float32, Pixels, smooth
 
-#: Least samples of a wavelength on its natural grid.
-LEAST_SAMPLES = 16
-#: Largest edge of a square, px: tiles hold whole ones.
-LARGEST_BINNING = 16
-# Squares along the shorter edge of the field at least.
-_LEAST_SQUARES = 48
-
-
-def natural_binning(wavelength_px: float, frame: tuple[int, int]) -> int:
-    """Return the edge of the squares, px, on which a wave is described by 16 to 32 samples.
-
-    Parameters
-    ----------
-    wavelength_px : float
-        The shortest that counts, px.
-    frame : (int, int)
-        Size (y, x) of the field, px.
-
-    Returns
-    -------
-    int
-        A power of two, 1 to 16.
-
-    Examples
-    --------
-    >>> natural_binning(50.0, (512, 512)), natural_binning(24.0, (512, 512))
-    (2, 1)
-    """
-    most = min(wavelength_px / LEAST_SAMPLES, min(frame) / _LEAST_SQUARES, LARGEST_BINNING)
-    return 1 if not most >= 2 else int(2 ** np.floor(np.log2(most)))
-
 
 def binned_smoothing(smoothing: float, binning: int) -> float:
     """Return the sigma of a Gaussian and a square together, in squares.
@@ -66,9 +35,11 @@ def binned_noise(noise: float, smoothing: float, binning: int) -> float:
     >>> round(binned_noise(1.0, 2.0, 2), 3), binned_noise(1.0, 0.0, 2)
     (0.97, 0.5)
     """
-    return noise * smoothing / (binning * binned_smoothing(smoothing, binning)) if (
-        smoothing > 0
-    ) else noise / binning
+    return (
+        noise * smoothing / (binning * binned_smoothing(smoothing, binning))
+        if (smoothing > 0)
+        else noise / binning
+    )
 
 
 @dataclass(frozen=True)
@@ -103,9 +74,7 @@ class Grid:
         rows, columns = self.squares(self.place.rows, self.place.columns)
         return rows.stop, columns.stop
 
-    def bin(
-        self, images: Float32, rows: slice, columns: slice
-    ) -> Float32:
+    def bin(self, images: Float32, rows: slice, columns: slice) -> Float32:
         """Return the means (n, y, x) of images over squares; pixels that are exactly 0 are missing.
 
         Parameters
@@ -123,9 +92,7 @@ class Grid:
             np.divide(out, lit, out=out, where=lit > 0)
         return out
 
-    def fine(
-        self, image: Float32, lit: Float32 | None = None
-    ) -> Float32:
+    def fine(self, image: Float32, lit: Float32 | None = None) -> Float32:
         """Return an image of the squares (..., y, x) on the pixels of the block without its halo.
 
         Linear between the middles of squares.
@@ -155,9 +122,7 @@ class Grid:
         return out.reshape(*image.shape[:-2], *shape)
 
 
-def over_squares(
-    image: Float32, origin: tuple[int, int], edge: int
-) -> Float32:
+def over_squares(image: Float32, origin: tuple[int, int], edge: int) -> Float32:
     """Return the means of an image (y, x) over squares that begin at multiples of their edge.
 
     Parameters

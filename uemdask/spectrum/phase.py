@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
 from uemdask.spectrum.grid import Means
+from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
 from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 _TINY = np.float32(1e-30)

@@ -121,8 +121,13 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     of_labels = label_error(label, confidence, truth, inside)
     network = np.array(found.deviation_factor, np.float32)[:, None, None]
     fused = [
-        fuse(flow[i], sd[i] * network, label[i], of_labels.deviation(label[i], confidence[i]),
-             binning=binning_of(run))
+        fuse(
+            flow[i],
+            sd[i] * network,
+            label[i],
+            of_labels.deviation(label[i], confidence[i]),
+            binning=binning_of(run),
+        )
         for i in range(len(chosen))
     ]
     flow, sd = (np.stack(part) for part in zip(*fused, strict=True))

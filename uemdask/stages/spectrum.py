@@ -103,9 +103,7 @@ def smoothing_of(run: Run) -> float:
 
 def binning_of(run: Run) -> int:
     """Return the edge of the squares, px, of the wave's natural grid."""
-    import os
-    from uemdask.spectrum.grid import natural_binning
-    return int(os.environ.get("UEM_B") or natural_binning(run.results("spectrum").wavelength_px, (run.sizes["y"], run.sizes["x"])))
+    return int(run.results("spectrum").binning)
 
 
 def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
@@ -348,7 +346,7 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         "grey_scale": grey_of(sample),
         "wave_scale": scale_of(sample),
         "wavelength_px": sample.wavelength_px,
-        "binning": natural_binning(sample.shortest_px)
+        "binning": natural_binning(sample.shortest_px, (run.sizes["y"], run.sizes["x"]))
         if parameters.binning == "auto"
         else parameters.binning,
     }

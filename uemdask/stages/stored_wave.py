@@ -31,7 +31,9 @@ def read_complex_wave(
     """Return the complex wave of frames ``first`` to ``last`` (included) of a region."""
     place = Place.of(region, run.sizes, halo)
     wave = stored_wave(run, place)
-    return complex_wave(wave, run.read("time"), frames, centre=band_of(run).centre, grid=Grid(place))
+    return complex_wave(
+        wave, run.read("time"), frames, centre=band_of(run).centre, grid=Grid(place)
+    )
 
 
 def pairs_of(run: Run, region: Region) -> np.ndarray:

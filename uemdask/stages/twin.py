@@ -19,7 +19,13 @@ from uemdask.spectrum.grid import binned_smoothing
 from uemdask.stages.fitted_wave import fit_wave
 from uemdask.stages.label import label_estimator
 from uemdask.stages.simulated import DRIFT_LEFT, simulated_series
-from uemdask.stages.spectrum import SpectrumParameters, band_of, binning_of, smoothing_of, usable_frames
+from uemdask.stages.spectrum import (
+    SpectrumParameters,
+    band_of,
+    binning_of,
+    smoothing_of,
+    usable_frames,
+)
 
 _SHAPE = (192, 192)
 _MOST_DELAYS = 200
