@@ -74,22 +74,25 @@ class Grid:
         rows, columns = self.squares(self.place.rows, self.place.columns)
         return rows.stop, columns.stop
 
-    def bin(self, images: Float32, rows: slice, columns: slice) -> Float32:
-        """Return the means (n, y, x) of images over squares; pixels that are exactly 0 are missing.
+    def bin(self, images: Float32, rows: slice, columns: slice, *, of_wave: bool = True) -> Float32:
+        """Return the means (n, y, x) of images over squares.
 
         Parameters
         ----------
         images : ndarray, (n, y, x) float32
             Of some rows and columns of the frame, of which no square is in two parts.
+        of_wave : bool
+            Whether pixels that are exactly 0 are missing, as they are in a wave where it is unlit.
         """
         if self.binning == 1:
             return images
-        some = images[:: max(1, len(images) // 4)]
         at = rows.start, columns.start
-        lit = over_squares(np.any(some != 0, axis=0).astype(np.float32), at, self.binning)
         out = np.stack([over_squares(image, at, self.binning) for image in images])
-        if lit.min() < 1:
-            np.divide(out, lit, out=out, where=lit > 0)
+        if of_wave:
+            some = images[:: max(1, len(images) // 4)]
+            lit = over_squares(np.any(some != 0, axis=0).astype(np.float32), at, self.binning)
+            if lit.min() < 1:
+                np.divide(out, lit, out=out, where=lit > 0)
         return out
 
     def fine(self, image: Float32, lit: Float32 | None = None) -> Float32:

@@ -114,29 +114,31 @@ def _block(run: Run, region: Region) -> Series:
     sizes, place = run.sizes, Place.of(region, run.sizes)
     grid = Grid(place, binning_of(run))
 
-    def on_grid(images: np.ndarray) -> np.ndarray:
+    def on_grid(images: np.ndarray, *, of_wave: bool = False) -> np.ndarray:
         flat = images.reshape(-1, *images.shape[-2:]).astype(np.float32, copy=False)
-        return grid.bin(flat, place.rows, place.columns).reshape(*images.shape[:-2], *grid.shape)
+        squares = grid.bin(flat, place.rows, place.columns, of_wave=of_wave)
+        return squares.reshape(*images.shape[:-2], *grid.shape)
 
     # Slab by slab: single precision is twice the bytes that are kept.
-    halves = {
-        "wave": np.empty((sizes["time"], *grid.shape), np.float16),
-        "label": np.empty((sizes["pair"], 2, *grid.shape), np.float16),
-    }
-    confidence = np.empty((sizes["pair"], *grid.shape), np.uint8)
+    wave = np.empty((sizes["time"], *grid.shape), np.float16)
     for slab in regions(sizes, time=FRAMES):
         part = Region(slab.bounds + region.bounds)
-        halves["wave"][slice(*slab.span("time", 0))] = on_grid(run.read("wave", part))
+        wave[slice(*slab.span("time", 0))] = on_grid(run.read("wave", part), of_wave=True)
+    label = np.empty((sizes["pair"], 2, *grid.shape), np.float16)
+    confidence = np.empty((sizes["pair"], *grid.shape), np.uint8)
     for slab in regions(sizes, pair=PAIRS):
         part, at = Region(slab.bounds + region.bounds), slice(*slab.span("pair", 0))
-        halves["label"][at] = on_grid(run.read("label", part)) / grid.binning
-        confidence[at] = np.rint(on_grid(run.read_stored("label_confidence", part)))
+        trust = run.read_stored("label_confidence", part)
+        confidence[at] = np.rint(mean := on_grid(trust))
+        # What nobody trusts says nothing of the rest of a square.
+        weighted = on_grid(run.read("label", part) * trust[:, None])
+        label[at] = weighted / np.maximum(mean[:, None], 1) / grid.binning
     return Series(
-        wave=halves["wave"],
+        wave=wave,
         scale=run.results("spectrum").wave_scale,
-        label=halves["label"],
+        label=label,
         confidence=confidence,
-        mask=on_grid(run.read("mask", region)[None])[0] > 0,
+        mask=on_grid(run.read("mask", region)) > 0.5,
         frame_from=run.read("frame_from"),
         frame_to=run.read("frame_to"),
         name=run.name,

@@ -153,7 +153,7 @@ def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
 
 
 def _drift_left(run: Run) -> float:
-    """Return by how much the run's drift is off from frame to frame, in squares, as alignment says."""
+    """Return by how much the run's drift is off, in squares, as alignment says."""
     stated = run.read("drift_sd")
     left = float(np.nanmedian(stated)) if np.isfinite(stated).any() else DRIFT_LEFT
     return left / binning_of(run)
