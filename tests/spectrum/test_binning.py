@@ -60,6 +60,6 @@ def test_a_field_of_any_size_is_measured():
 
 def test_16_samples_are_left_of_the_wavelength():
     for wavelength in np.geomspace(8, 250, 40):
-        factor = natural_binning(wavelength, (512, 512))
+        factor = natural_binning(wavelength, (2048, 2048))
         assert factor == 1 or wavelength / factor >= 16
         assert wavelength / (2 * factor) < 16

@@ -16,7 +16,7 @@ SAMPLES = 16
 #: Largest factor by which a grid is reduced.
 COARSEST = 16
 
-_SQUARES = 32  # along the shorter edge of a frame, at least
+_SQUARES = 96  # along the shorter edge of a frame, at least: the network sees far
 _FRAMES = 16  # of a series, at which the wavelength is measured
 _LAG = 4  # px between neighbours: a wave of 8 px is the shortest that is told
 _BLOCK = 8  # lags along the edge of a square over which is averaged
@@ -142,13 +142,13 @@ def shortest_wavelength(square: Float64, power: Float64) -> float:
 def natural_binning(wavelength: float, frame: tuple[int, int]) -> int:
     """Return the largest power of two by which a grid may be reduced for a wavelength in px.
 
-    `SAMPLES` are left of it, and enough squares of a frame (y, x) for optical flow.
+    `SAMPLES` are left of it, and as many squares of a frame (y, x) as the network looks over.
 
     Examples
     --------
-    >>> [natural_binning(length, (512, 512)) for length in (20.0, 50.0, 130.0, float("nan"))]
-    [1, 2, 8, 1]
-    >>> natural_binning(130.0, (96, 96))
+    >>> [natural_binning(length, (512, 512)) for length in (20.0, 50.0, 100.0, float("nan"))]
+    [1, 2, 4, 1]
+    >>> natural_binning(130.0, (256, 256))
     2
     """
     factor, most = 1, min(COARSEST, min(frame) // _SQUARES)
