@@ -97,7 +97,7 @@ def predict_flow(
     peaks: xr.Dataset,
     model: UNet | str | os.PathLike[str] = "base",
     *,
-    views: Literal[1, 2, 4] = 4,
+    views: Literal[1, 2, 4] = 1,
     samples: int = 0,
     binning: int | None = None,
 ) -> xr.Dataset:

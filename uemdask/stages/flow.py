@@ -76,7 +76,7 @@ class FlowParameters(Parameters):
         Also store `speed` and `angle`, which follow from `flow`.
     """
 
-    views: Literal[1, 2, 4] = 4
+    views: Literal[1, 2, 4] = 1
     samples: int = Field(default=0, ge=0)
     travel_threshold: float = 0.5
     noise_threshold: float = 2.0
