@@ -13,13 +13,13 @@ import xarray as xr
 from uemdask.cube.blocks import Place, map_space, of_few
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.network.amplitude import wave_scale
-from uemdask.network.base import BASE_MODEL
+from uemdask.network.base_model import BASE_MODEL
 from uemdask.network.checkpoint import load_model
 from uemdask.network.device import choose_device
 from uemdask.network.inference import predict
 from uemdask.network.unet import UNet
 from uemdask.spectrum.grid import Grid, halo_on_grid
-from uemdask.spectrum.sample import WaveSample, check_reach, natural_grid, wave_sample
+from uemdask.spectrum.wave_sample import WaveSample, check_reach, natural_grid, wave_sample
 
 # Further away a pixel hardly counts, whatever the receptive field.
 _HALO = 96

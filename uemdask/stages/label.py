@@ -13,9 +13,9 @@ from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.cube.rounding import round_flow
 from uemdask.labels import LabelEstimator, Method, base_label, base_range
-from uemdask.labels.fields import label_block, label_halo
-from uemdask.stages.frames import read_aligned
-from uemdask.stages.spectrum import band_of, binning_of, smoothing_of, travels_over_all
+from uemdask.labels.label_estimation import label_block, label_halo
+from uemdask.stages.aligned_reader import read_aligned
+from uemdask.stages.spectrum import band_of, binning_of, run_travels_over_all, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 
@@ -52,7 +52,7 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     place = Place.of(region, run.sizes, label_halo(binning))
     found = label_block(
         stored_wave(run, place),
-        travels_over_all(run, place),
+        run_travels_over_all(run, place),
         pairs_of(run, region),
         place=place,
         delays=run.read("time"),
