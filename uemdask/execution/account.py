@@ -11,6 +11,7 @@ from typing import Literal
 from uemdask.cube import Run
 from uemdask.cube.contract import variables_of
 from uemdask.cube.disk import Files, account_of, sum_of
+from uemdask.execution.entries import TaskDone
 from uemdask.execution.ledger import Ledger, Tasks
 
 #: What is wrong with a file.
@@ -57,6 +58,12 @@ class Account:
             return cls(run.path, stage)
         book, digest = Ledger(ledger, run.identity(stage)), record["digest"]
         return cls(run.path, stage, *book.history(stage, digest), book.written(stage, digest))
+
+    def add(self, task: TaskDone) -> None:
+        """Take in a task that has ended."""
+        name = task.phase, task.region
+        self.tasks.pop(name, None)  # done again, it is the last one to have written its files
+        self.tasks[name] = task
 
     @property
     def files(self) -> Files:
