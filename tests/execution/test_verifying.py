@@ -273,7 +273,7 @@ def test_what_another_version_made_is_not_mended_in_part(store, mend):
     run = Run(store)
     record = run.record
     record["stages"]["label"]["digest"] = "another"
-    run._save(record)
+    run.describe(uemdask=record)
     ledger = Ledger(store, run.identity("label"))
     files = {"label/c/0/0/0/0": (7, "00000000")}
     ledger.done(

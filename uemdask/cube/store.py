@@ -8,6 +8,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -125,7 +126,12 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """The run's own record: identity and what each stage did."""
-        record: dict[str, Any] = self.group.attrs[RECORD]  # not to be changed
+        return deepcopy(self._record)
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        """The record itself, of which only the stages may be replaced."""
+        record: dict[str, Any] = self.group.attrs[RECORD]
         return record | {"stages": dict(record["stages"])}
 
     @property
@@ -168,7 +174,7 @@ class Run:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
         from uemdask.cube.record import Facts
 
-        return Facts(self.record["stages"].get(stage, {}), self.path, stage)
+        return Facts(self._record["stages"].get(stage, {}), self.path, stage)
 
     @overload
     def results(self, stage: Literal["ingest"]) -> IngestResults: ...
@@ -202,7 +208,7 @@ class Run:
         """
         from uemdask.cube.record import results_of
 
-        return results_of(self.path, stage, self.record["stages"].get(stage, {}))
+        return results_of(self.path, stage, self._record["stages"].get(stage, {}))
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""
@@ -326,7 +332,7 @@ class Run:
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
-        record, later = self.record, later_stages(stage)
+        record, later = self._record, later_stages(stage)
         there = set(os.listdir(self.path))
         gone = [name for each in later for name in variables_of(each) if name in there]
         known = [record["stages"].pop(each, None) for each in later]
@@ -343,7 +349,7 @@ class Run:
 
     def remember(self, command: Sequence[str]) -> None:
         """Note the command that makes this run, the words after ``uemdask``."""
-        record = self.record
+        record = self._record
         if command and record.get("command") != list(command):
             self.describe(**{RECORD: record | {"command": list(command)}})
 
@@ -352,7 +358,7 @@ class Run:
 
         A receipt of an earlier making says nothing of the variables that are here now.
         """
-        return f"{self.record['run_id']}/{self.stage(stage)['begun']}"
+        return f"{self._record['run_id']}/{self.stage(stage)['begun']}"
 
     def renew(self, stage: str, *names: str) -> None:
         """Note that `stage` is made again with the same inputs, to restore deleted variables.
@@ -435,7 +441,7 @@ class Run:
         self._write(array_documents(self.path))
 
     def _note(self, stage: str, entry: dict[str, Any]) -> None:
-        record = self.record
+        record = self._record
         record["stages"][stage] = entry
         self.describe(**{RECORD: record})
 
