@@ -106,7 +106,7 @@ def phase_lines(case: Case, costs: Costs) -> list[str]:
         *table(
             ["work", "CPU, s", "over reading"],
             [
-                [name, f"{ratio * costs.reading:.2f}", f"{ratio:.1f}"]
+                [name.partition(": ")[2], f"{ratio * costs.reading:.2f}", f"{ratio:.1f}"]
                 for name, ratio in ratios.items()
             ],
         ),
@@ -157,8 +157,8 @@ def page(lines: list[str]) -> str:
         "# Performance",
         "",
         f"Made by `make bench` with uemdask {__version__} on {datetime.now(UTC):%Y-%m-%d}: "
-        f"{machine()}. The machine is shared, so trust ratios, not seconds. CPU time of one thread, "
-        "where nothing else is said.",
+        f"{machine()}. The machine is shared, so trust ratios, not seconds. CPU time of one "
+        "thread, where nothing else is said.",
         "",
         "A ratio that is a fifth worse than here makes `make bench` fail.",
         "",
