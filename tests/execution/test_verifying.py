@@ -311,7 +311,7 @@ def test_files_are_on_the_disk_before_their_receipt(raw, plan, drive, monkeypatc
             file = raw / "results" / "raw.zarr" / key
             if told is not None:
                 wrong.extend(p for p in (file, file.parent) if str(p) not in settled)
-        real_done(self, files=files, **entry)
+        return real_done(self, files=files, **entry)
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Ledger, "done", done)
