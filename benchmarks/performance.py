@@ -67,9 +67,9 @@ def driver_costs(*, short: bool) -> dict[str, float]:
     idle = scale(*tasks, "--workers", "2", "--seconds", "0")
     full = scale(*tasks, "--workers", busy, "--seconds", "0.1" if short else "1")
     return {
-        "driver, ms a run": 1000 * idle["work"]["cpu s"] / runs,
-        "driver of finished runs, ms a run": 1000 * idle["resume"]["cpu s"] / runs,
-        "status, ms a run": 1000 * idle["status"]["cpu s"] / runs,
+        "driver, ms a run": 1000 * idle["work"]["driver cpu s"] / runs,
+        "driver of finished runs, ms a run": 1000 * idle["resume"]["driver cpu s"] / runs,
+        "status, ms a run": 1000 * idle["status"]["status cpu s"] / runs,
         f"{busy} workers busy, %": 100 * full["work"]["busy share"],
     }
 
@@ -226,7 +226,7 @@ def main() -> None:
         "",
         "The labels of that run, CPU time of all processes, through driver, Dask, ledger and "
         "`fsync`, over a loop that makes the same regions in one process. Then the driver, its "
-        "scheduler and its start included, for runs of which each stage has four tasks that do "
+        "scheduler included, for runs of which each stage has four tasks that do "
         "nothing; and how busy workers are with tasks of a second.",
         "",
         *table(["", "value"], rows),
