@@ -25,8 +25,8 @@ from uemdask.execution import (
     Cluster,
     Driver,
     LocalProfile,
+    NullListener,
     Plan,
-    Silence,
     open_cluster,
     read_campaign,
 )
@@ -44,7 +44,7 @@ class Phase:
     worked: float = 0.0
 
 
-class Waterfall(Silence):
+class Waterfall(NullListener):
     """Hears a driver, and notes when each phase begins and ends."""
 
     def __init__(self) -> None:
@@ -92,7 +92,9 @@ def cpu_of_all(cluster: Cluster) -> float:
     return time.process_time() + sum(cluster.client.run(time.process_time).values())
 
 
-def drive(plan: Plan, cluster: Cluster, listener: Silence, only: tuple[str, ...] = ()) -> float:
+def drive(
+    plan: Plan, cluster: Cluster, listener: NullListener, only: tuple[str, ...] = ()
+) -> float:
     """Take a plan through its stages, and return the CPU time of all processes, s."""
     before = cpu_of_all(cluster)
     outcome = Driver(plan, cluster, only=only, listener=listener).run()
@@ -124,7 +126,7 @@ def label_ratio(campaign: Path, times: int = 2) -> tuple[float, float]:
         for _ in range(times):
             bare.append(cluster.client.submit(bare_labels, str(store), pure=False).result())
             Run(store).begin("label", digest="", parameters={})  # to be made anew
-            through.append(drive(plan, cluster, Silence(), only=("label",)))
+            through.append(drive(plan, cluster, NullListener(), only=("label",)))
     return min(through), min(bare)
 
 

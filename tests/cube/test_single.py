@@ -49,10 +49,10 @@ def test_values_not_written_are_the_fill_value(run):
 
 def test_where_all_values_are_the_fill_value_there_is_no_file_and_the_account_says_so(run):
     run.write("frame_ok", np.ones(20, bool))
-    run.take_account()
+    run.take_checksums()
     run.write("frame_ok", np.zeros(20, bool))
     assert not (run.path / "frame_ok" / "c" / "0").exists()
-    assert run.take_account() == {"frame_ok/c/0": None}
+    assert run.take_checksums() == {"frame_ok/c/0": None}
     assert not run.read("frame_ok").any()
 
 

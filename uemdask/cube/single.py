@@ -13,7 +13,7 @@ import numpy as np
 from numcodecs import VLenUTF8
 from numcodecs.blosc import Blosc
 
-from uemdask.cube.disk import Disk
+from uemdask.cube.file_store import FileStore
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
 _NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
@@ -36,7 +36,7 @@ class Single:
 
     Parameters
     ----------
-    disk : Disk
+    disk : FileStore
         The store.
     name : str
         Of the variable.
@@ -44,7 +44,7 @@ class Single:
         Its metadata, for which `is_single`.
     """
 
-    def __init__(self, disk: Disk, name: str, document: Mapping[str, Any]) -> None:
+    def __init__(self, disk: FileStore, name: str, document: Mapping[str, Any]) -> None:
         self.attrs: Mapping[str, Any] = document["attributes"]
         self.shape = self.chunks = tuple(document["shape"])
         self.ndim, self.shards = len(self.shape), None

@@ -20,21 +20,21 @@ import zarr
 from zarr.errors import ContainsArrayError
 
 from uemdask.cube import layout
-from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
-from uemdask.cube.disk import Disk, Files
-from uemdask.cube.documents import (
-    array_document,
-    array_documents,
-    change_document,
-    listed_documents,
-)
 from uemdask.cube.encoding import FAST_VARIABLES, new_document
+from uemdask.cube.file_store import Files, FileStore
 from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked, unreadable
+from uemdask.cube.sidecar import sidecar, store_of
 from uemdask.cube.single import Single, is_single
+from uemdask.cube.zarr_metadata import (
+    all_array_metadata,
+    array_metadata,
+    change_metadata,
+    consolidated_metadata,
+)
 from uemdask.errors import UemError, telling_of_room
-from uemdask.files import check_regular
+from uemdask.regular_files import check_regular
 from uemdask.version import __version__
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         check_regular(self.path / "zarr.json")
-        self._disk = Disk(self.path)
+        self._disk = FileStore(self.path)
         #: What the store's ``zarr.json`` does not tell yet: attributes, and metadata of variables.
         self._told: dict[str, Any] = {}
         self._made: dict[str, dict[str, Any]] = {}
@@ -82,7 +82,7 @@ class Run:
                 f"make one with 'uemdask ingest'"
             )
         # Not with the module: to import the library must not cost what models of pydantic do.
-        from uemdask.cube.record import check_record
+        from uemdask.cube.record_schema import check_record
 
         check_record(self.path, self.group.attrs, self.group.attrs[RECORD])
 
@@ -94,7 +94,7 @@ class Run:
                 raise UemError(
                     f"{self.path}: is a folder without zarr.json, so not a run; name NAME.zarr"
                 ) from None
-            if beside(self.path, "old").exists():
+            if sidecar(self.path, "old").exists():
                 raise UemError(
                     f"{self.path}: its replacement was killed half-way; give the same 'uemdask "
                     f"ingest' again and the run is back"
@@ -145,9 +145,9 @@ class Run:
     def _documents(self) -> dict[str, dict[str, Any]]:
         """Return the metadata of every variable that is here."""
         try:
-            listed = listed_documents(self.path)
+            listed = consolidated_metadata(self.path)
         except UemError:  # not listed yet, or that is damaged
-            return array_documents(self.path)
+            return all_array_metadata(self.path)
         there = set(os.listdir(self.path))
         return {name: array for name, array in (listed | self._made).items() if name in there}
 
@@ -172,7 +172,7 @@ class Run:
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
-        from uemdask.cube.record import Facts
+        from uemdask.cube.record_schema import Facts
 
         return Facts(self._record["stages"].get(stage, {}), self.path, stage)
 
@@ -206,7 +206,7 @@ class Run:
         >>> Run("run.zarr").results("spectrum").band.found
         True
         """
-        from uemdask.cube.record import results_of
+        from uemdask.cube.record_schema import results_of
 
         return results_of(self.path, stage, self._record["stages"].get(stage, {}))
 
@@ -254,7 +254,7 @@ class Run:
             raise unreadable(self.path, name, error) from error
 
     def _on_disk(self, name: str) -> zarr.Array[Any] | Single:
-        document = array_document(self.path, name)
+        document = array_metadata(self.path, name)
         # Others may be long, and are read in parts.
         if VARIABLES[name].pattern == "whole" and is_single(document):
             return Single(self._disk, name, document)
@@ -270,7 +270,7 @@ class Run:
         """Create a variable of the contract; its chunks follow from the sizes alone."""
         document = new_document(name, sizes, dtype)
         document["attributes"] |= self._made_by(VARIABLES[name].stage)
-        with telling_of_room(place_of(self.path)):
+        with telling_of_room(store_of(self.path)):
             if (self.path / name).exists():
                 shutil.rmtree(self.path / name)
             self._disk.put(f"{name}/zarr.json", json.dumps(document).encode())
@@ -300,7 +300,7 @@ class Run:
         shape = tuple(part.stop - part.start for part in index)
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
-        with telling_of_room(place_of(self.path)):
+        with telling_of_room(store_of(self.path)):
             if isinstance(array, Single):
                 array.write(data)
                 return
@@ -312,10 +312,10 @@ class Run:
         self.create(name, sizes)
         self.write(name, data)
 
-    def take_account(self) -> Files:
+    def take_checksums(self) -> Files:
         """Return size and sum of the chunk files written since the last time, all on the disk."""
-        with telling_of_room(place_of(self.path)):
-            return self._disk.take_account()
+        with telling_of_room(store_of(self.path)):
+            return self._disk.take_checksums()
 
     # ---- stages
 
@@ -422,7 +422,7 @@ class Run:
 
     def _change(self, name: str, attributes: Mapping[str, Any]) -> None:
         """Change attributes of a variable."""
-        self._made[name] = change_document(self.path, name, attributes=attributes, settled=False)
+        self._made[name] = change_metadata(self.path, name, attributes=attributes, settled=False)
         self._disk.note(self.path / name / "zarr.json")
 
     def describe(self, **attributes: Any) -> None:
@@ -438,7 +438,7 @@ class Run:
 
     def consolidate(self) -> None:
         """Renew the coordinate list and the consolidated metadata from those of the variables."""
-        self._write(array_documents(self.path))
+        self._write(all_array_metadata(self.path))
 
     def _note(self, stage: str, entry: dict[str, Any]) -> None:
         record = self._record
@@ -456,7 +456,7 @@ class Run:
         Record and consolidated metadata are in one file and so change at one moment: whoever looks
         at a run at work finds both, and no variable that is about to go.
         """
-        with telling_of_room(place_of(self.path)):
+        with telling_of_room(store_of(self.path)):
             self._disk.settle()
         listed = dict(sorted(documents.items()))
         extra = [
@@ -465,7 +465,7 @@ class Run:
             if v.coordinate and v.dims != (v.name,) and v.name in listed
         ]
         self._describe({"coordinates": " ".join(extra)})
-        change_document(
+        change_metadata(
             self.path,
             attributes=self._told,
             consolidated_metadata={"kind": "inline", "must_understand": False, "metadata": listed},

@@ -9,16 +9,16 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution.account import Account
 from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.damage import damages_of, refuse_damaged_frames, remake_later, reopen
+from uemdask.execution.file_manifest import FileManifest
 from uemdask.execution.ledger import Ledger
 from uemdask.execution.preconditions import not_ingested, reads_raw, refuse_removal
 from uemdask.execution.run_template import RunTemplate
 from uemdask.execution.stage_plan import Step, stage_plan
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
 from uemdask.stages.ingest import create_from_raw
-from uemdask.stages.replacing import is_clear, put_in_place, recover
+from uemdask.stages.run_replacement import is_clear, put_in_place, recover
 
 
 @dataclass
@@ -26,7 +26,7 @@ class PhaseWork:
     """The tasks of a phase that are still to be done; `receipts` fills as they end.
 
     `made` is the identity of this making of the stage, see `Run.identity`; `store` is where it is
-    made; `account` is that of the stage's files; `warnings` are there once the phase has finished.
+    made; `manifest` is that of the stage's files; `warnings` are there once the phase has finished.
     """
 
     stage: Stage
@@ -37,7 +37,7 @@ class PhaseWork:
     ledger: Ledger
     made: str
     store: Path
-    account: Account
+    manifest: FileManifest
     receipts: dict[str, Receipt] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
@@ -50,7 +50,7 @@ class PhaseWork:
             region=region,
             **result,
         )
-        self.account.add(task)
+        self.manifest.add(task)
         self.receipts[region] = result["receipt"]
 
     @property
@@ -180,7 +180,7 @@ class Pipeline(Iterator[Work]):
             if stage.name == "ingest":
                 self._remember(run)
             RunTemplate.of_run(run).refuse(later, self._planned.parameters)
-        account = Account(run.path, stage.name)
+        manifest = FileManifest(run.path, stage.name)
         if step.how == "anew":
             made_of = parameters.model_dump(mode="json")
             with run.at_once():
@@ -189,15 +189,17 @@ class Pipeline(Iterator[Work]):
                 stage.create(run, parameters)
                 run.note(stage.name, created=True)
         else:
-            account = Account.of(run, stage.name, self._planned.store)
-        yield from self._phases(run, stage, account, parameters)
+            manifest = FileManifest.of(run, stage.name, self._planned.store)
+        yield from self._phases(run, stage, manifest, parameters)
 
-    def _phases(self, run: Run, stage: Stage, account: Account, parameters: Any) -> Iterator[Work]:
+    def _phases(
+        self, run: Run, stage: Stage, manifest: FileManifest, parameters: Any
+    ) -> Iterator[Work]:
         """Do what is left of a stage, of which some files are there already, and finish it."""
         ledger = Ledger(self._planned.store, run.identity(stage.name))
         digest = run.stage(stage.name)["digest"]
         # A receipt whose files are gone, or were cut short, counts for nothing.
-        spoilt = account.spoilt({broken.key for broken in account.broken()})
+        spoilt = manifest.spoilt({broken.key for broken in manifest.broken()})
         for phase in stage.phases:
             self.phase = phase.name
             regions = phase.regions(run, parameters)
@@ -211,10 +213,10 @@ class Pipeline(Iterator[Work]):
                 ledger=ledger,
                 made=run.identity(stage.name),
                 store=run.path,
-                account=account,
+                manifest=manifest,
                 receipts={
                     region: task.receipt
-                    for (of, region), task in account.tasks.items()
+                    for (of, region), task in manifest.tasks.items()
                     if of == phase.name and (of, region) not in spoilt
                 },
             )
@@ -227,20 +229,20 @@ class Pipeline(Iterator[Work]):
                 work.warnings += results.get("warnings", [])
                 run.note(stage.name, results=results)
                 if phase is stage.phases[-1]:
-                    self._finish(run, stage, account, ledger)
+                    self._finish(run, stage, manifest, ledger)
         self.phase = ""
         if not stage.phases:
-            self._finish(run, stage, account, ledger)
+            self._finish(run, stage, manifest, ledger)
 
-    def _finish(self, run: Run, stage: Stage, account: Account, ledger: Ledger) -> None:
+    def _finish(self, run: Run, stage: Stage, manifest: FileManifest, ledger: Ledger) -> None:
         """Finish a stage of which all tasks are done."""
-        others = account.others(run.take_account())
+        others = manifest.others(run.take_checksums())
         digest = run.stage(stage.name)["digest"]
         ledger.wrote(stage=stage.name, digest=digest, files=others)
-        account.own |= others
+        manifest.own |= others
         # A region made again is as it was before, or what was made of it is made again too.
-        before = {key: file for task in account.void.values() for key, file in task.files.items()}
-        if any(account.files.get(key) != file for key, file in before.items()):
+        before = {key: file for task in manifest.void.values() for key, file in task.files.items()}
+        if any(manifest.files.get(key) != file for key, file in before.items()):
             remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
 
