@@ -15,7 +15,6 @@ from uemdask.spectrum import (
     local_wavevector,
     phase_flow,
     smooth,
-    steady_flow,
     travel_index,
     wavelength,
 )
@@ -30,6 +29,15 @@ def plane(angle: float, length: float = 40.0) -> np.ndarray:
     """Z of a wave that travels at an angle anticlockwise on the display (y down)."""
     Z = plane_wave((SIZE, SIZE), [0.0], frequency=34.5, wavelength=length, angle=angle)
     return Z[0].astype(np.complex64)
+
+
+def steady_flow(
+    Z: np.ndarray, frequency: float, step: float, *, sigma: float = 8.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement per frame of a steady wave (GHz, ps)."""
+    advance = 2e-3 * np.pi * frequency * step
+    second = (Z * np.exp(1j * advance)).astype(np.complex64)
+    return phase_flow(Z, second, phase_step=advance, sigma=sigma)
 
 
 def relative_error(flow: np.ndarray, truth: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The files of a store on the disk: each written whole, with an account of its size and sum."""
+"""The files of a store on the disk: each written whole, with a record of its size and checksum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Files = dict[str, tuple[int, str] | None]
 
 
 class FileStore(LocalStore):
-    """A store on the disk that keeps account of what is written.
+    """A store on the disk that records size and checksum of what is written.
 
     Parameters
     ----------

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from uemdask.cube.contract import VARIABLES
 from uemdask.errors import UemError
@@ -97,6 +98,18 @@ def frame_slabs(sizes: Mapping[str, int]) -> list[Region]:
 def fields(sizes: Mapping[str, int]) -> list[Region]:
     """Return regions of at most `FIELD` x `FIELD` pixels."""
     return regions(sizes, y=FIELD, x=FIELD)
+
+
+def along_tiles(span: slice) -> list[slice]:
+    """Cut a span of pixels where tiles meet.
+
+    Examples
+    --------
+    >>> along_tiles(slice(200, 520))
+    [slice(200, 256, None), slice(256, 512, None), slice(512, 520, None)]
+    """
+    inner = range(span.start - span.start % TILE + TILE, span.stop, TILE)
+    return [slice(low, high) for low, high in pairwise([span.start, *inner, span.stop])]
 
 
 def tiles(sizes: Mapping[str, int]) -> list[Region]:

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import zarr
@@ -25,6 +25,7 @@ from uemdask.cube.encoding import FAST_VARIABLES, new_document
 from uemdask.cube.file_store import Files, FileStore
 from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked, unreadable
+from uemdask.cube.run_like import RunLike
 from uemdask.cube.sidecar import sidecar, store_of
 from uemdask.cube.single import Single, is_single
 from uemdask.cube.zarr_metadata import (
@@ -37,23 +38,11 @@ from uemdask.errors import UemError, telling_of_room
 from uemdask.regular_files import check_regular
 from uemdask.version import __version__
 
-if TYPE_CHECKING:
-    from uemdask.cube.results import (
-        AlignResults,
-        FeatureResults,
-        FlowResults,
-        IngestResults,
-        LabelResults,
-        Results,
-        SpectrumResults,
-        TrainResults,
-    )
-
 #: Root attribute that holds what uemdask knows about the run and its stages.
 RECORD = "uemdask"
 
 
-class Run:
+class Run(RunLike):
     """A handle on the store of one run, cheap to open on a worker.
 
     Parameters
@@ -175,40 +164,6 @@ class Run:
         from uemdask.cube.record_schema import Facts
 
         return Facts(self._record["stages"].get(stage, {}), self.path, stage)
-
-    @overload
-    def results(self, stage: Literal["ingest"]) -> IngestResults: ...
-    @overload
-    def results(self, stage: Literal["align"]) -> AlignResults: ...
-    @overload
-    def results(self, stage: Literal["spectrum"]) -> SpectrumResults: ...
-    @overload
-    def results(self, stage: Literal["label"]) -> LabelResults: ...
-    @overload
-    def results(self, stage: Literal["train"]) -> TrainResults: ...
-    @overload
-    def results(self, stage: Literal["flow"]) -> FlowResults: ...
-    @overload
-    def results(self, stage: Literal["feature"]) -> FeatureResults: ...
-    @overload
-    def results(self, stage: str) -> Results: ...
-
-    def results(self, stage: str) -> Results:
-        """Return what a stage found; where it has not begun, such as tells nothing.
-
-        Raises
-        ------
-        UemError
-            If the record is damaged.
-
-        Examples
-        --------
-        >>> Run("run.zarr").results("spectrum").band.found
-        True
-        """
-        from uemdask.cube.record_schema import results_of
-
-        return results_of(self.path, stage, self._record["stages"].get(stage, {}))
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""

@@ -130,7 +130,7 @@ def change_metadata(
 ) -> dict[str, Any]:
     """Change attributes and other parts of the metadata of a store, or of one of its arrays.
 
-    Whoever reads the file finds the old one or the new one, see `uemdask.atomic_write.atomic_write`.
+    Whoever reads the file finds the old one or the new one, see `uemdask.atomic_write`.
 
     Returns
     -------

@@ -202,7 +202,7 @@ class Driver:
     # ---- tasks
 
     def _fill_window(self) -> None:
-        """Send tasks to the cluster, in turn over the runs, as many as there is room for."""
+        """Send tasks to the cluster, round robin over the runs, as long as slots are free."""
         free_slots = self._has_free_slots()
         if not any(free_slots.values()):
             return
@@ -237,8 +237,8 @@ class Driver:
         self._report_training()
         self._settle_ledgers()
         supervisor = self._cluster.supervisor
-        for events in supervisor.events() if supervisor is not None else ():
-            self._listener.notice(events)
+        for event in supervisor.events() if supervisor is not None else ():
+            self._listener.notice(event)
         if not self._window:
             if timeout and any(active.has_resting() for active in self._runs):
                 time.sleep(_REST)

@@ -1,4 +1,4 @@
-"""The account of a stage's files: what its ledger says of them, against what is on the disk."""
+"""The manifest of a stage: what its ledger says of its files, against what is on the disk."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FileManifest:
 
     @classmethod
     def of(cls, run: Run, stage: str, ledger: Path) -> FileManifest:
-        """Read the account of a stage of a run; `ledger` is the store whose ledger it is."""
+        """Read the manifest of a stage of a run; `ledger` is the store whose ledger it is."""
         record = run.stage(stage)
         if not record:
             return cls(run.path, stage)

@@ -63,7 +63,7 @@ class LabelEstimator:
         step : float
             Delay between them, ps.
         """
-        found = [self._by(method, first, second, step) for method in self.methods]
+        found = [self._estimate(method, first, second, step) for method in self.methods]
         merged, trust = found[0]
         if len(found) > 1:
             labels, confidences = zip(*found, strict=True)
@@ -77,7 +77,7 @@ class LabelEstimator:
         ambiguous = self.frequency * 1e-3 * step >= AMBIGUOUS_DISPLACEMENT
         return merged, np.zeros_like(trust) if ambiguous else trust
 
-    def _by(
+    def _estimate(
         self, method: Method, first: np.ndarray, second: np.ndarray, step: float
     ) -> tuple[np.ndarray, np.ndarray]:
         if method == "phase":

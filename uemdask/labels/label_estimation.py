@@ -15,12 +15,10 @@ from uemdask.cube.required_variables import require_variables
 from uemdask.cube.rounding import round_flow
 from uemdask.labels.estimator import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale
+from uemdask.labels.optical_flow import LABEL_HALO
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.spectrum.complex_wave import complex_wave
-from uemdask.spectrum.wave_sample import WaveSample, wave_sample
-
-LABEL_HALO = 64
-"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
+from uemdask.spectrum.wave_sample import WaveSample, length_of, wave_sample
 
 
 def label_block(
@@ -136,8 +134,3 @@ def estimate_labels(
 def grey_of(sample: WaveSample) -> float:
     """Return the amplitude of a wave for grey images, see `uemdask.labels.grey_scale`."""
     return grey_scale(sample.values) if np.any(sample.values) else 1.0
-
-
-def length_of(sample: WaveSample) -> float:
-    """Return the wavelength of a wave, px."""
-    return sample.wavelength_px

@@ -74,7 +74,7 @@ def valid_block(
     own = limits["strength_threshold"] * amplitude
     mask = mask & travels
     valid = np.empty((len(pairs), *mask.shape), bool)
-    told = measurable_pairs(delays, pairs, centre, limits["displacement_limit"])
+    measurable = measurable_pairs(delays, pairs, centre, limits["displacement_limit"])
     rest = {name: limit for name, limit in limits.items() if name != "strength_threshold"}
     for begin in range(0, len(pairs), PAIRS):
         slab = pairs[begin : begin + PAIRS]
@@ -83,7 +83,7 @@ def valid_block(
         strength, present = _present(there, delays, centre, noise, window, own)
         travel = [travel_index(Z, sigma=PHASE_SIGMA)[place.inner] for Z in there.values]
         for i, (start, end) in enumerate(slab - there.first, begin):
-            if not told[i]:
+            if not measurable[i]:
                 valid[i] = False
                 continue
             k = local_wavevector(there.values[start], sigma=PHASE_SIGMA, smoothing=smoothing)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import cv2
 import numpy as np
 
 from uemdask.cube.blocks import Place
-from uemdask.cube.layout import TILE
+from uemdask.cube.layout import along_tiles
 from uemdask.spectrum.wave import analytic_wave, band_pass_operator
 
 #: Sigma of the temporal window, in periods. The stored wave is band-passed already; this only adds
@@ -79,8 +78,8 @@ def complex_wave(
     grid = [_squares(span) for span in spans]
     power = np.empty((stop - start, *(len(squares) for squares in grid)), np.float32)
     # Tile by tile, as the chunks lie: where periods are long, the window holds hundreds of frames.
-    for part_y in _along_tiles(place.rows):
-        for part_x in _along_tiles(place.columns):
+    for part_y in along_tiles(place.rows):
+        for part_x in along_tiles(place.columns):
             parts = part_y, part_x
             within = tuple(
                 slice(part.start - span.start, part.stop - span.start)
@@ -107,10 +106,3 @@ def _squares(span: slice) -> range:
 def fine(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
     """Return a coarse image (y, x) on the pixels again."""
     return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def _along_tiles(span: slice) -> list[slice]:
-    """Cut a span of pixels where tiles meet."""
-    inner = range(span.start - span.start % TILE + TILE, span.stop, TILE)
-    edges = [span.start, *inner, span.stop]
-    return [slice(low, high) for low, high in pairwise(edges)]

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
+from uemdask.spectrum.harmonics import Complex64, Float32
 from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 _TINY = np.float32(1e-30)
@@ -74,11 +74,11 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     """
     _check_map(Z)
     if smoothing <= 0:
-        return _neighbouring(Z, sigma)
+        return _neighbouring(Z[None], sigma)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
     inside = _inside(Z, smoothing)
-    once, scatter = _wavevectors(Z * inside, sigma, lag)
-    twice, _ = _wavevectors(smooth(Z, smoothing) * inside, sigma, lag)
+    once, scatter = _wavevectors((Z * inside)[None], sigma, lag)
+    twice, _ = _wavevectors((smooth(Z, smoothing) * inside)[None], sigma, lag)
     near, wide = 2 * once - twice
     share = np.maximum(smooth(inside, sigma), LEAST_SHARE)
     noise = _NOISE_GAIN * scatter * np.square(smoothing / (lag * sigma * share))
@@ -89,30 +89,58 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     return np.asarray(wide + change * told / np.maximum(told + noise, _TINY), np.float32)
 
 
-def _neighbouring(Z: Complex64, sigma: float) -> Float32:
-    """Mean wave vector (2, y, x) of neighbours one pixel apart."""
-    return np.stack(
-        [-np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2 for axis in (1, 0)]
-    )
+def mean_wavevector(frames: Complex64, *, sigma: float, lag: int) -> Float32:
+    """Wave vector of frames of one wave, from all of them together.
+
+    As `local_wavevector`, from pixels `lag` apart, without what it takes off for the smoothing.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frame, y, x), complex64
+        0 where nothing is known.
+    sigma : float
+        Standard deviation of the average, px.
+    lag : int
+        Even, px.
+
+    Returns
+    -------
+    ndarray, shape (2, y, x), float32
+        (kx, ky), rad/px, along the direction of travel.
+    """
+    (near, _), _ = _wavevectors(frames, sigma, lag)
+    return near
 
 
-def _wavevectors(Z: Complex64, sigma: float, lag: int) -> tuple[Float32, Float32]:
+def _neighbouring(frames: Complex64, sigma: float) -> Float32:
+    """Mean wave vector (2, y, x) of neighbours one pixel apart in all frames."""
+    k = np.empty((2, *frames.shape[1:]), np.float32)
+    for component, axis in enumerate((1, 0)):
+        products = np.zeros(frames.shape[1:], np.complex64)
+        for Z in frames:
+            products += _doubled(_neighbours(Z, axis))
+        k[component] = -np.angle(smooth(products, sigma)) / 2
+    return k
+
+
+def _wavevectors(frames: Complex64, sigma: float, lag: int) -> tuple[Float32, Float32]:
     """Mean wave vectors (near or wide, 2, y, x) of pixels `lag` apart (even), 0 at the edge.
 
     That of neighbours takes most of the turn off, so there is nothing to unwrap. Also returns how
     the rest scatters, (y, x), 0..1.
     """
-    first = _neighbouring(Z, _WIDER * sigma)
+    first = _neighbouring(frames, _WIDER * sigma)
     k = np.stack([first, first])
-    scatter = np.zeros(Z.shape, np.float32)
+    scatter = np.zeros(frames.shape[1:], np.float32)
     for component, axis in enumerate((1, 0)):
-        rest = np.zeros(Z.shape, np.complex64)
+        rest = np.zeros(frames.shape[1:], np.complex64)
         middle, low, high = (
             tuple(part if each == axis else slice(None) for each in (0, 1))
             for part in (slice(lag // 2, -(lag // 2)), slice(None, -lag), slice(lag, None))
         )
         turned = np.exp(1j * lag * first[component][middle])
-        rest[middle] = _doubled(Z[low].conj() * Z[high] * turned)
+        for Z in frames:
+            rest[middle] += _doubled(Z[low].conj() * Z[high] * turned)
         near, wide = smooth(rest, sigma), smooth(rest, _WIDER * sigma)
         k[0, component] -= np.angle(near) / (2 * lag)
         k[1, component] -= np.angle(wide) / (2 * lag)
@@ -254,34 +282,6 @@ def phase_flow(
     mean = first + second * turn
     confidence = np.clip(agreement, 0, 1) * travel_index(mean, sigma=sigma)
     return flow.astype(np.float32, copy=False), confidence.astype(np.float32, copy=False)
-
-
-def steady_flow(
-    Z: Complex64, frequency: float, step: float, *, sigma: float = 8.0
-) -> tuple[Float32, Float32]:
-    """Displacement per frame of a steady wave, from its complex amplitude alone.
-
-    Parameters
-    ----------
-    Z : ndarray, shape (y, x), complex64
-        Complex amplitude.
-    frequency : float
-        GHz.
-    step : float
-        Delay between the frames, ps.
-    sigma : float
-        As in :func:`phase_flow`.
-
-    Returns
-    -------
-    flow : ndarray, shape (2, y, x), float32
-        px.
-    confidence : ndarray, shape (y, x), float32
-        0..1.
-    """
-    advance = RADIAN_PER_GHZ_PS * frequency * step
-    second = (Z * np.exp(1j * advance)).astype(np.complex64)
-    return phase_flow(Z, second, phase_step=advance, sigma=sigma)
 
 
 def _check_map(Z: npt.NDArray[np.generic]) -> None:

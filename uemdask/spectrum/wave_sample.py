@@ -107,5 +107,10 @@ def wave_sample(wave: xr.DataArray, peaks: xr.Dataset) -> Any:
     return dask.delayed(join_samples)(parts, pixel_size, frame)
 
 
+def length_of(sample: WaveSample) -> float:
+    """Return the wavelength of a wave, px."""
+    return sample.wavelength_px
+
+
 def _take(chosen: SampledTiles, tile: Region, wave: np.ndarray, lengths: np.ndarray) -> Any:
     return chosen.take(tile, lambda: wave, lambda: lengths)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
@@ -28,7 +28,7 @@ from uemdask.network import (
     predict,
 )
 from uemdask.network.flow import FLOW_HALO, flow_block
-from uemdask.stages.spectrum import band_of, run_travels_over_all, smoothing_of
+from uemdask.stages.spectrum import band_of, read_travelling, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
@@ -140,7 +140,7 @@ def _model(run: Run) -> tuple[UNet, torch.device]:
     return model, device
 
 
-def check_model(run: Run) -> None:
+def check_model(run: RunLike) -> None:
     """Refuse a run whose network is no longer in its file.
 
     Raises
@@ -163,7 +163,7 @@ def check_model(run: Run) -> None:
         )
 
 
-def _check(run: Run, parameters: FlowParameters) -> None:
+def _check(run: RunLike, parameters: FlowParameters) -> None:
     check_wave(run, parameters)
     check_model(run)
 
@@ -203,7 +203,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         network["flow"],
         *labels,
         run.read("mask", region),
-        run_travels_over_all(run, Place.of(region, run.sizes)),
+        read_travelling(run, Place.of(region, run.sizes)),
         run.read("peak_amplitude", region),
         pairs,
         place=place,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.cube import Run, create_run
+from uemdask.cube import Run, RunLike, create_run
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.cube.sidecar import remove_sidecar, sidecar
 from uemdask.errors import FaultsError, UemError
@@ -190,7 +190,7 @@ def digest_of_raw(raw: RawAcquisition) -> str:
 # ---- the stage
 
 
-def _dark_regions(run: Run, parameters: IngestParameters) -> list[Region]:
+def _dark_regions(run: RunLike, parameters: IngestParameters) -> list[Region]:
     return [Region()] if "dark" in run else []
 
 

@@ -11,14 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
 from uemdask.labels.label_estimation import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
-    TRAVELS_HERE,
     Band,
     Direction,
     TileStatistics,
@@ -33,6 +32,7 @@ from uemdask.spectrum import (
     smoothed,
     smoothing_halo,
     statistics_block,
+    travels_over_all,
     wave_noise,
     wave_operator,
     wave_step,
@@ -96,17 +96,22 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
-def usable_indices(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def usable_indices(run: RunLike) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
 
 
-def run_travels_over_all(run: Run, place: Place) -> np.ndarray:
-    """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
-    how = run.results("spectrum").directional
+def read_travelling(run: Run, place: Place) -> np.ndarray:
+    """Return where (y, x) the series as a whole travels."""
     travel = run.array("travel_index")[place.rows, place.columns]
-    return np.asarray(travel >= TRAVELS_HERE[how])
+    return np.asarray(travels_over_all(travel, direction_of(run)))
+
+
+def direction_of(run: Run) -> Direction:
+    """Return in which frames what runs against the wave is taken out."""
+    results = run.results("spectrum")
+    return Direction(results.directional, results.wave_number_px)
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -128,7 +133,7 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
         run.create(name, sizes)
 
 
-def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
+def _tiles(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
     return tiles(run.sizes)
 
 
@@ -271,13 +276,7 @@ def _results_beyond(
 # ---- third pass, where something runs against the wave: take it out
 
 
-def direction_of(run: Run) -> Direction:
-    """Return in which frames what runs against the wave is taken out."""
-    results = run.results("spectrum")
-    return Direction(results.directional, results.wave_number_px)
-
-
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+def _directed(run: RunLike, parameters: SpectrumParameters) -> list[Region] | None:
     results = run.results("spectrum")
     if "directional" not in results:  # the maps tell
         return None
@@ -333,7 +332,7 @@ def _keep_scale(
     return dict(receipts["all"])
 
 
-def _check(run: Run, parameters: SpectrumParameters) -> None:
+def _check(run: RunLike, parameters: SpectrumParameters) -> None:
     """Find what must fail before the results of an earlier making are removed."""
     _, delays = usable_indices(run)
     if len(delays) < FEWEST_DELAYS:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.errors import UemError
 from uemdask.network import (
     BASE_MODEL,
@@ -97,7 +97,7 @@ class TrainParameters(Parameters):
         )
 
 
-def model_of(run: Run) -> Path:
+def model_of(run: RunLike) -> Path:
     """Return the file of a run's network: where it was, or beside a store that was moved."""
     path = Path(run.results("train").model)
     beside = run.path.parent / "models" / path.name
