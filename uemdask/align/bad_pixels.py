@@ -245,17 +245,28 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     if min(frame.shape) < 5:
         return hits
     middle = cv2.medianBlur(frame, 5)
-    above = frame - middle
+    above = cv2.subtract(frame, middle)
     some = middle[::4, ::4], above[::4, ::4]
     lit = some[0] > 0
     if 2 * np.count_nonzero(lit) > lit.size:
         quantum = float(np.median(np.abs(some[1][lit]) / np.sqrt(some[0][lit])) * _MAD_TO_SD) ** 2
     else:
         quantum = _smallest(frame)
-    level = np.clip(middle, 0.0, None)
+    least, _, _, _ = cv2.minMaxLoc(middle)
+    lowest, highest, _, _ = cv2.minMaxLoc(frame)
+    least = max(least, 0.0)
+    digit = 1e-5 * max(abs(lowest), abs(highest))
+    # Most pixels are below what any place asks for; only the others are looked at.
+    lower = max(8.0 * np.sqrt(quantum * (least + quantum)), _HIT * least, digit)
+    found = cv2.findNonZero((above > np.float32(lower)).view(np.uint8))
+    if found is None:
+        return hits
+    columns, rows = found.reshape(-1, 2).T
+    level = np.maximum(middle[rows, columns], np.float32(0))
     limit = np.maximum(8.0 * np.sqrt(quantum * (level + quantum)), _HIT * level)
-    limit = np.maximum(limit, 1e-5 * float(np.abs(frame).max()))
-    rows, columns = np.nonzero(above > limit)
+    limit = np.maximum(limit, digit)
+    high = above[rows, columns] > limit
+    rows, columns, limit = rows[high], columns[high], limit[high]
     if not rows.size:
         return hits
     dy, dx = (
@@ -266,7 +277,7 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     near_x = np.clip(columns[:, None] + dx[ring], 0, frame.shape[1] - 1)
     # Another hit may lie on the ring.
     brightest = np.partition(frame[near_y, near_x], -2, axis=1)[:, -2]
-    alone = frame[rows, columns] > brightest + 0.5 * limit[rows, columns]
+    alone = frame[rows, columns] > brightest + 0.5 * limit
     hits[rows[alone], columns[alone]] = True
     return hits
 

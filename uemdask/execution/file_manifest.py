@@ -12,6 +12,7 @@ from uemdask.cube import Run
 from uemdask.cube.contract import variables_of
 from uemdask.cube.file_store import Files, checksum_of, checksums_of
 from uemdask.execution.ledger import Ledger, Tasks
+from uemdask.execution.ledger_entries import TaskDone
 
 #: What is wrong with a file.
 Wrong = Literal["missing", "short", "too long", "changed", "not expected", "cannot be read"]
@@ -57,6 +58,12 @@ class FileManifest:
             return cls(run.path, stage)
         book, digest = Ledger(ledger, run.identity(stage)), record["digest"]
         return cls(run.path, stage, *book.history(stage, digest), book.written(stage, digest))
+
+    def add(self, task: TaskDone) -> None:
+        """Take in a task that has ended."""
+        name = task.phase, task.region
+        self.tasks.pop(name, None)  # done again, it is the last one to have written its files
+        self.tasks[name] = task
 
     @property
     def files(self) -> Files:
