@@ -77,7 +77,10 @@ def status(address, **headers):
 def websocket(address, **headers):
     async def connect():
         try:
-            (await websocket_connect(HTTPRequest(address, headers=headers))).close()
+            opened = await websocket_connect(HTTPRequest(address, headers=headers))
+            opened.close()
+            while await opened.read_message() is not None:
+                pass  # until the other side has closed it too: no socket is left behind
         except HTTPClientError as error:
             return error.code
         return 101
