@@ -8,10 +8,10 @@ from uemdask.spectrum.filtering import (
     Directional,
     choose_direction,
     filter_series,
-    smoothed,
     wave_noise,
     wave_operator,
 )
+from uemdask.spectrum.grid import Cells, Reduction, grid_halo
 from uemdask.spectrum.harmonics import (
     frequency_grid,
     harmonic_amplitudes,
@@ -19,7 +19,7 @@ from uemdask.spectrum.harmonics import (
     record_length,
 )
 from uemdask.spectrum.leakage import untold_frames
-from uemdask.spectrum.maps import away_from_edges, judge, peak_block, peak_halo
+from uemdask.spectrum.maps import away_from_edges, judge, peak_halo, peak_maps, published_ratio
 from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
 from uemdask.spectrum.mean import mean_of, survey_block
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
@@ -32,7 +32,13 @@ from uemdask.spectrum.phase import (
 )
 from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
-from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
+from uemdask.spectrum.survey import (
+    SurveyOperator,
+    TileSurvey,
+    survey_operator,
+    survey_tile,
+    surveyed,
+)
 from uemdask.spectrum.wave import (
     aliased_harmonic,
     analytic_wave,
@@ -44,9 +50,11 @@ from uemdask.spectrum.wave import (
 __all__ = [
     "TRAVELS_HERE",
     "Band",
+    "Cells",
     "Direction",
     "Directional",
     "PeakMap",
+    "Reduction",
     "SurveyOperator",
     "TileSurvey",
     "WeightedSmoothing",
@@ -62,6 +70,7 @@ __all__ = [
     "false_alarm_rate",
     "filter_series",
     "frequency_grid",
+    "grid_halo",
     "harmonic_amplitudes",
     "harmonic_operator",
     "judge",
@@ -71,21 +80,22 @@ __all__ = [
     "noise_gain",
     "noise_threshold",
     "opposed_power",
-    "peak_block",
     "peak_halo",
     "peak_map",
+    "peak_maps",
     "peak_ratio_map",
     "phase_flow",
+    "published_ratio",
     "record_length",
     "relevant_pixels",
     "sharp_amplitude",
     "smooth",
-    "smoothed",
     "smoothing_halo",
     "steady_flow",
     "survey_block",
     "survey_operator",
     "survey_tile",
+    "surveyed",
     "travel_index",
     "untold_frames",
     "wave_noise",

@@ -14,10 +14,10 @@ from uemdask.cube.contract import Variable
 from uemdask.cube.needed import need
 from uemdask.spectrum import band as bands
 from uemdask.spectrum.band import Band
+from uemdask.spectrum.grid import grid_halo
 from uemdask.spectrum.harmonics import frequency_grid
 from uemdask.spectrum.series import used_series
-from uemdask.spectrum.smoothing import smoothing_halo
-from uemdask.spectrum.survey import survey_operator, survey_tile
+from uemdask.spectrum.survey import TileSurvey, survey_operator, survey_tile, surveyed_in
 
 #: Sums over pixels that tell the mean spectrum, see `uemdask.spectrum.TileSurvey`.
 SUMS = (
@@ -45,7 +45,22 @@ def survey_block(
 ) -> dict[str, Any]:
     """Return the sums of a block (time, y, x), see `uemdask.spectrum.survey_tile`."""
     operator = survey_operator(delays, frequency, trend=trend)
-    found = survey_tile(series, operator, smoothing=smoothing, inner=place.inner, weight=weight)
+    halo = grid_halo(smoothing)
+    found = TileSurvey.nothing(len(delays), len(frequency))
+    for part in surveyed_in(place):
+        # With its halo alone: of a large block little is looked at.
+        around = tuple(slice(max(each.start - halo, 0), each.stop + halo) for each in part)
+        inner = tuple(
+            slice(each.start - span.start, each.stop - span.start)
+            for each, span in zip(part, around, strict=True)
+        )
+        found += survey_tile(
+            series[:, *around],
+            operator,
+            smoothing=smoothing,
+            inner=(inner[0], inner[1]),
+            weight=weight[around],
+        )
     return asdict(found) | {"lit": np.count_nonzero(weight[place.inner] > 0)}
 
 
@@ -103,7 +118,7 @@ def mean_spectrum(ratio: xr.DataArray, *, smoothing: float = 2.0, trend: int = 2
         series.reset_coords(drop=True),
         weight,
         out=SUMS,
-        halo=smoothing_halo(smoothing),
+        halo=grid_halo(smoothing),
         whole=whole,
         sizes={"frequency": len(frequency)},
         delays=delays,

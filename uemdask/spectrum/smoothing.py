@@ -36,6 +36,15 @@ def smoothing_halo(sigma: float) -> int:
     return ceil(REACH * sigma) if sigma > 0 else 0
 
 
+def gaussian(sigma: float) -> npt.NDArray[np.float64]:
+    """Weights of a Gaussian of a sigma in px along one axis; their sum is 1."""
+    reach = smoothing_halo(sigma)
+    if reach == 0:
+        return np.ones(1)
+    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    return weights / weights.sum()
+
+
 def smooth(series: npt.NDArray[Pixels], sigma: float) -> npt.NDArray[Pixels]:
     """Gaussian smoothing of each frame.
 
@@ -146,9 +155,5 @@ def noise_gain(sigma: float) -> tuple[float, float]:
     centre : float
         Weight of the central pixel.
     """
-    if sigma <= 0:
-        return 1.0, 1.0
-    reach = smoothing_halo(sigma)
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    kernel /= kernel.sum()
-    return float((kernel**2).sum() ** 2), float(kernel[reach] ** 2)
+    kernel = gaussian(sigma)
+    return float((kernel**2).sum() ** 2), float(kernel[len(kernel) // 2] ** 2)

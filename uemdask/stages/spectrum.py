@@ -13,36 +13,45 @@ from pydantic import Field, field_validator
 
 from uemdask.cube import Run
 from uemdask.cube.blocks import Place
-from uemdask.cube.layout import Region, tiles
+from uemdask.cube.layout import FIELD, TILE, Region, regions, tiles
 from uemdask.errors import UemError
 from uemdask.labels.fields import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     TRAVELS_HERE,
     Band,
+    Cells,
     Direction,
+    Reduction,
     TileSurvey,
+    band_passed,
     choose_band,
     choose_direction,
     filter_series,
     frequency_grid,
+    grid_halo,
     judge,
     mean_of,
-    peak_block,
     peak_halo,
-    smoothed,
-    smoothing_halo,
-    survey_block,
+    peak_maps,
+    published_ratio,
+    survey_operator,
+    survey_tile,
+    surveyed,
     wave_noise,
     wave_operator,
     wave_step,
 )
 from uemdask.spectrum.binning import Crests, natural_binning
+from uemdask.spectrum.grid import edge_of
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.maps import MAPS
 from uemdask.spectrum.sample import SampledTiles, join_samples
-from uemdask.stages.frames import read_aligned
+from uemdask.stages.frames import aligned_slabs, read_aligned, weight_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+
+#: Largest smoothed series of a task, bytes.
+_SERIES = 192 * 2**20
 
 
 class SpectrumParameters(Parameters):
@@ -133,28 +142,25 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
         run.create(name, sizes)
 
 
-def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
-    return tiles(run.sizes)
-
-
 # ---- first pass: mean spectrum and distribution of peaks
+
+
+def _surveyed(run: Run, parameters: SpectrumParameters) -> list[Region]:
+    return surveyed((run.sizes["y"], run.sizes["x"]))
 
 
 def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     frames, delays = usable_frames(run)
-    halo = smoothing_halo(parameters.smoothing)
+    halo = grid_halo(parameters.smoothing)
     tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    found = survey_block(
+    found = survey_tile(
         tile.values,
-        tile.weight,
-        place=tile.place,
-        delays=delays,
-        frequency=run.read("frequency"),
+        survey_operator(delays, run.read("frequency"), trend=parameters.trend),
         smoothing=parameters.smoothing,
-        trend=parameters.trend,
+        inner=tile.place.inner,
+        weight=tile.weight,
     )
-    names = [each.name for each in fields(TileSurvey)]
-    return {name: np.asarray(found[name]).tolist() for name in names}
+    return {name: np.asarray(value).tolist() for name, value in asdict(found).items()}
 
 
 def _choose(
@@ -192,37 +198,102 @@ def _lit_pixels(run: Run) -> int:
 # ---- second pass: each pixel's peak, the relevant pixels, the wave
 
 
+def _mapped(run: Run, parameters: SpectrumParameters) -> list[Region]:
+    """Return regions as large as their series allows: the less they read around them.
+
+    The published statistic asks all pixels at once.
+    """
+    edge = TILE
+    if parameters.statistic == "amplitude":
+        pixels = _SERIES / (4 * run.sizes["time"]) * edge_of(parameters.smoothing) ** 2
+        edge = max(1, min(FIELD, int(np.sqrt(pixels))) // TILE) * TILE
+    return regions(run.sizes, y=edge, x=edge)
+
+
+def _reduced(
+    run: Run, region: Region, parameters: SpectrumParameters, halo: int
+) -> tuple[np.ndarray, Reduction, Place]:
+    """Return the smoothed series of a region with a halo, on its squares."""
+    place = Place.of(region, run.sizes, halo)
+    frames, _ = usable_frames(run)
+    reduction = Reduction(weight_of(run, place), place, parameters.smoothing)
+    series = np.empty((len(frames), *reduction.share.shape), np.float32)
+    for chosen, slab in aligned_slabs(run, place, frames=frames, ratio=True):
+        series[chosen] = reduction.series(slab)
+    return series, reduction, place
+
+
 def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    frames, delays = usable_frames(run)
-    band, packing = band_of(run), run.packing("wave")
+    _, delays = usable_frames(run)
+    band = band_of(run)
     halo = peak_halo(parameters.smoothing)
-    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    found = peak_block(
-        tile.values,
-        tile.weight,
-        place=tile.place,
+    series, reduction, place = _reduced(run, region, parameters, halo)
+    cells = reduction.cells
+    operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
+    beyond = _write_wave(run, region, place, series, operator, cells)
+    ratio = None
+    if parameters.statistic == "peak_ratio":
+        tile = read_aligned(run, region, frames=usable_frames(run)[0], halo=halo, ratio=True)
+        ratio = published_ratio(tile.values, delays, band, parameters.trend)
+    series = cells.at_centres(series, in_place=True)
+    found = peak_maps(
+        series,
+        cells,
+        reduction.seen,
+        ratio,
+        place=place,
         delays=delays,
         band=band,
         pixel_size=run.pixel_size,
         smoothing=parameters.smoothing,
         trend=parameters.trend,
-        statistic=parameters.statistic,
         threshold=parameters.threshold,
-        in_place=True,
     )
     for name in MAPS:
         run.write(name, found[name], region)
-    operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
-    wave, beyond = filter_series(tile.values, operator, inner=tile.place.inner, packing=packing)
-    run.write_stored("wave", wave, region)
-    mask = found["mask"]
+    mask = np.zeros(cells.lit.shape, bool)
+    mask[place.inner] = found["mask"]
+    wave = band_passed(series[:, cells.of_flags(mask)][:, :, None], operator)
+    power = np.einsum("tnx,tnx->t", wave, wave, dtype=np.float64) / max(wave.shape[1], 1)
     return {
         **{name: found[name] for name in _SUMS},
-        "wave_power": [
-            float(np.square(packing.unpack(frame[mask])).sum(dtype=np.float64)) for frame in wave
-        ],
+        "wave_power": (power * found["relevant"]).tolist(),
         "beyond": beyond,
     }
+
+
+def _write_wave(
+    run: Run,
+    region: Region,
+    place: Place,
+    series: np.ndarray,
+    operator: np.ndarray,
+    cells: Cells,
+    **directed: Any,
+) -> int:
+    """Write the wave of a region tile by tile; return how many values cannot be stored."""
+    beyond = 0
+    for tile in tiles(run.sizes):
+        inside = [tile.span(dim, 0)[0] in range(*region.span(dim, run.sizes[dim])) for dim in "yx"]
+        if not all(inside):
+            continue
+        inner = tuple(
+            slice(start - outer.start, stop - outer.start)
+            for (_, start, stop), outer in zip(
+                tile.bounds, (place.rows, place.columns), strict=True
+            )
+        )
+        wave, more = filter_series(
+            series,
+            operator,
+            cells,
+            inner=(inner[0], inner[1]),
+            packing=run.packing("wave"),
+            **directed,
+        )
+        run.write_stored("wave", wave, tile)
+        beyond += more
+    return beyond
 
 
 _SUMS = ("relevant", "power", "opposed", "travel", "wave_number_px")
@@ -286,26 +357,26 @@ def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
     results = run.results("spectrum")
     if "directional" not in results:  # the maps tell
         return None
-    return tiles(run.sizes) if results.directional != "none" else []
+    return _mapped(run, parameters) if results.directional != "none" else []
 
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     """Write the wave again, from the frames, without what travels against it."""
-    frames, delays = usable_frames(run)
+    _, delays = usable_frames(run)
     band, direction = band_of(run), direction_of(run)
-    halo = direction.halo + smoothing_halo(parameters.smoothing)
-    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    series = smoothed(tile.values, tile.weight, parameters.smoothing, in_place=True)
+    halo = direction.halo + grid_halo(parameters.smoothing)
+    series, reduction, place = _reduced(run, region, parameters, halo)
     operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
-    wave, beyond = filter_series(
+    beyond = _write_wave(
+        run,
+        region,
+        place,
         series,
         operator,
+        reduction.cells,
         directed=direction.directed(operator, delays, band.centre),
         wave_number=direction.wave_number,
-        inner=tile.place.inner,
-        packing=run.packing("wave"),
     )
-    run.write_stored("wave", wave, region)
     return {"beyond": beyond}
 
 
@@ -377,8 +448,8 @@ SPECTRUM = Stage(
     parameters=SpectrumParameters,
     create=_create,
     phases=(
-        Phase("survey", _tiles, _survey, _choose),
-        Phase("map", _tiles, _map, _judge),
+        Phase("survey", _surveyed, _survey, _choose),
+        Phase("map", _mapped, _map, _judge),
         Phase("direction", _directed, _direct, _told_directed),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
