@@ -10,6 +10,7 @@ work. Squares lie where the frame's rows and columns are even, whatever part of 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -113,18 +114,17 @@ class Cells:
         """
         if self.edge == 1:
             return series
-        kernel = np.array([_LINEAR / 2, 1 - _LINEAR, _LINEAR / 2], np.float32)
-
-        def blurred(image: Float32) -> Float32:
-            return cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
-
-        share = _inverse(blurred((self.weight > 0).astype(np.float32)), self.weight > 0)
         out = series if in_place else np.empty_like(series)
         for image, target in zip(_images(series), _images(out), strict=True):
-            target[...] = blurred(image)
-            if share is not None:
-                target *= share
+            target[...] = _blurred(image)
+            if self._inverse_share is not None:
+                target *= self._inverse_share
         return out
+
+    @cached_property
+    def _inverse_share(self) -> Float32 | None:
+        known = self.weight > 0
+        return _inverse(_blurred(known.astype(np.float32)), known)
 
     def to_pixels(self, pixels: tuple[slice, slice]) -> ToPixels:
         """Return what interpolates values of the squares at some pixels (y, x) of the block."""
@@ -204,7 +204,7 @@ class Reduction:
         self._cut = self.cells.rows, self.cells.columns
         self._weight = np.ascontiguousarray(weight[self._cut])
         self._unlit = self._weight <= 0
-        self._missed = np.zeros(self._weight.shape, np.int32)
+        self._missed = np.zeros(self._weight.shape, np.float32)
         self._frames = 0
         self._known = self.cells.weight > 0
         self._share = smooth(self.cells.weight, self._sigma)
@@ -217,10 +217,11 @@ class Reduction:
         share = self._share
         self._frames += 1
         if missing.any():
-            self._missed += missing
-            np.copyto(held, 0, where=missing | self._unlit)
-            if (missing & ~self._unlit).any():
-                known = np.where(missing, np.float32(0), self._weight)
+            cv2.accumulate(missing.view(np.uint8), self._missed)
+            np.copyto(held, 0, where=missing)
+            if (missing > self._unlit).any():
+                known = self._weight.copy()
+                np.copyto(known, 0, where=missing)
                 share = smooth(_means(known, self.cells.edge), self._sigma)
         out = np.zeros_like(share)
         use = self._known & (share > LEAST_SHARE)
@@ -263,6 +264,12 @@ def _means(image: Float32, edge: int) -> Float32:
         image = cv2.copyMakeBorder(image, 0, beyond[0], 0, beyond[1], cv2.BORDER_REPLICATE)
     size = image.shape[1] // edge, image.shape[0] // edge
     return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _blurred(image: Float32) -> Float32:
+    """Smooth values of squares as interpolation does."""
+    kernel = np.array([_LINEAR / 2, 1 - _LINEAR, _LINEAR / 2], np.float32)
+    return cv2.sepFilter2D(image, -1, kernel, kernel, borderType=cv2.BORDER_REPLICATE)
 
 
 def _inverse(share: Float32, known: npt.NDArray[np.bool_]) -> Float32 | None:

@@ -31,7 +31,7 @@ Inner = tuple[slice, slice]
 _CHI_MEDIAN = 0.4549
 
 # Tiles looked at, and how far from their edges, px: so drift and smoothing ask no other one.
-_MOST_TILES, _ASIDE = 16, 24
+_MOST_TILES, _ASIDE = 16, 32
 
 # Weight from which a pixel is well lit: a quarter of the usual counts.
 _WELL_LIT = 0.8
