@@ -11,7 +11,7 @@ from uemdask.spectrum.filtering import (
     wave_noise,
     wave_operator,
 )
-from uemdask.spectrum.grid import Cells, Reduction, grid_halo
+from uemdask.spectrum.grid import Cells, Reduction, edge_of, grid_halo
 from uemdask.spectrum.harmonics import (
     frequency_grid,
     harmonic_amplitudes,
@@ -31,7 +31,7 @@ from uemdask.spectrum.phase import (
     wavelength,
 )
 from uemdask.spectrum.presence import lasting, sharp_amplitude
-from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
+from uemdask.spectrum.smoothing import smooth, smoothing_halo
 from uemdask.spectrum.survey import (
     SurveyOperator,
     TileSurvey,
@@ -57,7 +57,6 @@ __all__ = [
     "Reduction",
     "SurveyOperator",
     "TileSurvey",
-    "WeightedSmoothing",
     "aliased_harmonic",
     "analytic_wave",
     "away_from_edges",
@@ -67,6 +66,7 @@ __all__ = [
     "choose_direction",
     "clean_mask",
     "directional_filter",
+    "edge_of",
     "false_alarm_rate",
     "filter_series",
     "frequency_grid",
@@ -77,7 +77,6 @@ __all__ = [
     "lasting",
     "local_wavevector",
     "mean_of",
-    "noise_gain",
     "noise_threshold",
     "opposed_power",
     "peak_halo",

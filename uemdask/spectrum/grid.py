@@ -186,7 +186,8 @@ class ToPixels:
 class Reduction:
     """Takes the frames of a block to smoothed values of its squares, every pixel with its weight.
 
-    Normalised convolution, as `uemdask.spectrum.WeightedSmoothing`.
+    Normalised convolution [1]_: what is smoothed is the weighted mean around it, so nothing spreads
+    from pixels without weight or value, and their neighbours lose no amplitude.
 
     Parameters
     ----------
@@ -196,6 +197,21 @@ class Reduction:
         Where the block lies.
     smoothing : float
         Sigma of the Gaussian, px; 0 only takes out what is missing.
+
+    References
+    ----------
+    .. [1] H. Knutsson and C.-F. Westin, "Normalized and differential convolution", Proc. IEEE CVPR,
+       515-523 (1993), doi:10.1109/CVPR.1993.341081.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from uemdask.cube.layout import Region
+    >>> place = Place.of(Region(), {"y": 32, "x": 32})
+    >>> frame = np.ones((32, 32), np.float32)
+    >>> frame[10, 10] = np.nan
+    >>> Reduction(np.ones((32, 32), np.float32), place, 2.0)(frame)[5, 5]
+    np.float32(1.0)
     """
 
     def __init__(self, weight: Float32, place: Place, smoothing: float) -> None:

@@ -199,15 +199,17 @@ def _lit_pixels(run: Run) -> int:
 
 
 def _mapped(run: Run, parameters: SpectrumParameters) -> list[Region]:
-    """Return regions as large as their series allows: the less they read around them.
-
-    The published statistic asks all pixels at once.
-    """
-    edge = TILE
-    if parameters.statistic == "amplitude":
-        pixels = _SERIES / (4 * run.sizes["time"]) * edge_of(parameters.smoothing) ** 2
-        edge = max(1, min(FIELD, int(np.sqrt(pixels))) // TILE) * TILE
+    """Return regions as large as their series allows: the less they read around them."""
+    edge = map_edge(run.sizes["time"], parameters)
     return regions(run.sizes, y=edge, x=edge)
+
+
+def map_edge(frames: int, parameters: SpectrumParameters) -> int:
+    """Return the edge of the regions that are mapped at once, px; of a run of so many frames."""
+    if parameters.statistic != "amplitude":  # asks every pixel
+        return TILE
+    pixels = _SERIES / (4 * frames) * edge_of(parameters.smoothing) ** 2
+    return max(1, min(FIELD, int(np.sqrt(pixels))) // TILE) * TILE
 
 
 def _reduced(
@@ -251,15 +253,26 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     )
     for name in MAPS:
         run.write(name, found[name], region)
-    mask = np.zeros(cells.lit.shape, bool)
-    mask[place.inner] = found["mask"]
-    wave = band_passed(series[:, cells.of_flags(mask)][:, :, None], operator)
-    power = np.einsum("tnx,tnx->t", wave, wave, dtype=np.float64) / max(wave.shape[1], 1)
     return {
         **{name: found[name] for name in _SUMS},
-        "wave_power": (power * found["relevant"]).tolist(),
+        "wave_power": _power(series, operator, cells, place, found["mask"]).tolist(),
         "beyond": beyond,
     }
+
+
+def _power(
+    series: np.ndarray, operator: np.ndarray, cells: Cells, place: Place, mask: np.ndarray
+) -> np.ndarray:
+    """Return the sum over the relevant pixels (y, x) of the squared wave, frame by frame."""
+    wide = np.zeros(cells.lit.shape, bool)
+    wide[place.inner] = mask
+    chosen = cells.of_flags(wide)
+    count = np.count_nonzero(chosen)
+    if count == 0:
+        return np.zeros(len(operator))
+    wave = band_passed(series[:, chosen][:, :, None], operator)
+    power = np.einsum("tnx,tnx->t", wave, wave, dtype=np.float64)
+    return np.asarray(power * np.count_nonzero(mask) / count)
 
 
 def _write_wave(
