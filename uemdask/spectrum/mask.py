@@ -120,12 +120,19 @@ def false_alarm_rate(
         curve = np.geomspace(1e-3, max(float(z.max()), 1.0), _GRID)
         rate = np.log(np.maximum(false_alarm_rate(curve, band, t, trend=trend), 1e-300))
         return np.exp(np.interp(z, curve, rate))
-    freedom = t.size - signal_space(t, band, trend=trend).shape[1]
+    freedom = _freedom(t.tobytes(), band, trend)
     # The noise of a pixel is itself an estimate: average over its distribution.
     power = z[..., None] * _noise_quantiles(freedom)
     single = np.exp(-power)
     crossings = (band.high - band.low) * 1e-3 * np.sqrt(4 * np.pi * t.var()) * np.sqrt(power)
     return np.asarray((1 - (1 - single) * np.exp(-crossings * single)).mean(axis=-1))
+
+
+@lru_cache
+def _freedom(delays: bytes, band: Band, trend: int) -> int:
+    """Return in how many directions a series holds noise alone."""
+    t = np.frombuffer(delays)
+    return t.size - signal_space(t, band, trend=trend).shape[1]
 
 
 @lru_cache
