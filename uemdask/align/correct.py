@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.lit import hidden_now
-from uemdask.align.pixels import Repair, count_quantum, find_hits, repair_pixels
+from uemdask.align.bad_pixels import PixelRepair, count_quantum, find_hits, repair_pixels
+from uemdask.align.illumination import hidden_now
 from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
 
@@ -278,7 +278,7 @@ def _moved(
     broken = np.zeros((y1 - y0, x1 - x0), bool) if bad is None else bad[window]
     dark = np.zeros_like(broken) if shaded is None else shaded[window]
     any_broken = bool(broken.any())
-    repair = Repair(broken) if not broken.all() else None
+    repair = PixelRepair(broken) if not broken.all() else None
     quantum: float | None = None  # of the camera: one frame tells
     for i in range(count):
         real = frames[i, y0:y1, x0:x1].astype(np.float32)

@@ -32,8 +32,8 @@ import scipy.ndimage
 from numpy.lib.stride_tricks import sliding_window_view
 
 from uemdask.align.correlation import hann, high_pass
+from uemdask.align.patch_spectra import HIGHEST, PATCH, derivatives, power_of, windowed_spectra
 from uemdask.align.shift import KERNEL_RADIUS, sample_window
-from uemdask.align.texture import HIGHEST, PATCH, derivatives, power_of, windowed_spectra
 
 MOST_PATCHES = 225
 """Patches used of a large frame, those that fix the drift best: all of 512 x 512 px."""

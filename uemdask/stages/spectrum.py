@@ -15,7 +15,7 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import FIELD, TILE, Region, regions, tiles
 from uemdask.errors import UemError
-from uemdask.labels.fields import grey_of
+from uemdask.labels.label_estimation import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     TRAVELS_HERE,
@@ -23,9 +23,9 @@ from uemdask.spectrum import (
     Cells,
     Direction,
     Reduction,
-    TileSurvey,
+    TileStatistics,
+    band_of_spectrum,
     band_passed,
-    choose_band,
     choose_direction,
     filter_series,
     frequency_grid,
@@ -35,8 +35,8 @@ from uemdask.spectrum import (
     peak_halo,
     peak_maps,
     published_ratio,
-    survey_operator,
-    survey_tile,
+    statistics_of_tile,
+    statistics_operator,
     surveyed,
     wave_noise,
     wave_operator,
@@ -45,9 +45,9 @@ from uemdask.spectrum import (
 from uemdask.spectrum.binning import Crests, natural_binning
 from uemdask.spectrum.grid import edge_of
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
-from uemdask.spectrum.maps import MAPS
-from uemdask.spectrum.sample import SampledTiles, join_samples
-from uemdask.stages.frames import aligned_slabs, read_aligned, weight_of
+from uemdask.spectrum.peak_maps import MAPS
+from uemdask.spectrum.wave_sample import SampledTiles, join_samples
+from uemdask.stages.aligned_reader import aligned_slabs, read_aligned, weight_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 #: Largest smoothed series of a task, bytes.
@@ -110,13 +110,13 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
-def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def usable_indices(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
 
 
-def travels_over_all(run: Run, place: Place) -> np.ndarray:
+def run_travels_over_all(run: Run, place: Place) -> np.ndarray:
     """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
     how = run.results("spectrum").directional
     travel = run.array("travel_index")[place.rows, place.columns]
@@ -124,7 +124,7 @@ def travels_over_all(run: Run, place: Place) -> np.ndarray:
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
-    frequency = frequency_grid(usable_frames(run)[1])
+    frequency = frequency_grid(usable_indices(run)[1])
     sizes = run.sizes | {"frequency": len(frequency)}
     run.put("frequency", frequency, sizes)
     for name in (
@@ -149,13 +149,13 @@ def _surveyed(run: Run, parameters: SpectrumParameters) -> list[Region]:
     return surveyed((run.sizes["y"], run.sizes["x"]))
 
 
-def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    frames, delays = usable_frames(run)
+def _statistics(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    frames, delays = usable_indices(run)
     halo = grid_halo(parameters.smoothing)
     tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    found = survey_tile(
+    found = statistics_of_tile(
         tile.values,
-        survey_operator(delays, run.read("frequency"), trend=parameters.trend),
+        statistics_operator(delays, run.read("frequency"), trend=parameters.trend),
         smoothing=parameters.smoothing,
         inner=tile.place.inner,
         weight=tile.weight,
@@ -168,16 +168,16 @@ def _choose(
 ) -> dict[str, Any]:
     sums = {
         each.name: reduce(add, (np.asarray(receipt[each.name]) for receipt in receipts.values()))
-        for each in fields(TileSurvey)
+        for each in fields(TileStatistics)
     }
     found = mean_of(sums | {"lit": _lit_pixels(run)})
     frequency, power = run.read("frequency"), found["spectrum"]
     run.write("spectrum", power)
     run.write("peak_count", found["peak_count"])
-    band = choose_band(frequency, power, sums["peak_count"], limits=parameters.band)
+    band = band_of_spectrum(frequency, power, sums["peak_count"], limits=parameters.band)
     noise = wave_noise(
         float(found["noise_level"]),
-        usable_frames(run)[1],
+        usable_indices(run)[1],
         band.centre,
         smoothing=parameters.smoothing,
         window=parameters.window,
@@ -217,7 +217,7 @@ def _reduced(
 ) -> tuple[np.ndarray, Reduction, Place]:
     """Return the smoothed series of a region with a halo, on its squares."""
     place = Place.of(region, run.sizes, halo)
-    frames, _ = usable_frames(run)
+    frames, _ = usable_indices(run)
     reduction = Reduction(weight_of(run, place), place, parameters.smoothing)
     series = np.empty((len(frames), *reduction.share.shape), np.float32)
     for chosen, slab in aligned_slabs(run, place, frames=frames, ratio=True):
@@ -226,7 +226,7 @@ def _reduced(
 
 
 def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    _, delays = usable_frames(run)
+    _, delays = usable_indices(run)
     band = band_of(run)
     halo = peak_halo(parameters.smoothing)
     series, reduction, place = _reduced(run, region, parameters, halo)
@@ -235,7 +235,7 @@ def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     beyond = _write_wave(run, region, place, series, operator, cells)
     ratio = None
     if parameters.statistic == "peak_ratio":
-        tile = read_aligned(run, region, frames=usable_frames(run)[0], halo=halo, ratio=True)
+        tile = read_aligned(run, region, frames=usable_indices(run)[0], halo=halo, ratio=True)
         ratio = published_ratio(tile.values, delays, band, parameters.trend)
     series = cells.at_centres(series, in_place=True)
     found = peak_maps(
@@ -325,7 +325,7 @@ def _judge(
         results["travel_index"],
         results["wave_number_px"],
         (run.sizes["y"], run.sizes["x"]),
-        usable_frames(run)[1],
+        usable_indices(run)[1],
         run.read("time"),
         band_of(run),
         parameters.window,
@@ -337,11 +337,11 @@ def _judge(
         **results,
         "wave_power": (frame_power / max(sums["relevant"], 1)).tolist(),
         "directional": direction.frames,
-        **_told_beyond(run, parameters, receipts),
+        **_results_beyond(run, parameters, receipts),
     }
 
 
-def _told_beyond(
+def _results_beyond(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
     """Tell of values that are stored as the largest one that can be."""
@@ -375,7 +375,7 @@ def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     """Write the wave again, from the frames, without what travels against it."""
-    _, delays = usable_frames(run)
+    _, delays = usable_indices(run)
     band, direction = band_of(run), direction_of(run)
     halo = direction.halo + grid_halo(parameters.smoothing)
     series, reduction, place = _reduced(run, region, parameters, halo)
@@ -393,10 +393,10 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     return {"beyond": beyond}
 
 
-def _told_directed(
+def _directed_results(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    return _told_beyond(run, parameters, receipts) if receipts else {}
+    return _results_beyond(run, parameters, receipts) if receipts else {}
 
 
 # ---- the scale of the wave
@@ -439,7 +439,7 @@ def _keep_scale(
 
 def _check(run: Run, parameters: SpectrumParameters) -> None:
     """Find what must fail before the results of an earlier making are removed."""
-    _, delays = usable_frames(run)
+    _, delays = usable_indices(run)
     if len(delays) < FEWEST_DELAYS:
         raise UemError(
             f"{run.path}: {len(delays)} usable frames; a spectrum needs at least {FEWEST_DELAYS}"
@@ -461,9 +461,9 @@ SPECTRUM = Stage(
     parameters=SpectrumParameters,
     create=_create,
     phases=(
-        Phase("survey", _surveyed, _survey, _choose),
+        Phase("survey", _surveyed, _statistics, _choose),
         Phase("map", _mapped, _map, _judge),
-        Phase("direction", _directed, _direct, _told_directed),
+        Phase("direction", _directed, _direct, _directed_results),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
     check=_check,
