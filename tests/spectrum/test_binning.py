@@ -5,8 +5,8 @@ import pytest
 from known_waves import plane_wave
 
 from uemdask.spectrum.binning import Crests, natural_binning, shortest_wavelength
-from uemdask.spectrum.grid import kept_noise
 from uemdask.spectrum.smoothing import smooth
+from uemdask.spectrum.squares import kept_noise
 
 DELAYS = np.arange(40) * 5.0
 SHAPE = (128, 160)
@@ -61,6 +61,6 @@ def test_a_field_of_any_size_is_measured():
 
 def test_16_samples_are_left_of_the_wavelength():
     for wavelength in np.geomspace(8, 250, 40):
-        factor = natural_binning(wavelength)
+        factor = natural_binning(wavelength, (2048, 2048))
         assert factor == 1 or wavelength / factor >= 16
         assert wavelength / (2 * factor) < 16

@@ -1,93 +1,95 @@
-"""On squares of 2 px a smoothed series is what it is pixel by pixel."""
+"""Squares of pixels: what they average, and how it comes back to the pixels."""
 
 import numpy as np
 import pytest
-from known_waves import plane_wave
 
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region
-from uemdask.spectrum import smooth
-from uemdask.spectrum.grid import Reduction, grid_halo, kept_noise
+from uemdask.spectrum.grid import (
+    Grid,
+    Means,
+    binned_noise,
+    binned_smoothing,
+    halo_on_grid,
+    over_squares,
+)
+from uemdask.spectrum.smoothing import smooth
 
-SHAPE = (97, 118)
-ONES = np.ones(SHAPE, np.float32)
-
-
-def place_of(shape, halo=0, **bounds):
-    region = Region(tuple((dim, *span) for dim, span in bounds.items()))
-    return Place.of(region, dict(zip("yx", shape, strict=True)), halo)
-
-
-def there_and_back(frame, weight=ONES, smoothing=2.0, *, centres=False, place=None):
-    """Return a frame as it is after smoothing on squares, at the inner pixels."""
-    place = place or place_of(frame.shape)
-    reduction = Reduction(weight, place, smoothing)
-    found = reduction(frame.astype(np.float32))
-    if centres:
-        return reduction.cells.at_centres(found)
-    return reduction.cells.to_pixels(place.inner)(found)
+SIZES = {"y": 61, "x": 90}
 
 
-@pytest.mark.parametrize("wavelength", [12.0, 20.0, 50.0])
-def test_a_wave_is_smoothed_as_by_the_gaussian(wavelength):
-    wave = plane_wave(SHAPE, [0.0], frequency=1, wavelength=wavelength, angle=30).real[0]
-    away = (there_and_back(wave) - smooth(wave.astype(np.float32), 2.0))[12:-12, 12:-12]
-    # A wave that is nearly as short as the squares allow is left with a ripple.
-    assert np.abs(away).max() < (0.04 if wavelength < 15 else 0.015 if wavelength < 30 else 0.003)
-    assert np.abs(away.mean()) < 1e-3
+def ramp(rows=slice(0, 61), columns=slice(0, 90)):
+    y, x = np.mgrid[rows, columns].astype(np.float32)
+    return (100 + 0.5 * x - 0.25 * y)[None]
 
 
-def test_noise_that_is_left_is_told():
-    noise = np.random.default_rng(0).normal(size=(800, 800))
-    found = there_and_back(noise, np.ones((800, 800), np.float32))
-    assert found.var() == pytest.approx(kept_noise(2.0), rel=0.05)
-    assert kept_noise(2.0) == pytest.approx(1 / (16 * np.pi), rel=0.08)
-    assert kept_noise(0.0) == 1
+def grid_of(bounds=(), halo=0, binning=4):
+    return Grid(Place.of(Region(bounds), SIZES, halo), binning)
 
 
-def test_squares_are_as_smooth_at_their_centres_as_pixels_are():
-    noise = np.random.default_rng(0).normal(size=(800, 800))
-    weight = np.ones((800, 800), np.float32)
-    found = there_and_back(noise, weight, centres=True)
-    assert found.var() == pytest.approx(there_and_back(noise, weight).var(), rel=0.05)
+def test_a_square_holds_its_mean():
+    grid = grid_of()
+    image = np.random.default_rng(0).normal(1, 1, (2, 61, 90)).astype(np.float32)
+    found = grid.bin(image, grid.place.rows, grid.place.columns)
+    assert found.shape == (2, *grid.shape) == (2, 16, 23)
+    np.testing.assert_allclose(found[1, 3, 5], image[1, 12:16, 20:24].mean(), rtol=1e-5)
 
 
-@pytest.mark.parametrize("smoothing", [0.0, 1.5])
-def test_little_smoothing_keeps_every_pixel(smoothing):
-    frame = np.random.default_rng(0).normal(size=SHAPE).astype(np.float32)
-    np.testing.assert_allclose(
-        there_and_back(frame, smoothing=smoothing), smooth(frame, smoothing), atol=1e-5
+@pytest.mark.parametrize("binning", [2, 4, 8])
+def test_what_is_straight_comes_back_exactly(binning):
+    grid = grid_of(binning=binning)
+    squares = grid.bin(ramp(), grid.place.rows, grid.place.columns)
+    inside = (0, slice(binning, 61 - 2 * binning), slice(binning, 90 - 2 * binning))
+    np.testing.assert_allclose(grid.fine(squares)[inside], ramp()[inside], atol=1e-4)
+
+
+def test_a_block_anywhere_has_the_squares_of_the_frame():
+    whole = grid_of()
+    all_squares = whole.bin(ramp(), whole.place.rows, whole.place.columns)
+    part = grid_of((("y", 13, 40), ("x", 22, 71)), halo=9)  # begins at 4 and 13
+    place = part.place
+    squares = part.bin(ramp(place.rows, place.columns), place.rows, place.columns)
+    # Those at the rim of the block are partly outside.
+    np.testing.assert_allclose(squares[0, 1:-1, 1:-1], all_squares[0, 2:12, 4:19], rtol=1e-5)
+    fine = part.fine(squares)
+    np.testing.assert_allclose(fine[0], ramp(slice(13, 40), slice(22, 71))[0], atol=1e-4)
+
+
+def test_missing_pixels_have_no_say_and_dark_squares_do_not_fade_their_neighbours():
+    grid, image = grid_of(), np.full((3, 61, 90), 5.0, np.float32)
+    image[:, :, 41:] = 0  # dark, not along a square
+    squares = grid.bin(image, grid.place.rows, grid.place.columns)
+    assert set(np.unique(squares)) == {np.float32(0), np.float32(5)}
+    lit = (squares[0] != 0).astype(np.float32)
+    np.testing.assert_allclose(grid.fine(squares[0], lit)[:, :41], 5, rtol=1e-5)
+
+
+def test_smoothing_and_noise_on_the_grid_are_those_of_smoothed_noise():
+    noise = smooth(np.random.default_rng(1).normal(size=(512, 512)).astype(np.float32), 2.0)
+    squares = over_squares(noise, (0, 0), 2)
+    assert squares.std() == pytest.approx(binned_noise(float(noise.std()), 2.0, 2), rel=0.02)
+    alike = (squares[:, 1:] * squares[:, :-1]).mean() / squares.var()
+    # The correlation at a distance d of noise that a Gaussian smoothed.
+    assert alike == pytest.approx(np.exp(-1 / (4 * binned_smoothing(2.0, 2) ** 2)), abs=0.02)
+
+
+@pytest.mark.parametrize("sigma", [1.5, 4.0, 8.0, 11.0])
+@pytest.mark.parametrize("kind", [np.float32, np.complex64])
+def test_wide_means_are_those_of_the_gaussian(sigma, kind):
+    rng = np.random.default_rng(2)
+    image = rng.normal(size=(120, 157)).astype(np.float32)
+    if kind is np.complex64:
+        image = (image + 1j * rng.normal(size=image.shape)).astype(np.complex64)
+    image = smooth(image, sigma / 2)
+    means = Means(image.shape, sigma)
+    found = means(image)
+    assert found.dtype == kind
+    spread = means.spread(found.real) + (
+        1j * means.spread(found.imag) if kind == np.complex64 else 0
     )
+    error = np.abs(spread - smooth(image, sigma))[12:-12, 12:-12]
+    assert np.sqrt(np.mean(error**2)) < 0.03 * np.abs(image).std()
 
 
-@pytest.mark.parametrize("y", [(0, 30), (31, 66), (64, 97)])
-@pytest.mark.parametrize("smoothing", [1.0, 2.0, 3.0])
-def test_a_block_gives_what_the_whole_frame_gives(y, smoothing):
-    random = np.random.default_rng(0)
-    frame, weight = random.normal(size=SHAPE).astype(np.float32), ONES.copy()
-    frame[random.random(SHAPE) < 0.01] = np.nan
-    weight[40:60, 20:50] = 0
-    place = place_of(SHAPE, grid_halo(smoothing), y=y, x=(13, 70))
-    part = place.rows, place.columns
-    found = there_and_back(frame[part], weight[part], smoothing, place=place)
-    whole = there_and_back(frame, weight, smoothing)
-    np.testing.assert_allclose(found, whole[slice(*y), 13:70], atol=1e-5)
-
-
-def test_pixels_without_weight_or_value_spread_nothing():
-    frame, weight = 3 * ONES, ONES.copy()
-    weight[:, 41:] = 0
-    frame[:, 41:] = 1e6
-    frame[10, 10] = np.nan
-    found = there_and_back(frame, weight)
-    np.testing.assert_allclose(found[:, :41], 3.0, rtol=1e-5)
-    assert not found[:, 41:].any()
-
-
-def test_what_frames_did_not_show_is_counted():
-    reduction = Reduction(ONES, place_of(SHAPE), 2.0)
-    frame = ONES.copy()
-    frame[5, 6] = np.nan
-    reduction.series(np.stack([frame, ONES]))
-    assert reduction.seen[5, 6] == 0.5
-    assert np.count_nonzero(reduction.seen != 1) == 1
+def test_the_halo_grows_with_the_squares():
+    assert [halo_on_grid(64, binning) for binning in (1, 2, 4, 16)] == [64, 64, 128, 512]

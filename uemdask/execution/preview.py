@@ -161,12 +161,8 @@ def preview(
 
     Parameters
     ----------
-    plan : Plan
-        The campaign.
-    only : sequence of str
-        Stages to do; all where empty.
-    overwrite : bool
-        Replace stores made from other raw data.
+    plan, only, overwrite
+        As of `uemdask.execution.run_plan.plan_stages`.
     profile : ClusterProfile, optional
         The cluster; this machine where not given.
 

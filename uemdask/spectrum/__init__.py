@@ -3,15 +3,14 @@
 from uemdask.spectrum.band import Band, band_of_spectrum
 from uemdask.spectrum.direction import directional_filter, opposed_power
 from uemdask.spectrum.filtering import (
-    TRAVELS_HERE,
     Direction,
     Directional,
     choose_direction,
     filter_series,
+    travels_over_all,
     wave_noise,
     wave_operator,
 )
-from uemdask.spectrum.grid import Cells, Reduction, edge_of, grid_halo
 from uemdask.spectrum.harmonics import (
     frequency_grid,
     harmonic_amplitudes,
@@ -25,13 +24,14 @@ from uemdask.spectrum.peak_maps import away_from_edges, judge, peak_halo, peak_m
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
+    mean_wavevector,
     phase_flow,
-    steady_flow,
     travel_index,
     wavelength,
 )
 from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import smooth, smoothing_halo
+from uemdask.spectrum.squares import Cells, Reduction, edge_of, grid_halo
 from uemdask.spectrum.tile_statistics import (
     StatisticsOperator,
     TileStatistics,
@@ -48,7 +48,6 @@ from uemdask.spectrum.wave import (
 )
 
 __all__ = [
-    "TRAVELS_HERE",
     "Band",
     "Cells",
     "Direction",
@@ -78,6 +77,7 @@ __all__ = [
     "leaked_frames",
     "local_wavevector",
     "mean_of",
+    "mean_wavevector",
     "noise_threshold",
     "opposed_power",
     "peak_halo",
@@ -94,9 +94,9 @@ __all__ = [
     "statistics_block",
     "statistics_of_tile",
     "statistics_operator",
-    "steady_flow",
     "surveyed",
     "travel_index",
+    "travels_over_all",
     "wave_noise",
     "wave_operator",
     "wave_step",

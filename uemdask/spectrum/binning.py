@@ -16,6 +16,7 @@ SAMPLES = 16
 #: Largest factor by which a grid is reduced.
 COARSEST = 16
 
+_SQUARES = 96  # along the shorter edge of a frame, at least: the network sees far
 _FRAMES = 16  # of a series, at which the wavelength is measured
 _LAG = 4  # px between neighbours: a wave of 8 px is the shortest that is told
 _BLOCK = 8  # lags along the edge of a square over which is averaged
@@ -138,17 +139,19 @@ def shortest_wavelength(square: Float64, power: Float64) -> float:
     return float(2 * np.pi / np.sqrt(max(largest, 1e-12)))
 
 
-def natural_binning(wavelength: float) -> int:
+def natural_binning(wavelength: float, frame: tuple[int, int]) -> int:
     """Return the largest power of two by which a grid may be reduced for a wavelength in px.
 
-    `SAMPLES` are left of it.
+    `SAMPLES` are left of it, and as many squares of a frame (y, x) as the network looks over.
 
     Examples
     --------
-    >>> [natural_binning(length) for length in (20.0, 50.0, 130.0, 1000.0, float("nan"))]
-    [1, 2, 8, 16, 1]
+    >>> [natural_binning(length, (512, 512)) for length in (20.0, 50.0, 100.0, float("nan"))]
+    [1, 2, 4, 1]
+    >>> natural_binning(130.0, (256, 256))
+    2
     """
-    factor = 1
-    while factor < COARSEST and wavelength >= 2 * factor * SAMPLES:
+    factor, most = 1, min(COARSEST, min(frame) // _SQUARES)
+    while 2 * factor <= most and wavelength >= 2 * factor * SAMPLES:
         factor *= 2
     return factor

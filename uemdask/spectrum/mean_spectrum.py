@@ -14,8 +14,8 @@ from uemdask.cube.contract import Variable
 from uemdask.cube.required_variables import require_variables
 from uemdask.spectrum import band as bands
 from uemdask.spectrum.band import Band
-from uemdask.spectrum.grid import grid_halo
 from uemdask.spectrum.harmonics import frequency_grid
+from uemdask.spectrum.squares import grid_halo
 from uemdask.spectrum.tile_statistics import (
     TileStatistics,
     statistics_of_tile,
@@ -72,7 +72,7 @@ def statistics_block(
 def mean_of(sums: Mapping[str, Any] | xr.Dataset) -> dict[str, Any]:
     """Turn the sums over all blocks into mean spectrum, noise, and mean modulation.
 
-    The survey looks at one lit pixel of many; the others are like it.
+    It looks at one lit pixel of many; the others are like it.
     """
     share = sums["lit"] / np.maximum(sums["pixel_count"], 1)
     return {

@@ -14,12 +14,12 @@ from uemdask.cube.blocks import Place, map_space
 from uemdask.cube.contract import Variable
 from uemdask.spectrum.band import Band
 from uemdask.spectrum.direction import DIRECTION_SIGMA, opposed_power
-from uemdask.spectrum.grid import Cells, Reduction, grid_halo
 from uemdask.spectrum.harmonics import Float32
 from uemdask.spectrum.mask import relevant_pixels
 from uemdask.spectrum.peaks import peak_map, peak_ratio_map
 from uemdask.spectrum.phase import local_wavevector, travel_index
 from uemdask.spectrum.smoothing import smoothing_halo
+from uemdask.spectrum.squares import Cells, Reduction, grid_halo
 from uemdask.spectrum.usable_series import pixel_size_from_centres, used_series
 
 PHASE_SIGMA = 8.0

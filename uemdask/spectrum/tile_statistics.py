@@ -10,7 +10,6 @@ import numpy.typing as npt
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
-from uemdask.spectrum.grid import Reduction, edge_of
 from uemdask.spectrum.harmonics import (
     BLOCK_PIXELS,
     Float32,
@@ -21,6 +20,7 @@ from uemdask.spectrum.harmonics import (
     trend_basis,
 )
 from uemdask.spectrum.smoothing import LEAST_SHARE
+from uemdask.spectrum.squares import Reduction, edge_of
 
 #: Drift and bend contours fill the spectrum below about this many cycles per record.
 DRIFT_CYCLES = 2.5
@@ -39,7 +39,7 @@ _WELL_LIT = 0.8
 
 @dataclass(frozen=True)
 class TileStatistics:
-    """Sums over the pixels of a tile; the sum of two tiles is the survey of both.
+    """Sums over the pixels of a tile; the sum of two is that of both tiles.
 
     Attributes
     ----------
@@ -125,7 +125,7 @@ def statistics_operator(
     drift_cycles: float = DRIFT_CYCLES,
     search_step: int = 2,
 ) -> StatisticsOperator:
-    """Prepare the survey of a run.
+    """Prepare the statistics of a run.
 
     Parameters
     ----------
@@ -212,8 +212,8 @@ def statistics_of_tile(
     >>> t = np.arange(0, 500, 5.0)
     >>> s = np.broadcast_to(np.cos(2e-3 * np.pi * 34 * t)[:, None, None], (100, 16, 16))
     >>> f = frequency_grid(t)
-    >>> survey = statistics_of_tile(s.astype(np.float32), statistics_operator(t, f))
-    >>> float(f[survey.power.argmax()]), round(float(survey.power.max()), 2)
+    >>> found = statistics_of_tile(s.astype(np.float32), statistics_operator(t, f))
+    >>> float(f[found.power.argmax()]), round(float(found.power.max()), 2)
     (34.0, 0.5)
     """
     delays = operator.trend.shape[0]

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.blocks import in_one, is_lazy, of_few
+from uemdask.cube.blocks import Place, in_one, is_lazy, of_few
 from uemdask.cube.layout import TILE, Region, tiles
 from uemdask.cube.required_variables import require_variables
-from uemdask.spectrum.binning import Crests, shortest_wavelength
+from uemdask.errors import UemError
+from uemdask.spectrum.binning import Crests, natural_binning, shortest_wavelength
+from uemdask.spectrum.grid import halo_on_grid
 from uemdask.spectrum.harmonics import Float32
 from uemdask.spectrum.usable_series import pixel_size_from_centres
 
@@ -21,6 +23,7 @@ FACTS = ("wave_centre", "wave_noise", "wave_smoothing", "wave_window")
 
 _TILES = 32  # tiles looked at: 2 million pixels
 _VALUES = 1_000_000
+_FORESEEN = 4  # squares for which the halo of lazy blocks suffices
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,48 @@ def wave_sample(wave: xr.DataArray, peaks: xr.Dataset) -> Any:
         for tile, one, other in zip(tiles(sizes), waves, lengths, strict=True)
     ]
     return dask.delayed(join_samples)(parts, pixel_size, frame)
+
+
+def length_of(sample: WaveSample) -> float:
+    """Return the wavelength of a wave, px."""
+    return sample.wavelength_px
+
+
+def natural_grid(
+    wave: xr.DataArray, peaks: xr.Dataset, binning: int | None, halo: int
+) -> tuple[Any, int]:
+    """Return the binning for a wave, perhaps delayed, and the halo of its blocks in px.
+
+    What is delayed tells too late how wide the halo must be: then it serves waves of up to 128 px,
+    and `check_reach` refuses longer ones.
+    """
+    if binning is None:
+        frame = wave.sizes["y"], wave.sizes["x"]
+        binning = of_few(_binning_of, wave_sample(wave, peaks), frame)
+    known = isinstance(binning, int)
+    return binning, halo_on_grid(halo, binning if known else _FORESEEN)
+
+
+def _binning_of(sample: WaveSample, frame: tuple[int, int]) -> int:
+    return natural_binning(sample.shortest_px, frame)
+
+
+def check_reach(place: Place, binning: int, halo: int, reach: int) -> None:
+    """Refuse a part of a frame that knows less around it than its grid needs.
+
+    Raises
+    ------
+    UemError
+        With the remedy.
+    """
+    needed = halo_on_grid(halo, binning)
+    block = place.rows.stop - place.rows.start, place.columns.stop - place.columns.start
+    if needed > reach and block != place.frame:
+        raise UemError(
+            f"wave: its natural grid has squares of {binning} px, which need {needed} px around a "
+            f"chunk that has {reach}; give binning={binning}, or join the frames with "
+            f".chunk(y=-1, x=-1)"
+        )
 
 
 def _take(

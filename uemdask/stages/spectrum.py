@@ -11,14 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import FIELD, TILE, Region, regions, tiles
 from uemdask.errors import UemError
 from uemdask.labels.label_estimation import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
-    TRAVELS_HERE,
     Band,
     Cells,
     Direction,
@@ -38,14 +37,15 @@ from uemdask.spectrum import (
     statistics_of_tile,
     statistics_operator,
     surveyed,
+    travels_over_all,
     wave_noise,
     wave_operator,
     wave_step,
 )
 from uemdask.spectrum.binning import Crests, natural_binning
-from uemdask.spectrum.grid import edge_of
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.peak_maps import MAPS
+from uemdask.spectrum.squares import edge_of
 from uemdask.spectrum.wave_sample import SampledTiles, join_samples
 from uemdask.stages.aligned_reader import aligned_slabs, read_aligned, weight_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
@@ -110,17 +110,27 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
-def usable_indices(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def binning_of(run: RunLike) -> int:
+    """Return the edge of the squares, px, of the wave's natural grid."""
+    return int(run.results("spectrum").binning)
+
+
+def usable_indices(run: RunLike) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
 
 
-def run_travels_over_all(run: Run, place: Place) -> np.ndarray:
-    """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
-    how = run.results("spectrum").directional
+def read_travelling(run: Run, place: Place) -> np.ndarray:
+    """Return where (y, x) the series as a whole travels."""
     travel = run.array("travel_index")[place.rows, place.columns]
-    return np.asarray(travel >= TRAVELS_HERE[how])
+    return np.asarray(travels_over_all(travel, direction_of(run)))
+
+
+def direction_of(run: Run) -> Direction:
+    """Return in which frames what runs against the wave is taken out."""
+    results = run.results("spectrum")
+    return Direction(results.directional, results.wave_number_px)
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -145,7 +155,7 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
 # ---- first pass: mean spectrum and distribution of peaks
 
 
-def _surveyed(run: Run, parameters: SpectrumParameters) -> list[Region]:
+def _surveyed(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
     return surveyed((run.sizes["y"], run.sizes["x"]))
 
 
@@ -198,7 +208,7 @@ def _lit_pixels(run: Run) -> int:
 # ---- second pass: each pixel's peak, the relevant pixels, the wave
 
 
-def _mapped(run: Run, parameters: SpectrumParameters) -> list[Region]:
+def _mapped(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
     """Return regions as large as their series allows: the less they read around them."""
     edge = map_edge(run.sizes["time"], parameters)
     return regions(run.sizes, y=edge, x=edge)
@@ -360,13 +370,7 @@ def _results_beyond(
 # ---- third pass, where something runs against the wave: take it out
 
 
-def direction_of(run: Run) -> Direction:
-    """Return in which frames what runs against the wave is taken out."""
-    results = run.results("spectrum")
-    return Direction(results.directional, results.wave_number_px)
-
-
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+def _directed(run: RunLike, parameters: SpectrumParameters) -> list[Region] | None:
     results = run.results("spectrum")
     if "directional" not in results:  # the maps tell
         return None
@@ -425,7 +429,7 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         "grey_scale": grey_of(sample),
         "wave_scale": scale_of(sample),
         "wavelength_px": sample.wavelength_px,
-        "binning": natural_binning(sample.shortest_px)
+        "binning": natural_binning(sample.shortest_px, (run.sizes["y"], run.sizes["x"]))
         if parameters.binning == "auto"
         else parameters.binning,
     }
@@ -437,7 +441,7 @@ def _keep_scale(
     return dict(receipts["all"])
 
 
-def _check(run: Run, parameters: SpectrumParameters) -> None:
+def _check(run: RunLike, parameters: SpectrumParameters) -> None:
     """Find what must fail before the results of an earlier making are removed."""
     _, delays = usable_indices(run)
     if len(delays) < FEWEST_DELAYS:
