@@ -5,7 +5,8 @@ import pytest
 from known_waves import plane_wave
 
 from uemdask.spectrum.binning import Crests, natural_binning, shortest_wavelength
-from uemdask.spectrum.smoothing import noise_gain, smooth
+from uemdask.spectrum.smoothing import smooth
+from uemdask.spectrum.squares import kept_noise
 
 DELAYS = np.arange(40) * 5.0
 SHAPE = (128, 160)
@@ -39,7 +40,7 @@ def test_of_two_waves_the_shorter_one_counts():
 def test_noise_does_not_pass_for_a_short_wave():
     random = np.random.default_rng(1)
     noise = smooth(random.normal(size=(len(DELAYS), *SHAPE)).astype(np.float32), 2.0)
-    level = np.sqrt(noise_gain(2.0)[0])
+    level = np.sqrt(kept_noise(2.0))
     # As strong as the wave, and as white in time as the band-pass leaves it at the most.
     found = measured(plane(80.0) + 0.5 / level * noise, noise=0.5)
     assert found > 64

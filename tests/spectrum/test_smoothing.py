@@ -5,7 +5,7 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from uemdask.errors import UemError
-from uemdask.spectrum import WeightedSmoothing, noise_gain, smooth, smoothing_halo
+from uemdask.spectrum import smooth, smoothing_halo
 
 
 def test_same_as_a_gaussian_filter() -> None:
@@ -29,30 +29,6 @@ def test_tile_with_halo_equals_the_whole() -> None:
     np.testing.assert_allclose(tile, smooth(s, 2.0)[:, 20:40, 24:44], atol=1e-6)
 
 
-def test_white_noise_falls_by_the_area_of_the_kernel() -> None:
-    noise = np.random.default_rng(0).normal(size=(1, 600, 600)).astype(np.float32)
-    assert smooth(noise, 2.0).var() == pytest.approx(noise_gain(2.0)[0], rel=0.05)
-    assert noise_gain(2.0)[0] == pytest.approx(1 / (16 * np.pi), rel=0.01)
-    assert noise_gain(0.0) == (1.0, 1.0)
-
-
 def test_other_types_are_refused() -> None:
     with pytest.raises(UemError, match="float64"):
         smooth(np.zeros((4, 4)), 1.0)  # type: ignore[type-var]
-
-
-def test_weighted_smoothing_without_gaps_is_smoothing():
-    frame = np.random.default_rng(0).normal(size=(48, 40)).astype(np.float32)
-    alike = WeightedSmoothing(np.full(frame.shape, 0.7, np.float32), 2.0)
-    np.testing.assert_allclose(alike(frame), smooth(frame, 2.0), atol=1e-5)
-
-
-def test_pixels_without_weight_or_value_spread_nothing():
-    frame = np.full((64, 64), 3.0, np.float32)
-    weight = np.ones_like(frame)
-    weight[:, 40:] = 0
-    frame[:, 40:] = 1e6
-    frame[10, 10] = np.nan
-    out = WeightedSmoothing(weight, 2.0)(frame)
-    np.testing.assert_allclose(out[:, :40], 3.0, rtol=1e-5)
-    assert not out[:, 40:].any()

@@ -218,7 +218,30 @@ def find_stuck_pixels(mean: np.ndarray, variance: np.ndarray, frames: int) -> np
     return np.asarray(stuck | (dead & (signal < dark * around)))
 
 
-def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
+def count_quantum(frame: npt.NDArray[np.float32]) -> float:
+    """Return the counts of one electron, from how a frame scatters about its own median.
+
+    Parameters
+    ----------
+    frame : ndarray of float32, shape (y, x)
+        Counts, finite.
+
+    Returns
+    -------
+    float
+        Variance of counting over counts; the smallest count where hardly anything is lit.
+    """
+    middle = cv2.medianBlur(frame, 5)[::4, ::4]
+    lit = middle > 0
+    if 2 * np.count_nonzero(lit) <= lit.size:
+        return _smallest(frame)
+    away = np.abs(frame[::4, ::4][lit] - middle[lit])
+    return float(np.median(away / np.sqrt(middle[lit])) * _MAD_TO_SD) ** 2
+
+
+def find_hits(
+    frame: npt.NDArray[np.float32], quantum: float | None = None
+) -> npt.NDArray[np.bool_]:
     """Find X-ray hits: bright pixels of one frame that stand alone.
 
     A pixel is a hit where it exceeds the median of its 5 x 5 neighbourhood by eight standard
@@ -229,6 +252,8 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     ----------
     frame : ndarray of float32, shape (y, x)
         One frame as recorded; counts, finite.
+    quantum : float, optional
+        Counts of one electron; from the frame itself where not given, see `count_quantum`.
 
     Returns
     -------
@@ -244,42 +269,50 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     hits = np.zeros(frame.shape, bool)
     if min(frame.shape) < 5:
         return hits
-    middle = cv2.medianBlur(frame, 5)
-    above = cv2.subtract(frame, middle)
-    some = middle[::4, ::4], above[::4, ::4]
-    lit = some[0] > 0
-    if 2 * np.count_nonzero(lit) > lit.size:
-        quantum = float(np.median(np.abs(some[1][lit]) / np.sqrt(some[0][lit])) * _MAD_TO_SD) ** 2
-    else:
-        quantum = _smallest(frame)
-    least, _, _, _ = cv2.minMaxLoc(middle)
+    quantum = count_quantum(frame) if quantum is None else quantum
     lowest, highest, _, _ = cv2.minMaxLoc(frame)
-    least = max(least, 0.0)
     digit = 1e-5 * max(abs(lowest), abs(highest))
-    # Most pixels are below what any place asks for; only the others are looked at.
-    lower = max(8.0 * np.sqrt(quantum * (least + quantum)), _HIT * least, digit)
-    found = cv2.findNonZero((above > np.float32(lower)).view(np.uint8))
+
+    def limit_at(level: np.ndarray) -> np.ndarray:
+        counting = 8.0 * np.sqrt(quantum * (level + quantum))
+        return np.maximum(np.maximum(counting, _HIT * level), digit)
+
+    # The median is no less than the darkest pixel around, and few stand out against that one. The
+    # limit rises ever more slowly, so it is above the chord.
+    darkest = cv2.erode(frame, _AROUND_HIT, borderType=cv2.BORDER_REPLICATE)
+    low, high = (max(end, 0.0) for end in cv2.minMaxLoc(darkest)[:2])
+    from_low, to_high = 8.0 * np.sqrt(quantum * (np.array([low, high]) + quantum))
+    rise = (to_high - from_low) / (high - low) if high > low else 0.0
+    bound = cv2.addWeighted(darkest, 1 + rise, darkest, 0, from_low - rise * low)
+    found = cv2.findNonZero((frame > bound).view(np.uint8))
     if found is None:
         return hits
     columns, rows = found.reshape(-1, 2).T
-    level = np.maximum(middle[rows, columns], np.float32(0))
-    limit = np.maximum(8.0 * np.sqrt(quantum * (level + quantum)), _HIT * level)
-    limit = np.maximum(limit, digit)
-    high = above[rows, columns] > limit
-    rows, columns, limit = rows[high], columns[high], limit[high]
-    if not rows.size:
-        return hits
-    dy, dx = (
-        grid.ravel() for grid in np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij")
-    )
-    ring = np.maximum(np.abs(dy), np.abs(dx)) == 2
-    near_y = np.clip(rows[:, None] + dy[ring], 0, frame.shape[0] - 1)
-    near_x = np.clip(columns[:, None] + dx[ring], 0, frame.shape[1] - 1)
+    near = _gathered(frame, rows, columns)
+    middle = np.partition(near, 12, axis=1)[:, 12]
+    limit = limit_at(np.maximum(middle, np.float32(0)))
+    above = frame[rows, columns]
+    stands = above - middle > limit
     # Another hit may lie on the ring.
-    brightest = np.partition(frame[near_y, near_x], -2, axis=1)[:, -2]
-    alone = frame[rows, columns] > brightest + 0.5 * limit
-    hits[rows[alone], columns[alone]] = True
+    ring = near[stands][:, _ON_RING]
+    brightest = np.partition(ring, -2, axis=1)[:, -2]
+    alone = above[stands] > brightest + 0.5 * limit[stands]
+    hits[rows[stands][alone], columns[stands][alone]] = True
     return hits
+
+
+_AROUND_HIT = np.ones((5, 5), np.uint8)
+_STEP_Y, _STEP_X = (
+    grid.ravel() for grid in np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij")
+)
+_ON_RING = np.maximum(np.abs(_STEP_Y), np.abs(_STEP_X)) == 2
+
+
+def _gathered(frame: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Return the 5 x 5 px around some pixels, (n, 25), the edge repeated."""
+    near_y = np.clip(rows[:, None] + _STEP_Y, 0, frame.shape[0] - 1)
+    near_x = np.clip(columns[:, None] + _STEP_X, 0, frame.shape[1] - 1)
+    return frame[near_y, near_x]
 
 
 def repair_pixels(frames: np.ndarray, bad: npt.NDArray[np.bool_]) -> np.ndarray:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.bad_pixels import PixelRepair, find_hits, repair_pixels
+from uemdask.align.bad_pixels import PixelRepair, count_quantum, find_hits, repair_pixels
 from uemdask.align.illumination import hidden_now
 from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
@@ -111,7 +111,7 @@ def aligned_frames(
         part = out[i][covered]
         np.multiply(moved[covered], np.float32(1.0 / factor), out=part)
         if hidden is not None:
-            part[hidden[covered]] = np.nan
+            np.copyto(part, np.float32(np.nan), where=hidden[covered])
     return out
 
 
@@ -175,11 +175,12 @@ def aligned_ratio(
     ):
         part = out[i][covered]
         np.multiply(moved[covered], inverse[covered], out=part)
-        part *= np.float32(1.0 / factor)
+        if factor != 1.0:
+            part *= np.float32(1.0 / factor)
         part -= np.float32(1.0)
         for lost in (hidden, broken):
             if lost is not None:
-                part[lost[covered]] = np.nan
+                np.copyto(part, np.float32(np.nan), where=lost[covered])
     return out
 
 
@@ -276,21 +277,27 @@ def _moved(
     window = (slice(y0, y1), slice(x0, x1))
     broken = np.zeros((y1 - y0, x1 - x0), bool) if bad is None else bad[window]
     dark = np.zeros_like(broken) if shaded is None else shaded[window]
+    any_broken = bool(broken.any())
     repair = PixelRepair(broken) if not broken.all() else None
+    quantum: float | None = None  # of the camera: one frame tells
     for i in range(count):
         real = frames[i, y0:y1, x0:x1].astype(np.float32)
         # What neighbours a hidden pixel must not ring; so the nearest one that is seen goes on.
         hidden = hidden_now(real, dark, dark_below * float(factors[i]))
         if frames.dtype.kind == "f":
             hidden = hidden | ~np.isfinite(real)
-        if (broken | hidden).all():
+        any_hidden = bool(hidden.any())
+        if repair is None or (any_hidden and (broken | hidden).all()):
             continue
-        if hidden.any():
+        if any_hidden:
             repair_pixels(real, broken | hidden)
-        elif repair is not None:
+        elif any_broken:
             repair(real)
-        hits = find_hits(real)
-        if hits.any():
+        if quantum is None:
+            quantum = count_quantum(real)
+        hits = find_hits(real, quantum)
+        any_hits = bool(hits.any())
+        if any_hits:
             repair_pixels(real, hits)
         moved = sample_window(real, shifts[i], corner, (height, width))
         if passed is not None:
@@ -300,7 +307,6 @@ def _moved(
         rows = covered_range(height, shifts[i, 1] + corner[0], 0, y1 - y0 - 1)
         columns = covered_range(width, shifts[i, 0] + corner[1], 0, x1 - x0 - 1)
         where = shifts[i], corner, (height, width)
-        hidden_here = sample_nearest(hidden, *where) if hidden.any() else None
-        repaired = broken | hits
-        repaired_here = sample_nearest(repaired, *where) if repaired.any() else None
+        hidden_here = sample_nearest(hidden, *where) if any_hidden else None
+        repaired_here = sample_nearest(broken | hits, *where) if any_broken or any_hits else None
         yield i, float(factors[i]), moved, (rows, columns), hidden_here, repaired_here

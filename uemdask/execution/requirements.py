@@ -17,7 +17,9 @@ from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster
 from uemdask.execution.run_plan import RunPlan
 from uemdask.execution.status import run_status
 from uemdask.regions import FRONT_HALO
+from uemdask.spectrum import edge_of, peak_halo
 from uemdask.stages import StageParameters
+from uemdask.stages.spectrum import map_edge
 
 _PIXEL = 4  # bytes of a float32
 _MIB = 2**20
@@ -65,6 +67,10 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
     field = PAIRS * min(height, FIELD) * min(width, FIELD) * _PIXEL
     fronts = min(height, TILE + 2 * FRONT_HALO) * min(width, TILE + 2 * FRONT_HALO) * _PIXEL
     series = frames * height * width * _PIXEL
+    spectrum = parameters.spectrum
+    edge, halo = map_edge(frames, spectrum), peak_halo(spectrum.smoothing)
+    mapped = (min(height, edge) + 2 * halo) * (min(width, edge) + 2 * halo) * _PIXEL
+    smoothed = frames * mapped / edge_of(spectrum.smoothing) ** 2
     # A frame with what registers it and its slab; or a tile of all frames with the spectra of its
     # patches: 49 of 1,035 frequencies each, four complex copies, 512 MiB at most.
     tile_drifting = frames * min(height, WHOLE) * min(width, WHOLE) * _PIXEL
@@ -74,7 +80,8 @@ def needs_of(sizes: Mapping[str, int], parameters: StageParameters) -> list[Need
     return [
         Need("ingest", False, 2 * slab + 20 * _MIB),
         Need("align", False, drift + 50 * _MIB),
-        Need("spectrum", False, 5 * tile + 20 * _MIB),
+        # A tile of all frames; or a region on its squares, with a slab and a tile of the wave.
+        Need("spectrum", False, max(2 * tile, smoothed + 2.5 * FRAMES * mapped + tile) + 30 * _MIB),
         Need("label", False, 22 * field + 10 * _MIB),
         Need("train", True, training + 350 * _MIB),
         Need("flow", True, 12 * field + 150 * _MIB),

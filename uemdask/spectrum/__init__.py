@@ -7,7 +7,6 @@ from uemdask.spectrum.filtering import (
     Directional,
     choose_direction,
     filter_series,
-    smoothed,
     travels_over_all,
     wave_noise,
     wave_operator,
@@ -21,7 +20,7 @@ from uemdask.spectrum.harmonics import (
 from uemdask.spectrum.leakage import leaked_frames
 from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
 from uemdask.spectrum.mean_spectrum import mean_of, statistics_block
-from uemdask.spectrum.peak_maps import away_from_edges, judge, peak_block, peak_halo
+from uemdask.spectrum.peak_maps import away_from_edges, judge, peak_halo, peak_maps, published_ratio
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
@@ -31,12 +30,14 @@ from uemdask.spectrum.phase import (
     wavelength,
 )
 from uemdask.spectrum.presence import lasting, sharp_amplitude
-from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
+from uemdask.spectrum.smoothing import smooth, smoothing_halo
+from uemdask.spectrum.squares import Cells, Reduction, edge_of, grid_halo
 from uemdask.spectrum.tile_statistics import (
     StatisticsOperator,
     TileStatistics,
     statistics_of_tile,
     statistics_operator,
+    surveyed,
 )
 from uemdask.spectrum.wave import (
     aliased_harmonic,
@@ -48,12 +49,13 @@ from uemdask.spectrum.wave import (
 
 __all__ = [
     "Band",
+    "Cells",
     "Direction",
     "Directional",
     "PeakMap",
+    "Reduction",
     "StatisticsOperator",
     "TileStatistics",
-    "WeightedSmoothing",
     "aliased_harmonic",
     "analytic_wave",
     "away_from_edges",
@@ -63,9 +65,11 @@ __all__ = [
     "choose_direction",
     "clean_mask",
     "directional_filter",
+    "edge_of",
     "false_alarm_rate",
     "filter_series",
     "frequency_grid",
+    "grid_halo",
     "harmonic_amplitudes",
     "harmonic_operator",
     "judge",
@@ -74,23 +78,23 @@ __all__ = [
     "local_wavevector",
     "mean_of",
     "mean_wavevector",
-    "noise_gain",
     "noise_threshold",
     "opposed_power",
-    "peak_block",
     "peak_halo",
     "peak_map",
+    "peak_maps",
     "peak_ratio_map",
     "phase_flow",
+    "published_ratio",
     "record_length",
     "relevant_pixels",
     "sharp_amplitude",
     "smooth",
-    "smoothed",
     "smoothing_halo",
     "statistics_block",
     "statistics_of_tile",
     "statistics_operator",
+    "surveyed",
     "travel_index",
     "travels_over_all",
     "wave_noise",

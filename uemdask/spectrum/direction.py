@@ -13,6 +13,9 @@ from uemdask.spectrum.harmonics import Complex64, Float32
 from uemdask.spectrum.phase import local_wavevector, travel_index
 from uemdask.spectrum.smoothing import smooth
 
+#: Sigma of the local direction, px.
+DIRECTION_SIGMA = 16.0
+
 # Half-planes computed; the two nearest to each pixel's direction are blended.
 _HALF_PLANES = 8
 # Travel index from which the energy flow is known; that of standing waves is below 0.12.
@@ -25,7 +28,7 @@ def directional_filter(
     direction: float | Float32 | None = None,
     *,
     wave_number: float | None = None,
-    sigma: float = 16.0,
+    sigma: float = DIRECTION_SIGMA,
 ) -> Complex64:
     """Part of a complex map that travels into the half-plane about a direction.
 
@@ -81,7 +84,7 @@ def directional_filter(
     return _filter(wide, np.asarray(direction, dtype=np.float32), wave_number, margin) * (Z != 0)
 
 
-def opposed_power(Z: Complex64, *, sigma: float = 16.0) -> Float32:
+def opposed_power(Z: Complex64, *, sigma: float = DIRECTION_SIGMA) -> Float32:
     """Local mean of the power that travels against the direction of the wave.
 
     Of a lone travelling wave next to nothing does; of one with a reflected wave of 35 % amplitude

@@ -14,9 +14,9 @@ from uemdask.cube.packing import Packing
 from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 from uemdask.spectrum.band import Band
-from uemdask.spectrum.direction import directional_filter
+from uemdask.spectrum.direction import DIRECTION_SIGMA, directional_filter
 from uemdask.spectrum.harmonics import Complex64, Float32
-from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smoothing_halo
+from uemdask.spectrum.squares import Cells, Reduction, ToPixels, grid_halo, kept_noise
 from uemdask.spectrum.usable_series import used_series
 from uemdask.spectrum.wave import (
     aliased_harmonic,
@@ -33,7 +33,7 @@ Directional = Literal["none", "aliased", "all"]
 # the one-sided windows at the ends let pass, the speed is 3 % off at most.
 _ALIASED = 0.35
 _DIRECTION_HALO = 48  # px at least: three sigma of the local direction
-_ROWS = 32  # of a tile, band-passed at once: copies of a part, never of the tile
+_ROWS = 64  # px of a tile, band-passed at once: copies of a part, never of the tile
 # Travel index over the whole series from which single frames are asked, where frames were made
 # directional. Of a single pixel, which ripples: half the power of the wave may come back, and the
 # index is low where the wavelength changes. Standing waves are below 0.12.
@@ -70,18 +70,6 @@ class Direction:
         return np.full(len(operator), self.frames == "all")
 
 
-def smoothed(series: Float32, weight: Float32, sigma: float, *, in_place: bool = False) -> Float32:
-    """Smooth a series (time, y, x) frame by frame, every pixel with its weight.
-
-    Where it is smoothed in place, it is never held twice: of a task it is most of the memory.
-    """
-    smoothing = WeightedSmoothing(weight, sigma)
-    out = series if in_place else np.empty_like(series)
-    for frame, target in zip(series, out, strict=True):
-        target[...] = smoothing(frame)
-    return out
-
-
 def wave_operator(
     delays: np.ndarray, centre: float, *, window: float, at: np.ndarray | None = None
 ) -> Complex64:
@@ -92,26 +80,29 @@ def wave_operator(
 def filter_series(
     series: Float32,
     operator: Complex64,
+    cells: Cells,
     *,
     directed: np.ndarray | None = None,
     wave_number: float | None = None,
-    inner: tuple[slice, slice] = (slice(None), slice(None)),
+    inner: tuple[slice, slice] | None = None,
     packing: Packing | None = None,
 ) -> tuple[np.ndarray, int]:
     """Take a smoothed series to its wave.
 
     Parameters
     ----------
-    series : ndarray, (T, y, x) float32
-        From `smoothed`.
+    series : ndarray, (T, h, w) float32
+        From `uemdask.spectrum.grid.Reduction`.
     operator : ndarray, (R, T) complex64
         From `wave_operator`.
+    cells : Cells
+        The squares of the series.
     directed : ndarray of bool, (R,), optional
         Frames from which what runs against the wave is taken out.
     wave_number : float, optional
         Mean of the wave, rad/px.
-    inner : two slices
-        The part (y, x) that is wanted.
+    inner : two slices, optional
+        The pixels (y, x) of the block that are wanted; all where not given.
     packing : Packing, optional
         To return it as it is stored.
 
@@ -122,24 +113,41 @@ def filter_series(
     beyond : int
         Values that are beyond what can be packed.
     """
-    wanted = series[:, *inner]
+    inner = inner or (slice(0, cells.lit.shape[0]), slice(0, cells.lit.shape[1]))
     dtype: Any = np.float32 if packing is None else packing.dtype
-    wave, beyond = np.empty((len(operator), *wanted.shape[1:]), dtype), 0
+    shape = tuple(part.stop - part.start for part in inner)
+    wave, beyond = np.empty((len(operator), *shape), dtype), 0
     made = np.zeros(len(operator), bool) if directed is None else directed
 
-    def keep(part: Float32, frames: np.ndarray | slice, rows: slice) -> int:
-        wave[frames, rows] = part if packing is None else packing.pack(part)
-        return 0 if packing is None else packing.beyond(part)
+    def keep(part: Float32, target: ToPixels, index: int, rows: slice) -> int:
+        values = target.of(part)
+        if packing is None:
+            wave[index, rows] = values
+            return 0
+        if max(float(part.max()), -float(part.min())) < packing.limits[1]:
+            values *= np.float32(1 / packing.step)
+            wave[index, rows] = np.rint(values, out=values)
+            return 0
+        wave[index, rows] = packing.pack(values)
+        return packing.beyond(values)
 
-    if not made.all():
-        plain = slice(None) if not made.any() else np.flatnonzero(~made)
-        for top in range(0, wanted.shape[1], _ROWS):
-            rows = slice(top, top + _ROWS)
-            beyond += keep(band_passed(wanted[:, rows], operator[plain]), plain, rows)
+    plain = np.flatnonzero(~made)
+    for top in range(0, shape[0], _ROWS) if plain.size else ():
+        rows = slice(top, min(top + _ROWS, shape[0]))
+        part = slice(inner[0].start + rows.start, inner[0].start + rows.stop)
+        target = cells.to_pixels((part, inner[1]))
+        passed = band_passed(series[:, *target.squares], operator[plain])
+        for index, frame in zip(plain, passed, strict=True):
+            beyond += keep(frame, target, int(index), rows)
+    target = cells.to_pixels(inner)
     for index in np.flatnonzero(made):
         Z = analytic_wave(series, operator[index : index + 1])[0]
-        kept = directional_filter(Z, wave_number=wave_number).real[inner]
-        beyond += keep(kept[None], slice(index, index + 1), slice(None))
+        kept = directional_filter(
+            Z,
+            wave_number=None if wave_number is None else wave_number * cells.edge,
+            sigma=DIRECTION_SIGMA / cells.edge,
+        )
+        beyond += keep(kept.real[target.squares], target, int(index), slice(None))
     return wave, beyond
 
 
@@ -148,7 +156,7 @@ def wave_noise(
 ) -> float:
     """Return the noise of the wave: white noise through smoothing and band-pass, mean of frames."""
     operator = wave_operator(delays, centre, window=window, at=delays)
-    kept = noise_gain(smoothing)[0] * np.mean(np.sum(operator.real**2, axis=1))
+    kept = kept_noise(smoothing) * np.mean(np.sum(operator.real**2, axis=1))
     return noise_level * float(np.sqrt(kept))
 
 
@@ -230,7 +238,7 @@ def band_pass(
         series.reset_coords(drop=True),
         weight,
         out=[made],
-        halo=reach + smoothing_halo(smoothing),
+        halo=reach + grid_halo(smoothing),
         whole=whole,
         sizes={"time": len(at)},
         delays=delays,
@@ -336,19 +344,32 @@ def _wave_block(
             f"direction=direction.compute(), or join the frames with .chunk(y=-1, x=-1)"
         )
     operator = wave_operator(delays, band.centre, window=window, at=at)
-    series = smoothed(series, weight, smoothing)
+    reduction = Reduction(weight, place, smoothing)
+    series, cells = reduction.series(series), reduction.cells
     if analytic:
-        return {"wave": analytic_wave(series[:, *place.inner], operator)}
+        return {"wave": _analytic(series, operator, cells, place.inner)}
     packing = Packing.of_variable("wave", float(step)) if np.isfinite(step) else None
     wave, _ = filter_series(
         series,
         operator,
+        cells,
         directed=direction.directed(operator, delays, band.centre),
         wave_number=direction.wave_number,
         inner=place.inner,
         packing=packing,
     )
     return {"wave": wave if packing is None else packing.unpack(wave)}
+
+
+def _analytic(
+    series: Float32, operator: Complex64, cells: Cells, inner: tuple[slice, slice]
+) -> Complex64:
+    target = cells.to_pixels(inner)
+    passed = analytic_wave(series[:, *target.squares], operator)
+    wave = np.empty((len(operator), *target.shape), np.complex64)
+    for frame, part in zip(wave, passed, strict=True):
+        frame.real, frame.imag = target.of(part.real), target.of(part.imag)
+    return wave
 
 
 # ---- whether to take out what runs against the wave

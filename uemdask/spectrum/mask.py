@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import generate_binary_structure, label
 from scipy.optimize import brentq
-from scipy.stats import gamma
+from scipy.special import gammaincinv
 
 from uemdask.errors import UemError
 from uemdask.spectrum.band import Band
@@ -119,13 +120,27 @@ def false_alarm_rate(
         curve = np.geomspace(1e-3, max(float(z.max()), 1.0), _GRID)
         rate = np.log(np.maximum(false_alarm_rate(curve, band, t, trend=trend), 1e-300))
         return np.exp(np.interp(z, curve, rate))
-    freedom = t.size - signal_space(t, band, trend=trend).shape[1]
+    freedom = _freedom(t.tobytes(), band, trend)
     # The noise of a pixel is itself an estimate: average over its distribution.
-    quantile = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
-    power = z[..., None] * gamma.ppf(quantile, freedom / 2) / (freedom / 2)
+    power = z[..., None] * _noise_quantiles(freedom)
     single = np.exp(-power)
     crossings = (band.high - band.low) * 1e-3 * np.sqrt(4 * np.pi * t.var()) * np.sqrt(power)
     return np.asarray((1 - (1 - single) * np.exp(-crossings * single)).mean(axis=-1))
+
+
+@lru_cache
+def _freedom(delays: bytes, band: Band, trend: int) -> int:
+    """Return in how many directions a series holds noise alone."""
+    t = np.frombuffer(delays)
+    return t.size - signal_space(t, band, trend=trend).shape[1]
+
+
+@lru_cache
+def _noise_quantiles(freedom: int) -> npt.NDArray[np.float64]:
+    """Evenly spaced quantiles of the mean of that many squares of normal variables."""
+    quantile = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
+    values: npt.NDArray[np.float64] = gammaincinv(freedom / 2, quantile) / (freedom / 2)
+    return values
 
 
 def noise_threshold(

@@ -15,8 +15,13 @@ from uemdask.cube.required_variables import require_variables
 from uemdask.spectrum import band as bands
 from uemdask.spectrum.band import Band
 from uemdask.spectrum.harmonics import frequency_grid
-from uemdask.spectrum.smoothing import smoothing_halo
-from uemdask.spectrum.tile_statistics import statistics_of_tile, statistics_operator
+from uemdask.spectrum.squares import grid_halo
+from uemdask.spectrum.tile_statistics import (
+    TileStatistics,
+    statistics_of_tile,
+    statistics_operator,
+    surveyed_in,
+)
 from uemdask.spectrum.usable_series import used_series
 
 #: Sums over pixels that tell the mean spectrum, see `uemdask.spectrum.TileStatistics`.
@@ -45,9 +50,22 @@ def statistics_block(
 ) -> dict[str, Any]:
     """Return the sums of a block (time, y, x), see `uemdask.spectrum.statistics_of_tile`."""
     operator = statistics_operator(delays, frequency, trend=trend)
-    found = statistics_of_tile(
-        series, operator, smoothing=smoothing, inner=place.inner, weight=weight
-    )
+    halo = grid_halo(smoothing)
+    found = TileStatistics.nothing(len(delays), len(frequency))
+    for part in surveyed_in(place):
+        # With its halo alone: of a large block little is looked at.
+        around = tuple(slice(max(each.start - halo, 0), each.stop + halo) for each in part)
+        inner = tuple(
+            slice(each.start - span.start, each.stop - span.start)
+            for each, span in zip(part, around, strict=True)
+        )
+        found += statistics_of_tile(
+            series[:, *around],
+            operator,
+            smoothing=smoothing,
+            inner=(inner[0], inner[1]),
+            weight=weight[around],
+        )
     return asdict(found) | {"lit": np.count_nonzero(weight[place.inner] > 0)}
 
 
@@ -105,7 +123,7 @@ def mean_spectrum(ratio: xr.DataArray, *, smoothing: float = 2.0, trend: int = 2
         series.reset_coords(drop=True),
         weight,
         out=SUMS,
-        halo=smoothing_halo(smoothing),
+        halo=grid_halo(smoothing),
         whole=whole,
         sizes={"frequency": len(frequency)},
         delays=delays,

@@ -13,18 +13,19 @@ from uemdask.align import SEEN
 from uemdask.cube.blocks import Place, map_space
 from uemdask.cube.contract import Variable
 from uemdask.spectrum.band import Band
-from uemdask.spectrum.direction import opposed_power
-from uemdask.spectrum.filtering import smoothed
+from uemdask.spectrum.direction import DIRECTION_SIGMA, opposed_power
 from uemdask.spectrum.harmonics import Float32
 from uemdask.spectrum.mask import relevant_pixels
 from uemdask.spectrum.peaks import peak_map, peak_ratio_map
 from uemdask.spectrum.phase import local_wavevector, travel_index
 from uemdask.spectrum.smoothing import smoothing_halo
+from uemdask.spectrum.squares import Cells, Reduction, grid_halo
 from uemdask.spectrum.usable_series import pixel_size_from_centres, used_series
 
 PHASE_SIGMA = 8.0
 """Sigma of the local wave vector and the travel index, px."""
 
+_AROUND = 16  # px around a block in which its mask is cleaned
 _RIM = 24  # px at the edge of the frame, where the share cannot be told
 
 Statistic = Literal["amplitude", "peak_ratio"]
@@ -51,7 +52,7 @@ SUMS = (
 
 def peak_halo(smoothing: float) -> int:
     """Return the halo of a block in px that its maps need."""
-    return smoothing_halo(smoothing) + smoothing_halo(PHASE_SIGMA)
+    return grid_halo(smoothing) + smoothing_halo(PHASE_SIGMA)
 
 
 def peak_block(
@@ -66,48 +67,119 @@ def peak_block(
     trend: int,
     statistic: Statistic,
     threshold: float | None,
-    in_place: bool = False,
 ) -> dict[str, Any]:
-    """Return the maps of a block (time, y, x) with a halo of `peak_halo`, and sums over it.
+    """Return the maps of a block (time, y, x) with a halo of `peak_halo`, and sums over it."""
+    reduction = Reduction(weight, place, smoothing)
+    reduced = reduction.cells.at_centres(reduction.series(series), in_place=True)
+    ratio = published_ratio(series, delays, band, trend) if statistic == "peak_ratio" else None
+    return peak_maps(
+        reduced,
+        reduction.cells,
+        reduction.seen,
+        ratio,
+        place=place,
+        delays=delays,
+        band=band,
+        pixel_size=pixel_size,
+        smoothing=smoothing,
+        trend=trend,
+        threshold=threshold,
+    )
 
-    With `in_place` the series is smoothed where it is.
+
+def published_ratio(
+    series: Float32, delays: np.ndarray, band: Band, trend: int
+) -> tuple[Float32, Float32]:
+    """Return the published statistic of the pixels of a block, and the frequency of the peak."""
+    return peak_ratio_map(np.nan_to_num(series), delays, band, trend=trend)
+
+
+def peak_maps(
+    series: Float32,
+    cells: Cells,
+    seen: Float32,
+    ratio: tuple[Float32, Float32] | None,
+    *,
+    place: Place,
+    delays: np.ndarray,
+    band: Band,
+    pixel_size: tuple[float, float],
+    smoothing: float,
+    trend: int,
+    threshold: float | None,
+) -> dict[str, Any]:
+    """Return the maps of a block from its smoothed series, and sums over it.
+
+    Parameters
+    ----------
+    series : ndarray, (T, h, w) float32
+        From `Cells.at_centres`.
+    cells : Cells
+        Its squares.
+    seen : ndarray, (y, x)
+        Share of the frames that show a pixel.
+    ratio : pair of ndarray, (y, x), optional
+        From `published_ratio`, to decide on relevant pixels.
+    place, delays, band, pixel_size, smoothing, trend, threshold
+        As for `peak_block`.
     """
-    ratio = None
-    if statistic == "peak_ratio":
-        ratio = peak_ratio_map(np.nan_to_num(series), delays, band, trend=trend)
-    seen = np.mean([np.isfinite(frame) for frame in series], axis=0) >= SEEN
-    series = smoothed(series, weight, smoothing, in_place=in_place)
+    edge = cells.edge
     peaks = peak_map(series, delays, band, smoothing=0, trend=trend)
-    value, frequency = (peaks.snr, peaks.frequency) if ratio is None else ratio
-    mask = relevant_pixels(
-        value, frequency, band, delays, method=statistic, threshold=threshold, trend=trend
+    # Specks are told from what is larger with what is around them.
+    around = tuple(
+        slice(max(part.start - _AROUND, span.start), min(part.stop + _AROUND, span.stop))
+        for part, span in zip(place.inner, (cells.rows, cells.columns), strict=True)
+    )
+    within = tuple(
+        slice(part.start - span.start, part.stop - span.start)
+        for part, span in zip(place.inner, around, strict=True)
+    )
+    near = cells.to_pixels((around[0], around[1]))
+    statistics = (
+        (near(peaks.snr), near(peaks.frequency))
+        if ratio is None
+        else (ratio[0][around], ratio[1][around])
+    )
+    relevant = relevant_pixels(
+        *statistics,
+        band,
+        delays,
+        method="amplitude" if ratio is None else "peak_ratio",
+        threshold=threshold,
+        trend=trend,
     )
     # What hardly any frame shows, as under a dead column, is only bridged.
-    mask &= (weight > 0) & seen
-    k_x, k_y = local_wavevector(peaks.Z, sigma=PHASE_SIGMA, smoothing=smoothing)
+    relevant &= near.lit & (seen[around] >= SEEN)
+    mask = np.zeros(cells.lit.shape, bool)
+    mask[around] = relevant
+    k = local_wavevector(peaks.Z, sigma=PHASE_SIGMA / edge, smoothing=smoothing / edge) / edge
     step_y, step_x = pixel_size
-    k = np.hypot(k_x / step_x, k_y / step_y)  # rad/nm
+    k_nm = np.hypot(k[0] / step_x, k[1] / step_y)  # rad/nm
+    travel = travel_index(peaks.Z, sigma=PHASE_SIGMA / edge)
+    part = cells.part(place.inner)
+    told = cells.of_flags(mask & away_from_edges(place, cells.lit))[part]
+    power = np.where(told, np.abs(peaks.Z[part]) ** 2, 0)
+    opposed = opposed_power(peaks.Z, sigma=DIRECTION_SIGMA / edge)[part]
+    inner = cells.to_pixels(place.inner)
+    turned = np.exp(1j * peaks.phase)
     with np.errstate(divide="ignore"):
-        wavelength = np.where(k > 0, 2 * np.pi / k, np.inf).astype(np.float32)
-    travel = travel_index(peaks.Z, sigma=PHASE_SIGMA)
-    inner = place.inner
-    told = mask & away_from_edges(place, weight > 0)
-    power = np.where(told, np.abs(peaks.Z) ** 2, 0)[inner]
+        wavelength = 2 * np.pi / inner(k_nm.astype(np.float32))
     return {
-        "peak_frequency": peaks.frequency[inner],
-        "peak_amplitude": peaks.amplitude[inner],
-        "peak_phase": peaks.phase[inner],
-        "peak_snr": peaks.snr[inner],
-        "mask": mask[inner],
-        "travel_index": travel[inner],
-        "wavelength": wavelength[inner],
-        "relevant": int(mask[inner].sum()),
+        "peak_frequency": inner(peaks.frequency),
+        "peak_amplitude": inner(peaks.amplitude),
+        "peak_phase": np.arctan2(inner(peaks.amplitude * turned.imag),
+                                 inner(peaks.amplitude * turned.real)),
+        "peak_snr": inner(peaks.snr),
+        "mask": relevant[within],
+        "travel_index": inner(travel),
+        "wavelength": wavelength.astype(np.float32),
+        "relevant": int(np.count_nonzero(relevant[within])),
         "power": float(power.sum(dtype=np.float64)),
-        "opposed": float(opposed_power(peaks.Z)[inner][told[inner]].sum(dtype=np.float64)),
-        "travel": float((power * travel[inner]).sum(dtype=np.float64)),
-        "wave_number_px": float((power * np.hypot(k_x, k_y)[inner]).sum(dtype=np.float64)),
-        "lit": int(np.count_nonzero(weight[inner] > 0)),
-    }
+        "opposed": float(opposed[told].sum(dtype=np.float64)),
+        "travel": float((power * travel[part]).sum(dtype=np.float64)),
+        "wave_number_px": float((power * np.hypot(*k)[part]).sum(dtype=np.float64)),
+        "lit": int(np.count_nonzero(cells.lit[place.inner])),
+    }  # fmt: skip
 
 
 def away_from_edges(place: Place, lit: np.ndarray) -> np.ndarray:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import gcd
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
+from uemdask.cube.blocks import Place
+from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
 from uemdask.spectrum.harmonics import (
     BLOCK_PIXELS,
@@ -19,7 +19,8 @@ from uemdask.spectrum.harmonics import (
     record_length,
     trend_basis,
 )
-from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
+from uemdask.spectrum.smoothing import LEAST_SHARE
+from uemdask.spectrum.squares import Reduction, edge_of
 
 #: Drift and bend contours fill the spectrum below about this many cycles per record.
 DRIFT_CYCLES = 2.5
@@ -28,6 +29,9 @@ Inner = tuple[slice, slice]
 
 # Median of the square of a normal variable of variance 1.
 _CHI_MEDIAN = 0.4549
+
+# Tiles looked at, and how far from their edges, px: so drift and smoothing ask no other one.
+_MOST_TILES, _ASIDE = 16, 32
 
 # Weight from which a pixel is well lit: a quarter of the usual counts.
 _WELL_LIT = 0.8
@@ -64,6 +68,12 @@ class TileStatistics:
     noise_sum: float
     noise_count: float
     brightness_sum: Float64
+
+    @classmethod
+    def nothing(cls, delays: int, frequencies: int) -> TileStatistics:
+        """Survey of no pixel."""
+        count = np.zeros(frequencies, np.int64)
+        return cls(np.zeros(frequencies), count, 0, 0.0, 0.0, 0.0, 0.0, np.zeros(delays))
 
     def __add__(self, other: TileStatistics) -> TileStatistics:
         """Survey of the pixels of both."""
@@ -240,6 +250,41 @@ def statistics_of_tile(
     )
 
 
+def surveyed(frame: tuple[int, int]) -> list[Region]:
+    """Return the parts of a frame (y, x) that the survey looks at: all of it, or some tiles.
+
+    A million pixels tell the mean spectrum: smoothed noise is alike over 50, so 20,000 are
+    independent. Of a tile it is what needs no other one.
+    """
+    sizes = dict(zip(("y", "x"), frame, strict=True))
+    every = tiles(sizes)
+    chosen = every[:: -(-len(every) // _MOST_TILES)]
+    return [
+        Region(
+            tuple(
+                (dim, start + _ASIDE * (start > 0), stop - _ASIDE * (stop < sizes[dim]))
+                for dim, start, stop in tile.bounds
+            )
+        )
+        for tile in chosen
+    ]
+
+
+def surveyed_in(place: Place) -> list[Inner]:
+    """Return what the survey looks at of a block, within it (y, x)."""
+    parts = []
+    for region in surveyed(place.frame):
+        part = []
+        for (_, start, stop), outer, inner in zip(
+            region.bounds, (place.rows, place.columns), place.inner, strict=True
+        ):
+            low, high = max(start - outer.start, inner.start), min(stop - outer.start, inner.stop)
+            part.append(slice(low, max(low, high)))
+        if all(each.stop > each.start for each in part):
+            parts.append((part[0], part[1]))
+    return parts
+
+
 def _places(
     shape: tuple[int, ...], smoothing: float, stride: int | None, inner: Inner | None
 ) -> tuple[slice, slice, int]:
@@ -257,41 +302,26 @@ def _smooth_samples(
 ) -> tuple[Float32, Float32]:
     """Smoothed series every few pixels (T, n), where they are lit, and the weight behind them."""
     rows, columns, step = _places(weight.shape, smoothing, stride, inner)
-    top, left = rows.start, columns.start
-    if min(rows.stop - top, columns.stop - left) < 1:
-        # A sliver at the edge of the frame, narrower than a stride, adds nothing.
-        return np.empty((series.shape[0], 0), np.float32), np.empty(0, np.float32)
-    # The mean over small squares is a first part of the smoothing, and makes the rest cheap.
-    box = gcd(step, max(1, int(smoothing)))
-    # The halo, in whole squares counted from the first inner pixel.
-    above, before = top // box, left // box
-    high, wide = (weight.shape[0] - top) // box + above, (weight.shape[1] - left) // box + before
-    region = (
-        slice(top - above * box, top + (high - above) * box),
-        slice(left - before * box, left + (wide - before) * box),
+    edge = edge_of(smoothing)
+    # Squares are counted from the first inner pixel.
+    height, width = weight.shape
+    top, left = -rows.start % edge, -columns.start % edge
+    place = Place(
+        rows=slice(top, top + height),
+        columns=slice(left, left + width),
+        inner=(rows, columns),
+        frame=(height + 2 * edge, width + 2 * edge),
     )
-    lattice = (
-        slice(above, above + (rows.stop - top) // box, step // box),
-        slice(before, before + (columns.stop - left) // box, step // box),
-    )
-    # A square of side b has the variance (b^2 - 1)/12 per axis; the Gaussian adds the rest.
-    sigma = float(np.sqrt(max(smoothing**2 - (box**2 - 1) / 12, 0))) / box
-
-    def sampled(values: Float32) -> Float32:
-        if box > 1:
-            values = cv2.resize(values, (wide, high), interpolation=cv2.INTER_AREA)
-        return smooth(values, sigma)[lattice].ravel()
-
-    lit = weight[region]
-    usual = sampled(lit)
-    told = (weight[rows, columns][::step, ::step] > 0).ravel() & (usual > LEAST_SHARE)
-    samples: Float32 = np.empty((series.shape[0], np.count_nonzero(told)), dtype=np.float32)
-    for index, frame in enumerate(series):
-        known = np.isfinite(frame[region])
-        held = sampled(np.where(known, frame[region], np.float32(0)) * lit)
-        share = usual if (known | (lit == 0)).all() else sampled(lit * known)
-        samples[index] = held[told] / np.maximum(share[told], LEAST_SHARE)
-    return samples, usual[told]
+    reduction = Reduction(weight, place, smoothing)
+    cells = reduction.cells
+    every = max(1, step // edge)
+    lattice = tuple(slice(part.start, part.stop, every) for part in cells.part((rows, columns)))
+    told = (cells.weight[lattice] > 0) & (reduction.share[lattice] > LEAST_SHARE)
+    samples = np.empty((len(series), np.count_nonzero(told)), np.float32)
+    if told.any():
+        for frame, sample in zip(series, samples, strict=True):
+            sample[:] = cells.at_centres(reduction(frame))[lattice][told]
+    return samples, reduction.share[lattice][told]
 
 
 def _rough_noise(

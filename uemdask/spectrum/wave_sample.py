@@ -79,9 +79,11 @@ class SampledTiles:
             return None
         mask = self.mask[slice(*tile.span("y", 0)), slice(*tile.span("x", 0))]
         frames = wave()
-        values = frames[:, mask].reshape(-1)
-        share = _VALUES // len(self.tiles)
-        some = values[:: max(1, values.size // share) | 1]
+        pixels = np.flatnonzero(mask)
+        count = len(frames) * pixels.size
+        chosen = np.arange(0, count, max(1, count * len(self.tiles) // _VALUES) | 1)
+        frame, pixel = np.divmod(chosen, max(pixels.size, 1))
+        some = frames.reshape(len(frames), -1)[frame, pixels[pixel]]
         return some, wavelength()[mask], crests.measure(frames, mask)
 
 

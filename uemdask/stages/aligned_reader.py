@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,38 +39,59 @@ class Tile:
 def read_aligned(run: Run, region: Region, *, frames: np.ndarray, halo: int, ratio: bool) -> Tile:
     """Return aligned, repaired frames: the ratio to the reference minus 1, or counts."""
     place = Place.of(region, run.sizes, halo)
+    here = place.rows, place.columns
+    shape = tuple(part.stop - part.start for part in here)
+    values = np.empty((len(frames), *shape), np.float32)
+    for chosen, slab in aligned_slabs(run, place, frames=frames, ratio=ratio):
+        values[chosen] = slab
+    return Tile(values, np.asarray(run.group["reference"][here]), weight_of(run, place), place)
+
+
+def weight_of(run: Run, place: Place) -> np.ndarray:
+    """Return the weight (y, x) of the pixels of a block by their precision; 0 where unlit."""
+    results, here = run.results("align"), (place.rows, place.columns)
+    unlit, reference = (np.asarray(run.group[name][here]) for name in ("unlit", "reference"))
+    return pixel_weight(reference, unlit, CountingNoise(**results.noise), results.lit_level)
+
+
+def aligned_slabs(
+    run: Run, place: Place, *, frames: np.ndarray, ratio: bool
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield which of some frames, and these aligned and repaired (t, y, x), as the chunks lie.
+
+    So the raw counts of all frames never stand beside the result.
+    """
     drift, gain = run.read("drift")[frames], run.read("gain")[frames]
     slope = run.read("gain_slope")[frames]
-    results = run.results("align")
     reach = required_halo(drift)
     around, here = place.widened(reach), (place.rows, place.columns)
     bad, shaded = (np.asarray(run.group[name][around]) for name in ("bad_pixel", "shaded"))
     passed = np.asarray(run.group["passed_light"][around])
     unlit, reference = (np.asarray(run.group[name][here]) for name in ("unlit", "reference"))
     dark = np.asarray(run.group["dark"][around]) if "dark" in run else None
-    values = np.empty((len(frames), *reference.shape), np.float32)
-    # Slab by slab, as the chunks lie: the raw counts of all frames never stand beside the result.
+    level = run.results("align").lit_level
     for slab in np.unique(frames // FRAMES):
         chosen = np.flatnonzero(frames // FRAMES == slab)
         first, last = int(frames[chosen[0]]), int(frames[chosen[-1]])
         counts = np.asarray(run.group["intensity"][first : last + 1, *around])
-        values[chosen] = correct_frames(
-            counts[frames[chosen] - first],
-            *(
-                drift[chosen],
-                gain[chosen],
-                slope[chosen],
-                bad,
-                shaded,
-                passed,
-                unlit,
-                reference,
-                dark,
+        yield (
+            chosen,
+            correct_frames(
+                counts[frames[chosen] - first],
+                *(
+                    drift[chosen],
+                    gain[chosen],
+                    slope[chosen],
+                    bad,
+                    shaded,
+                    passed,
+                    unlit,
+                    reference,
+                    dark,
+                ),
+                place=place,
+                ratio=ratio,
+                level=level,
+                halo=reach,
             ),
-            place=place,
-            ratio=ratio,
-            level=results.lit_level,
-            halo=reach,
         )
-    weight = pixel_weight(reference, unlit, CountingNoise(**results.noise), results.lit_level)
-    return Tile(values, reference, weight, place)

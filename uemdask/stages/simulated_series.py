@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from uemdask.align import aligned_ratio, required_halo
+from uemdask.cube.blocks import Place
+from uemdask.cube.layout import Region
 from uemdask.network import Series, wave_scale
 from uemdask.simulate import Acquisition, Truth
-from uemdask.spectrum import Direction, Directional, filter_series, smoothed, wave_operator
+from uemdask.spectrum import Direction, Directional, Reduction, filter_series, wave_operator
 
 #: What alignment leaves of the drift on simulated acquisitions: px rms of a component.
 DRIFT_LEFT = 0.035
@@ -59,12 +61,15 @@ def simulated_series(
     truth = acquisition.truth()
     rng = np.random.default_rng([acquisition.scenario.seed, len(truth.delays)])
     wave = _ratio(acquisition, truth, rng, drift_left)
-    lit = np.ones(wave.shape[1:], np.float32)
-    wave = smoothed(wave, lit, smoothing, in_place=True)
+    sizes = dict(zip(("y", "x"), wave.shape[1:], strict=True))
+    place = Place.of(Region(), sizes)
+    reduction = Reduction(np.ones(wave.shape[1:], np.float32), place, smoothing)
+    operator = np.eye(len(wave), dtype=np.complex64)
+    directed = None
     if centre is not None:
         operator = wave_operator(truth.delays, centre, window=window)
         directed = Direction(directional).directed(operator, truth.delays, centre)
-        wave, _ = filter_series(wave, operator, directed=directed)
+    wave, _ = filter_series(reduction.series(wave), operator, reduction.cells, directed=directed)
     pairs = len(truth.flow)
     confidence = np.zeros((pairs, *truth.mask.shape), np.uint8)
     confidence[truth.present] = 255 * truth.mask

@@ -13,25 +13,30 @@ from pydantic import Field, field_validator
 
 from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
-from uemdask.cube.layout import Region, tiles
+from uemdask.cube.layout import FIELD, TILE, Region, regions, tiles
 from uemdask.errors import UemError
 from uemdask.labels.label_estimation import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     Band,
+    Cells,
     Direction,
+    Reduction,
     TileStatistics,
     band_of_spectrum,
+    band_passed,
     choose_direction,
     filter_series,
     frequency_grid,
+    grid_halo,
     judge,
     mean_of,
-    peak_block,
     peak_halo,
-    smoothed,
-    smoothing_halo,
-    statistics_block,
+    peak_maps,
+    published_ratio,
+    statistics_of_tile,
+    statistics_operator,
+    surveyed,
     travels_over_all,
     wave_noise,
     wave_operator,
@@ -40,9 +45,13 @@ from uemdask.spectrum import (
 from uemdask.spectrum.binning import Crests, natural_binning
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.peak_maps import MAPS
+from uemdask.spectrum.squares import edge_of
 from uemdask.spectrum.wave_sample import SampledTiles, join_samples
-from uemdask.stages.aligned_reader import read_aligned
+from uemdask.stages.aligned_reader import aligned_slabs, read_aligned, weight_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
+
+#: Largest smoothed series of a task, bytes.
+_SERIES = 192 * 2**20
 
 
 class SpectrumParameters(Parameters):
@@ -143,28 +152,25 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
         run.create(name, sizes)
 
 
-def _tiles(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
-    return tiles(run.sizes)
-
-
 # ---- first pass: mean spectrum and distribution of peaks
+
+
+def _surveyed(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
+    return surveyed((run.sizes["y"], run.sizes["x"]))
 
 
 def _statistics(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     frames, delays = usable_indices(run)
-    halo = smoothing_halo(parameters.smoothing)
+    halo = grid_halo(parameters.smoothing)
     tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    found = statistics_block(
+    found = statistics_of_tile(
         tile.values,
-        tile.weight,
-        place=tile.place,
-        delays=delays,
-        frequency=run.read("frequency"),
+        statistics_operator(delays, run.read("frequency"), trend=parameters.trend),
         smoothing=parameters.smoothing,
-        trend=parameters.trend,
+        inner=tile.place.inner,
+        weight=tile.weight,
     )
-    names = [each.name for each in fields(TileStatistics)]
-    return {name: np.asarray(found[name]).tolist() for name in names}
+    return {name: np.asarray(value).tolist() for name, value in asdict(found).items()}
 
 
 def _choose(
@@ -202,37 +208,115 @@ def _lit_pixels(run: Run) -> int:
 # ---- second pass: each pixel's peak, the relevant pixels, the wave
 
 
+def _mapped(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
+    """Return regions as large as their series allows: the less they read around them."""
+    edge = map_edge(run.sizes["time"], parameters)
+    return regions(run.sizes, y=edge, x=edge)
+
+
+def map_edge(frames: int, parameters: SpectrumParameters) -> int:
+    """Return the edge of the regions that are mapped at once, px; of a run of so many frames."""
+    if parameters.statistic != "amplitude":  # asks every pixel
+        return TILE
+    pixels = _SERIES / (4 * frames) * edge_of(parameters.smoothing) ** 2
+    return max(1, min(FIELD, int(np.sqrt(pixels))) // TILE) * TILE
+
+
+def _reduced(
+    run: Run, region: Region, parameters: SpectrumParameters, halo: int
+) -> tuple[np.ndarray, Reduction, Place]:
+    """Return the smoothed series of a region with a halo, on its squares."""
+    place = Place.of(region, run.sizes, halo)
+    frames, _ = usable_indices(run)
+    reduction = Reduction(weight_of(run, place), place, parameters.smoothing)
+    series = np.empty((len(frames), *reduction.share.shape), np.float32)
+    for chosen, slab in aligned_slabs(run, place, frames=frames, ratio=True):
+        series[chosen] = reduction.series(slab)
+    return series, reduction, place
+
+
 def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    frames, delays = usable_indices(run)
-    band, packing = band_of(run), run.packing("wave")
+    _, delays = usable_indices(run)
+    band = band_of(run)
     halo = peak_halo(parameters.smoothing)
-    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    found = peak_block(
-        tile.values,
-        tile.weight,
-        place=tile.place,
+    series, reduction, place = _reduced(run, region, parameters, halo)
+    cells = reduction.cells
+    operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
+    beyond = _write_wave(run, region, place, series, operator, cells)
+    ratio = None
+    if parameters.statistic == "peak_ratio":
+        tile = read_aligned(run, region, frames=usable_indices(run)[0], halo=halo, ratio=True)
+        ratio = published_ratio(tile.values, delays, band, parameters.trend)
+    series = cells.at_centres(series, in_place=True)
+    found = peak_maps(
+        series,
+        cells,
+        reduction.seen,
+        ratio,
+        place=place,
         delays=delays,
         band=band,
         pixel_size=run.pixel_size,
         smoothing=parameters.smoothing,
         trend=parameters.trend,
-        statistic=parameters.statistic,
         threshold=parameters.threshold,
-        in_place=True,
     )
     for name in MAPS:
         run.write(name, found[name], region)
-    operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
-    wave, beyond = filter_series(tile.values, operator, inner=tile.place.inner, packing=packing)
-    run.write_stored("wave", wave, region)
-    mask = found["mask"]
     return {
         **{name: found[name] for name in _SUMS},
-        "wave_power": [
-            float(np.square(packing.unpack(frame[mask])).sum(dtype=np.float64)) for frame in wave
-        ],
+        "wave_power": _power(series, operator, cells, place, found["mask"]).tolist(),
         "beyond": beyond,
     }
+
+
+def _power(
+    series: np.ndarray, operator: np.ndarray, cells: Cells, place: Place, mask: np.ndarray
+) -> np.ndarray:
+    """Return the sum over the relevant pixels (y, x) of the squared wave, frame by frame."""
+    wide = np.zeros(cells.lit.shape, bool)
+    wide[place.inner] = mask
+    chosen = cells.of_flags(wide)
+    count = np.count_nonzero(chosen)
+    if count == 0:
+        return np.zeros(len(operator))
+    wave = band_passed(series[:, chosen][:, :, None], operator)
+    power = np.einsum("tnx,tnx->t", wave, wave, dtype=np.float64)
+    return np.asarray(power * np.count_nonzero(mask) / count)
+
+
+def _write_wave(
+    run: Run,
+    region: Region,
+    place: Place,
+    series: np.ndarray,
+    operator: np.ndarray,
+    cells: Cells,
+    **directed: Any,
+) -> int:
+    """Write the wave of a region tile by tile; return how many values cannot be stored."""
+    beyond = 0
+    for tile in tiles(run.sizes):
+        inside = [tile.span(dim, 0)[0] in range(*region.span(dim, run.sizes[dim])) for dim in "yx"]
+        if not all(inside):
+            continue
+        inner = tuple(
+            slice(start - outer.start, stop - outer.start)
+            for (_, start, stop), outer in zip(
+                tile.bounds, (place.rows, place.columns), strict=True
+            )
+        )
+        wave, more = filter_series(
+            series,
+            operator,
+            cells,
+            inner=(inner[0], inner[1]),
+            packing=run.packing("wave"),
+            **directed,
+        )
+        run.write_stored("wave", wave, tile)
+        beyond += more
+    return beyond
 
 
 _SUMS = ("relevant", "power", "opposed", "travel", "wave_number_px")
@@ -290,26 +374,26 @@ def _directed(run: RunLike, parameters: SpectrumParameters) -> list[Region] | No
     results = run.results("spectrum")
     if "directional" not in results:  # the maps tell
         return None
-    return tiles(run.sizes) if results.directional != "none" else []
+    return _mapped(run, parameters) if results.directional != "none" else []
 
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     """Write the wave again, from the frames, without what travels against it."""
-    frames, delays = usable_indices(run)
+    _, delays = usable_indices(run)
     band, direction = band_of(run), direction_of(run)
-    halo = direction.halo + smoothing_halo(parameters.smoothing)
-    tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    series = smoothed(tile.values, tile.weight, parameters.smoothing, in_place=True)
+    halo = direction.halo + grid_halo(parameters.smoothing)
+    series, reduction, place = _reduced(run, region, parameters, halo)
     operator = wave_operator(delays, band.centre, window=parameters.window, at=run.read("time"))
-    wave, beyond = filter_series(
+    beyond = _write_wave(
+        run,
+        region,
+        place,
         series,
         operator,
+        reduction.cells,
         directed=direction.directed(operator, delays, band.centre),
         wave_number=direction.wave_number,
-        inner=tile.place.inner,
-        packing=run.packing("wave"),
     )
-    run.write_stored("wave", wave, region)
     return {"beyond": beyond}
 
 
@@ -381,8 +465,8 @@ SPECTRUM = Stage(
     parameters=SpectrumParameters,
     create=_create,
     phases=(
-        Phase("survey", _tiles, _statistics, _choose),
-        Phase("map", _tiles, _map, _judge),
+        Phase("survey", _surveyed, _statistics, _choose),
+        Phase("map", _mapped, _map, _judge),
         Phase("direction", _directed, _direct, _directed_results),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
