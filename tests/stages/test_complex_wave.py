@@ -8,6 +8,7 @@ from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.spectrum import local_wavevector
 from uemdask.spectrum.complex_wave import complex_wave
+from uemdask.spectrum.grid import Grid
 from uemdask.stages.spectrum import band_of
 from uemdask.stages.stored_wave import check_wave, stored_wave
 
@@ -15,7 +16,7 @@ from uemdask.stages.stored_wave import check_wave, stored_wave
 def read_complex_wave(run, region, frames, *, halo):
     place = Place.of(region, run.sizes, halo)
     wave, centre = stored_wave(run, place), band_of(run).centre
-    return complex_wave(wave, run.read("time"), frames, centre=centre, place=place)
+    return complex_wave(wave, run.read("time"), frames, centre=centre, grid=Grid(place))
 
 
 def test_it_is_the_plane_wave_of_the_store(waving):
