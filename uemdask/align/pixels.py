@@ -49,6 +49,9 @@ offset is left."""
 _HIT = 0.2
 """Smallest X-ray hit that matters, as a share of the local brightness."""
 
+_SAMPLE = 2**15
+"""Pixels, about, that tell the noise of a frame."""
+
 _NEAR = 2
 """Radius, px, up to which a bad pixel is the mean of its neighbours; then it is the nearest."""
 
@@ -246,16 +249,29 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         return hits
     middle = cv2.medianBlur(frame, 5)
     above = frame - middle
-    some = middle[::4, ::4], above[::4, ::4]
+    step = max(4, round((frame.size / _SAMPLE) ** 0.5))
+    some = middle[::step, ::step], above[::step, ::step]
     lit = some[0] > 0
     if 2 * np.count_nonzero(lit) > lit.size:
         quantum = float(np.median(np.abs(some[1][lit]) / np.sqrt(some[0][lit])) * _MAD_TO_SD) ** 2
     else:
         quantum = _smallest(frame)
-    level = np.clip(middle, 0.0, None)
-    limit = np.maximum(8.0 * np.sqrt(quantum * (level + quantum)), _HIT * level)
-    limit = np.maximum(limit, 1e-5 * float(np.abs(frame).max()))
-    rows, columns = np.nonzero(above > limit)
+    last_digit = np.float32(1e-5 * max(float(frame.max()), -float(frame.min())))
+
+    def limit(level: np.ndarray) -> np.ndarray:
+        level = np.maximum(level, np.float32(0))
+        counting = np.float32(8) * np.sqrt(np.float32(quantum) * (level + np.float32(quantum)))
+        return np.maximum(np.maximum(counting, np.float32(_HIT) * level), last_digit)
+
+    # The limit rises with the level: what exceeds that of the dim twentieth is looked at, and the
+    # dim twentieth.
+    dim = np.float32(np.partition(some[0], some[0].size // 20, axis=None)[some[0].size // 20])
+    candidates = above > limit(dim)
+    candidates |= (middle < dim) & (above > 0)
+    rows, columns = np.divmod(np.flatnonzero(candidates), frame.shape[1])
+    limits = limit(middle[rows, columns])
+    exceeds = above[rows, columns] > limits
+    rows, columns, limits = rows[exceeds], columns[exceeds], limits[exceeds]
     if not rows.size:
         return hits
     dy, dx = (
@@ -266,7 +282,7 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     near_x = np.clip(columns[:, None] + dx[ring], 0, frame.shape[1] - 1)
     # Another hit may lie on the ring.
     brightest = np.partition(frame[near_y, near_x], -2, axis=1)[:, -2]
-    alone = frame[rows, columns] > brightest + 0.5 * limit[rows, columns]
+    alone = frame[rows, columns] > brightest + 0.5 * limits
     hits[rows[alone], columns[alone]] = True
     return hits
 
