@@ -258,10 +258,11 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
         quantum = _smallest(frame)
     last_digit = np.float32(1e-5 * max(float(frame.max()), -float(frame.min())))
 
-    def limit(level: np.ndarray) -> np.ndarray:
-        level = np.maximum(level, np.float32(0))
+    def limit(level: npt.ArrayLike) -> npt.NDArray[np.float32]:
+        level = np.maximum(np.asarray(level, np.float32), np.float32(0))
         counting = np.float32(8) * np.sqrt(np.float32(quantum) * (level + np.float32(quantum)))
-        return np.maximum(np.maximum(counting, np.float32(_HIT) * level), last_digit)
+        limit = np.maximum(counting, np.float32(_HIT) * level)
+        return np.asarray(np.maximum(limit, last_digit), np.float32)
 
     # The limit rises with the level: what exceeds that of the dim twentieth is looked at, and the
     # dim twentieth.

@@ -198,8 +198,8 @@ class PatchSpectra:
         self.tops, self.lefts = self.tops[chosen], self.lefts[chosen]
 
     def within(self, shape: tuple[int, ...], drift: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-        """Which patches lie in a frame that has drifted by whole pixels (x, y)."""
-        tops, lefts = self.tops + whole[1], self.lefts + whole[0]
+        """Which patches lie in a frame that has drifted by (x, y) px."""
+        tops, lefts = self.tops + np.rint(drift[1]), self.lefts + np.rint(drift[0])
         inside = (tops >= 0) & (tops + self.size <= shape[0])
         return np.asarray(inside & (lefts >= 0) & (lefts + self.size <= shape[1]))
 
