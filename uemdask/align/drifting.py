@@ -65,10 +65,13 @@ def spread_drift(count: int, frames: np.ndarray, drift: np.ndarray, good: np.nda
 
 
 def follow_piece(
-    load: Callable[[int], np.ndarray], frames: Sequence[int], max_drift: float | None = None
+    load: Callable[[int], np.ndarray],
+    frames: Sequence[int],
+    shaded: npt.NDArray[np.bool_],
+    max_drift: float | None = None,
 ) -> Piece:
     """Follow some frames, see `uemdask.align.follow`; to a ten-thousandth of a pixel."""
-    piece = follow(load, frames, max_drift=max_drift)
+    piece = follow(load, frames, shaded=shaded, max_drift=max_drift)
     return replace(piece, position=np.round(piece.position, 4))
 
 
@@ -144,7 +147,7 @@ class TileContrast:
         hits = find_hits(image)
         if hits.any():
             repair_pixels(image, hits)
-        return np.where(hidden, np.float32(0.0), local_contrast(image))
+        return local_contrast(image, hidden)
 
 
 @dataclass(frozen=True)

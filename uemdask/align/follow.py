@@ -67,7 +67,11 @@ class Piece:
 
 
 def follow(
-    load: Callable[[int], np.ndarray], frames: Sequence[int], *, max_drift: float | None = None
+    load: Callable[[int], np.ndarray],
+    frames: Sequence[int],
+    *,
+    shaded: npt.NDArray[np.bool_] | None = None,
+    max_drift: float | None = None,
 ) -> Piece:
     """Follow the sample through successive frames.
 
@@ -77,6 +81,8 @@ def follow(
         ``load(i)`` returns frame `i`, (y, x), counts, bad pixels repaired.
     frames : sequence of int
         In order; one at least.
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas of the detector that show nothing; they stand still.
     max_drift : float, optional
         Largest distance looked for, px; a quarter of the shorter edge when not given.
 
@@ -95,7 +101,7 @@ def follow(
     """
     best: Piece | None = None
     for largest in _LARGEST:
-        follower = _Follower(max_drift, largest)
+        follower = _Follower(max_drift, largest, shaded)
         piece = follower.follow(load, frames)
         if best is None or piece.found.mean() > best.found.mean():
             best = piece
@@ -132,9 +138,12 @@ def join(pieces: Sequence[Piece]) -> Piece:
 class _Follower:
     """The mean of the last few frames, and where it lies."""
 
-    def __init__(self, max_drift: float | None, largest: int) -> None:
+    def __init__(
+        self, max_drift: float | None, largest: int, shaded: npt.NDArray[np.bool_] | None
+    ) -> None:
         self.binning = 1
         self._max_drift, self._largest = max_drift, largest
+        self._shaded = None if shaded is None or not shaded.any() else shaded
         self._base = np.zeros(2)
         self._fit: PatchFit | None = None
         self._recent: deque[tuple[npt.NDArray[np.float32], np.ndarray]] = deque(maxlen=_MEMORY)
@@ -145,10 +154,11 @@ class _Follower:
         recognised = 0
         for number, frame in enumerate(frames):
             image = np.asarray(load(frame), np.float32)
-            self.binning = max(1, -(-max(image.shape) // self._largest))
+            if number == 0:
+                self._choose_binning(image.shape)
             image = average_down(image, self.binning)
             shows = not featureless(image)
-            contrast = local_contrast(image) if shows else image
+            contrast = local_contrast(image, self._shaded) if shows else image
             before = position[number - 1] if number else np.zeros(2)
             here = self._recognise(contrast, before) if self._fit is not None and shows else None
             if here is not None:
@@ -166,15 +176,21 @@ class _Follower:
         position[: int(np.argmax(found))] = position[int(np.argmax(found))]
         return Piece(list(frames), position * self.binning, found)
 
+    def _choose_binning(self, shape: tuple[int, ...]) -> None:
+        self.binning = max(1, -(-max(shape) // self._largest))
+        if self._shaded is not None:
+            self._shaded = average_down(self._shaded.astype(np.float32), self.binning) > 0
+
     def _begin(self, contrast: npt.NDArray[np.float32], position: np.ndarray) -> None:
         """Take one frame for the mean."""
         height, width = contrast.shape
         patches = PatchSpectra((0, height, 0, width), least=SMALLEST)
         self._base = position
-        self._fit = PatchFit(patches)
-        self._image, self._noise = patches.of(contrast, np.zeros(2))
+        self._fit = PatchFit(patches, self._shaded)
+        cut = self._fit.cut(contrast, np.zeros(2))
+        self._image, self._noise = cut.spectrum * cut.within[:, None], cut.noise
         self._template = Template(patches, self._image, self._noise)
-        self._weight = np.ones(patches.patches, np.float32)
+        self._weight = cut.within.astype(np.float32)
         self._recent.clear()
         self._recent.append((contrast, position))
 

@@ -134,10 +134,17 @@ class PatchFit:
     Parameters
     ----------
     patches : PatchSpectra
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas of the detector that show nothing; patches that lie in them to more than a half are
+        left out.
     """
 
-    def __init__(self, patches: PatchSpectra) -> None:
-        self.patches = patches
+    def __init__(self, patches: PatchSpectra, shaded: npt.NDArray[np.bool_] | None = None) -> None:
+        self.patches, self._shaded = patches, None
+        if shaded is not None and shaded.any():
+            self._shaded = cv2.boxFilter(
+                shaded.astype(np.float32), -1, (patches.size, patches.size), anchor=(0, 0)
+            )
         parts = [
             np.minimum(6 * (at - at.min()) // max(1, np.ptp(at) + 1), 5)
             for at in (patches.tops, patches.lefts)
@@ -155,7 +162,12 @@ class PatchFit:
         if not exact:
             drift = np.rint(drift)
         spectrum, noise = self.patches.of(contrast, drift)
-        return Cut(drift, spectrum, noise, self.patches.within(contrast.shape, drift))
+        within = self.patches.within(contrast.shape, drift)
+        if self._shaded is not None:
+            x, y = np.rint(drift).astype(int)
+            rows, columns = self.patches.tops[within] + y, self.patches.lefts[within] + x
+            within[within] = self._shaded[rows, columns] < 0.5
+        return Cut(drift, spectrum, noise, within)
 
     def fit(
         self,

@@ -37,6 +37,9 @@ _SMOOTH = 8.0
 _COARSER = 4
 """Pixels on a side that are averaged for that: a Gaussian of two such pixels is as smooth."""
 
+_EDGE = 4
+"""Width, px, of the edge of what is hidden."""
+
 _NOISE_BAND = 0.42
 """Spatial frequency along an axis above which a patch is taken to be noise, cycles/px."""
 
@@ -50,23 +53,44 @@ Rectangle = tuple[int, int, int, int]
 """``(y_begin, y_end, x_begin, x_end)``, px, ends excluded."""
 
 
-def local_contrast(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def local_contrast(
+    frame: npt.NDArray[np.float32], hidden: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.float32]:
     """Divide a frame by its smooth brightness; the mean of the result is about zero.
 
     Parameters
     ----------
     frame : ndarray of float32, shape (y, x)
         Counts, bad pixels repaired.
+    hidden : ndarray of bool, shape (y, x), optional
+        Pixels that show nothing: there and at their edge the result is zero. The edge of a shade
+        stands still, and is stronger than any texture.
     """
-    height, width = frame.shape
-    small = -(-width // _COARSER), -(-height // _COARSER)
-    coarse = cv2.resize(frame, small, interpolation=cv2.INTER_AREA)
-    coarse = cv2.GaussianBlur(coarse, (0, 0), _SMOOTH / _COARSER, borderType=cv2.BORDER_REFLECT_101)
-    smooth = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
-    floor = np.float32(max(0.05 * float(np.abs(coarse).mean()), 1e-30))
+    if hidden is None or not hidden.any():
+        smooth = _smooth(frame)
+    else:
+        edge = np.ones((2 * _EDGE + 1, 2 * _EDGE + 1), np.uint8)
+        hidden = cv2.dilate(hidden.astype(np.uint8), edge) > 0
+        known = np.where(hidden, np.float32(0), np.float32(1))
+        frame = frame * known
+        smooth = _smooth(frame)
+        smooth /= np.maximum(_smooth(known), np.float32(1e-3))
+    floor = np.float32(max(0.05 * float(np.abs(smooth).mean()), 1e-30))
     contrast = np.divide(frame, np.maximum(smooth, floor, out=smooth), dtype=np.float32)
     contrast -= np.float32(1.0)
+    if hidden is not None:
+        contrast[hidden] = 0.0
     return contrast
+
+
+def _smooth(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    height, width = image.shape
+    small = -(-width // _COARSER), -(-height // _COARSER)
+    coarse = cv2.resize(image, small, interpolation=cv2.INTER_AREA)
+    sigma = _SMOOTH / _COARSER
+    coarse = cv2.GaussianBlur(coarse, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101)
+    smooth: npt.NDArray[np.float32] = cv2.resize(coarse, (width, height))
+    return smooth
 
 
 def power_of(spectrum: np.ndarray) -> np.ndarray:
