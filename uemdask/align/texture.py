@@ -37,7 +37,7 @@ _SMOOTH = 8.0
 _COARSER = 4
 """Pixels on a side that are averaged for that: a Gaussian of two such pixels is as smooth."""
 
-_EDGE = 4
+_EDGE = 3
 """Width, px, of the edge of what is hidden."""
 
 _NOISE_BAND = 0.42

@@ -239,7 +239,7 @@ def _check(run: Run, parameters: AlignParameters) -> None:
 
 ALIGN = Stage(
     name="align",
-    version=4,
+    version=5,
     parameters=AlignParameters,
     create=_create,
     phases=(
