@@ -29,7 +29,7 @@ from uemdask.network import (
     train,
 )
 from uemdask.simulate import Scenario, random_scenario, scenario, simulate
-from uemdask.stages.simulated import simulated_series
+from uemdask.stages.simulated_series import simulated_series
 
 SHAPE = (160, 160)
 FRAMES = 70

@@ -25,7 +25,7 @@ from uemdask.cube.layout import frame_slabs
 from uemdask.evaluate import evaluate_run
 from uemdask.simulate import SCENARIOS, Acquisition, scenario, simulate
 from uemdask.stages import STAGE_BY_NAME, StageParameters
-from uemdask.stages.recorded import recorded_frames
+from uemdask.stages.raw_frames import recorded_frames
 from uemdask.version import __version__
 
 SIZE, FRAMES, FIRST_SEED = 192, 60, 8001

@@ -25,7 +25,7 @@ import tifffile
 from uemdask.execution import (
     Driver,
     LocalProfile,
-    Silence,
+    NullListener,
     merge_settings,
     open_cluster,
     read_campaign,
@@ -48,7 +48,7 @@ def write_frames(folder: Path, size: int, frames: int) -> None:
     (folder / "metadata.yaml").write_text("pixel_size: 3 nm\n")
 
 
-class Table(Silence):
+class Table(NullListener):
     """Hears what a driver does, watches the memory of the workers, and prints a line a phase."""
 
     def __init__(self) -> None:

@@ -49,11 +49,11 @@ from uemdask.network import (
 )
 from uemdask.network.checkpoint import load_checkpoint
 from uemdask.network.device import data_device
-from uemdask.network.job import do_job, write_job
 from uemdask.network.processes import _start as start_process
+from uemdask.network.training_job import do_job, write_job
 from uemdask.simulate import scenario, simulate
 from uemdask.stages.flow import FlowParameters
-from uemdask.stages.simulated import simulated_series
+from uemdask.stages.simulated_series import simulated_series
 from uemdask.version import __version__
 
 # Largest difference to the CPU of a flow. On a CPU, float64 differs by 2e-6 from float32; inputs

@@ -29,7 +29,7 @@ from uemdask.network import (
     train_on,
 )
 from uemdask.simulate import random_scenario, simulate
-from uemdask.stages.simulated import simulated_series
+from uemdask.stages.simulated_series import simulated_series
 
 SHAPE = (192, 192)
 FRAMES = (20, 56)  # shortest and longest series

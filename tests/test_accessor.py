@@ -9,7 +9,7 @@ import xarray as xr
 
 import uemdask
 from uemdask import FaultsError, UemError
-from uemdask.spectrum import untold_frames
+from uemdask.spectrum import leaked_frames
 
 SIZE, STEP, LENGTH = 64, 2.0, 48.0  # px, nm per px, wavelength in nm
 
@@ -193,7 +193,7 @@ def test_a_space_time_plot_is_blank_where_the_wave_cannot_be_told(pairs):
     plot = pairs.uem.space_time((5, 5), (60, 20))
     blank = np.isnan(plot.values)
     assert (blank.all(axis=1) == blank.any(axis=1)).all()
-    untold = untold_frames(DELAYS, centre=34.0, window=0.5)
+    untold = leaked_frames(DELAYS, centre=34.0, window=0.5)
     np.testing.assert_array_equal(blank.all(axis=1), untold)
     assert 3 < untold.sum() < (DELAYS < 0).sum()
     # What was recorded is what was recorded.

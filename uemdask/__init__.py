@@ -15,50 +15,50 @@ from uemdask.version import __version__
 if TYPE_CHECKING:
     from uemdask.align.frames import aligned
     from uemdask.align.series import estimate_drift, gain, reference
-    from uemdask.execution.running import ingest, run_stages
-    from uemdask.labels.fields import estimate_labels
+    from uemdask.execution.python_api import ingest, run_stages
+    from uemdask.labels.label_estimation import estimate_labels
     from uemdask.labels.pairing import pairs
-    from uemdask.motion.fronts import fuse_flow, speed_angle
     from uemdask.motion.space_time import space_time
-    from uemdask.motion.trust import valid
+    from uemdask.motion.speed_angle import fuse_flow, speed_angle
+    from uemdask.motion.valid_flow import valid
     from uemdask.network.flow import predict_flow
     from uemdask.nexus import write_nexus
-    from uemdask.regions.kinds import mode
+    from uemdask.regions.region_modes import mode
     from uemdask.regions.roi import Roi
-    from uemdask.regions.vectors import roi_features
+    from uemdask.regions.roi_features import roi_features
     from uemdask.signals import from_hyperspy, to_hyperspy
     from uemdask.spectrum.band import Band
     from uemdask.spectrum.filtering import band_pass
-    from uemdask.spectrum.maps import peaks
-    from uemdask.spectrum.mean import choose_band, mean_spectrum
-    from uemdask.stages.raw import flag_frames, open_raw
+    from uemdask.spectrum.mean_spectrum import choose_band, mean_spectrum
+    from uemdask.spectrum.peak_maps import peaks
+    from uemdask.stages.open_raw import flag_frames, open_raw
 
 _WHERE = {
     "Band": "spectrum.band",
     "Roi": "regions.roi",
     "aligned": "align.frames",
     "band_pass": "spectrum.filtering",
-    "choose_band": "spectrum.mean",
+    "choose_band": "spectrum.mean_spectrum",
     "estimate_drift": "align.series",
-    "estimate_labels": "labels.fields",
-    "flag_frames": "stages.raw",
+    "estimate_labels": "labels.label_estimation",
+    "flag_frames": "stages.open_raw",
     "from_hyperspy": "signals",
-    "fuse_flow": "motion.fronts",
+    "fuse_flow": "motion.speed_angle",
     "gain": "align.series",
-    "ingest": "execution.running",
-    "mean_spectrum": "spectrum.mean",
-    "mode": "regions.kinds",
-    "open_raw": "stages.raw",
+    "ingest": "execution.python_api",
+    "mean_spectrum": "spectrum.mean_spectrum",
+    "mode": "regions.region_modes",
+    "open_raw": "stages.open_raw",
     "pairs": "labels.pairing",
-    "peaks": "spectrum.maps",
+    "peaks": "spectrum.peak_maps",
     "predict_flow": "network.flow",
     "reference": "align.series",
-    "roi_features": "regions.vectors",
-    "run_stages": "execution.running",
+    "roi_features": "regions.roi_features",
+    "run_stages": "execution.python_api",
     "space_time": "motion.space_time",
-    "speed_angle": "motion.fronts",
+    "speed_angle": "motion.speed_angle",
     "to_hyperspy": "signals",
-    "valid": "motion.trust",
+    "valid": "motion.valid_flow",
     "write_nexus": "nexus",
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from uemdask.cube.attributes import structured
-from uemdask.cube.needed import need
+from uemdask.cube.required_variables import require_variables
 from uemdask.cube.store import RECORD
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata
@@ -39,7 +39,7 @@ class UemAccessor:
         self._dataset = dataset
 
     def _need(self, *names: str) -> None:
-        need(self._dataset, *names)
+        require_variables(self._dataset, *names)
 
     def metadata(self) -> dict[str, Any]:
         """Return the acquisition metadata, numbers with their units.
@@ -88,7 +88,7 @@ class UemAccessor:
         >>> ds.uem.results("spectrum").band.found
         True
         """
-        from uemdask.cube.record import results_of
+        from uemdask.cube.record_schema import results_of
 
         path = Path(self._dataset.encoding.get("source", "dataset"))
         return results_of(path, stage, self._record(stage))

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from uemdask.atomic_write import atomic_write
 from uemdask.cube.attributes import json_text, structured
-from uemdask.durable import replaced
 from uemdask.errors import UemError
 from uemdask.metadata import read_metadata, to_nexus
 from uemdask.version import __version__
@@ -76,7 +76,7 @@ def write_nexus(
         "program_name@version": __version__,
     }
     try:
-        with replaced(path) as stream, h5py.File(stream, "w") as file:
+        with atomic_write(path) as stream, h5py.File(stream, "w") as file:
             _write_tree(file, tree)
             for name in names:
                 _write_data(file["entry"], dataset[name])

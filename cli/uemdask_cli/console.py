@@ -20,8 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from uemdask.execution.progress import Silence
-from uemdask.plain import plain
+from uemdask.execution.listeners import NullListener
+from uemdask.printable import printable
 from uemdask_cli.flags import with_flags
 
 #: Where there is no terminal, a stage at work is reported this often, in s.
@@ -30,7 +30,7 @@ _EVERY = 10.0
 _WIDEST = 10_000
 
 
-class PlainLines(Silence):
+class PlainLines(NullListener):
     """Plain lines: one when a stage begins and ends, and now and then between."""
 
     def __init__(self) -> None:
@@ -90,7 +90,7 @@ class PlainLines(Silence):
         self._say(text)
 
 
-class Bars(Silence):
+class Bars(NullListener):
     """A bar for each stage, over all runs."""
 
     def __init__(self, progress: Progress) -> None:
@@ -133,7 +133,7 @@ class Bars(Silence):
 
     def notice(self, text: str) -> None:
         """Say it."""
-        self._progress.console.print(with_flags(plain(text)), markup=False, highlight=False)
+        self._progress.console.print(with_flags(printable(text)), markup=False, highlight=False)
 
 
 def _tasks(number: int) -> str:
@@ -146,7 +146,7 @@ def _where(model: str, history: dict[str, Any]) -> str:
 
 
 def rich_console() -> Console:
-    """Return what draws tables and bars; texts that come from elsewhere are to be `plain`.
+    """Return what draws tables and bars; texts that come from elsewhere are to be `printable`.
 
     Where nobody looks, a line may be as long as it is: names must not be cut.
     """
@@ -156,10 +156,10 @@ def rich_console() -> Console:
 
 
 @contextmanager
-def listener(*, quiet: bool = False) -> Iterator[Silence]:
+def listener(*, quiet: bool = False) -> Iterator[NullListener]:
     """Give bars on a terminal, plain lines elsewhere; nothing where it is to be quiet."""
     if quiet:
-        yield Silence()
+        yield NullListener()
         return
     if not sys.stdout.isatty():
         yield PlainLines()

@@ -178,7 +178,7 @@ def _print_table(found: RawAcquisition) -> None:
 def _refuse(stores: Iterable[Path], overwrite: bool) -> None:
     """Say what is in the way, of all stores at once."""
     from uemdask.errors import FaultsError, UemError
-    from uemdask.stages.replacing import is_whole
+    from uemdask.stages.run_replacement import is_whole
 
     faults = []
     for store in stores:

@@ -37,9 +37,11 @@ class PlainStream:
         if not isinstance(text, str):
             raise TypeError(f"text is wanted, not {type(text).__name__}")
         if not text.replace("\n", "").isprintable():
-            from uemdask.plain import plain  # takes the library, for which help does not wait
+            from uemdask.printable import (
+                printable,  # takes the library, for which help does not wait
+            )
 
-            text = plain(text)
+            text = printable(text)
         return self.stream.write(with_flags(text))
 
     def flush(self) -> None:

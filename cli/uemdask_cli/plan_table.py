@@ -13,7 +13,7 @@ from uemdask.cube import STAGES
 from uemdask.execution import Preview
 from uemdask.execution.preview import RunPreview
 from uemdask.monitor import size
-from uemdask.plain import one_line
+from uemdask.printable import one_line
 from uemdask_cli.console import rich_console
 from uemdask_cli.flags import with_flags
 

@@ -79,16 +79,16 @@ def _picture(state: CampaignState, console: Console) -> RenderableType:
     from rich.console import Group
     from rich.text import Text
 
-    from uemdask.plain import plain
+    from uemdask.printable import printable
 
     runs = sorted(state.runs, key=lambda run: _ORDER.index(run.state))
     lines = _summary(state)
     for line in _failures(runs)[:_MOST_FAILURES]:
-        lines += wrap(with_flags(plain(line)), console.width, max_lines=2, placeholder=" …")
+        lines += wrap(with_flags(printable(line)), console.width, max_lines=2, placeholder=" …")
     room = max(_LEAST_RUNS, console.height - len(lines) - 3)
     if len(runs) > room:
         lines.append(f"{room} of {len(runs)} runs:")
-    text = [Text(plain(line), no_wrap=True, overflow="ellipsis") for line in lines]
+    text = [Text(printable(line), no_wrap=True, overflow="ellipsis") for line in lines]
     return Group(*text, _table(runs[:room], longest=max(16, console.width - _STAGES_WIDTH)))
 
 
@@ -96,7 +96,7 @@ def _table(runs: list[RunState], longest: int = _WIDEST) -> Table:
     from rich.table import Column, Table
     from rich.text import Text
 
-    from uemdask.plain import one_line
+    from uemdask.printable import one_line
 
     table = Table(
         Column("run", overflow="fold"), *STAGES, box=None, padding=(0, 1, 0, 0), pad_edge=False
@@ -125,7 +125,7 @@ def _cell(run: RunState, stage: str) -> Text:
 
 def _summary(state: CampaignState) -> list[str]:
     from uemdask.monitor import duration, phase, size
-    from uemdask.plain import one_line
+    from uemdask.printable import one_line
 
     totals = state.totals
     lines = [f"{totals.done} done, {totals.failed} failed, {totals.at_work + totals.waiting} left"]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uemdask.align import average_repeats, sample_shifted
-from uemdask.align.voting import measure_noise, outliers
+from uemdask.align.outlier_rejection import measure_repeat_noise, outliers
 from uemdask.errors import UemError
 from uemdask.simulate import scenario, simulate
 
@@ -188,7 +188,7 @@ def test_nothing_to_average_and_two_sizes_are_refused():
 def test_noise_is_measured_above_a_dark_level():
     truth = np.linspace(20, 4000, 256)[None].repeat(64, axis=0)
     repeats = np.stack([100.0 + repeat for repeat in noisy(truth, 3, quantum=4.0, read_noise=6.0)])
-    noise = measure_noise(repeats)
+    noise = measure_repeat_noise(repeats)
     counts = np.array([300.0, 1100.0, 4100.0])
     wanted = np.sqrt(4 * (counts - 100) + 36)
     np.testing.assert_allclose(noise.deviation(counts), wanted, rtol=0.15)
@@ -203,4 +203,4 @@ def test_an_edge_that_is_not_aligned_to_the_last_digit_is_no_outlier():
             for i in range(3)
         ]
     ).astype(float)
-    assert not outliers(repeats, measure_noise(repeats)).any()
+    assert not outliers(repeats, measure_repeat_noise(repeats)).any()

@@ -11,13 +11,13 @@ import pytest
 
 from uemdask.errors import UemError
 from uemdask.execution import open_cluster, read_profile
-from uemdask.execution.cluster import say_that_it_begins
-from uemdask.execution.flights import Flight, Flights
+from uemdask.execution.cluster import report_task_begin
+from uemdask.execution.task_window import SentTask, TaskWindow
 
 
 def hog(piece: int) -> None:
     """Take memory piece by piece, until something happens."""
-    say_that_it_begins()
+    report_task_begin()
     held = []
     for _ in range(200):
         held.append(np.ones(piece, np.uint8))
@@ -26,33 +26,33 @@ def hog(piece: int) -> None:
 
 def too_much() -> None:
     """Ask for more memory than there is address space."""
-    say_that_it_begins()
+    report_task_begin()
     np.empty(1 << 60, np.uint8)
 
 
 @pytest.fixture
-def flights(slurm, work, monkeypatch):
+def window(slurm, work, monkeypatch):
     """Give flights on a CPU worker of 700 MiB."""
     here = work("run0", pools=[{"name": "cpu", "cores": 1, "memory": "700MiB"}])
     monkeypatch.chdir(here.folder)
     # The tasks are functions of this module, which a worker elsewhere does not find by itself.
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
     with open_cluster(read_profile(here.folder / "profile.yaml")) as cluster:
-        yield Flights(cluster)
+        yield TaskWindow(cluster)
 
 
-def land(flights: Flights, limit: float = 150):
+def land(window: TaskWindow, limit: float = 150):
     end = time.monotonic() + limit
     while time.monotonic() < end:
-        for landed in flights.landed(0.5):
-            return landed
+        for ended in window.ended(0.5):
+            return ended
     raise AssertionError("the task neither ended nor was given up")
 
 
-def test_a_worker_over_its_memory(flights, capfd):
+def test_a_worker_over_its_memory(window, capfd):
     work = SimpleNamespace(stage=SimpleNamespace(name="label"))
-    flights.submit(Flight([], "pair=0:8", False, work), "label:pairs", hog, 40 * 2**20)
-    error = land(flights).error
+    window.submit(SentTask([], "pair=0:8", False, work), "label:pairs", hog, 40 * 2**20)
+    error = land(window).error
     assert isinstance(error, UemError)
     assert str(error).startswith(
         "stage label, region pair=0:8: needs more memory than a worker of pool 'cpu' has "
@@ -65,10 +65,10 @@ def test_a_worker_over_its_memory(flights, capfd):
     assert "Killed" not in out + err
 
 
-def test_numpy_without_memory(flights):
+def test_numpy_without_memory(window):
     work = SimpleNamespace(stage=SimpleNamespace(name="spectrum"))
-    flights.submit(Flight([], "y=0:256", False, work), "spectrum:map", too_much)
-    error = land(flights).error
+    window.submit(SentTask([], "y=0:256", False, work), "spectrum:map", too_much)
+    error = land(window).error
     assert isinstance(error, UemError)
     assert "stage spectrum, region y=0:256: ran out of memory" in str(error)
     assert "Unable to allocate" in str(error)

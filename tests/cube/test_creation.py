@@ -7,7 +7,7 @@ import pytest
 
 from uemdask.cube import Run, describe_run, open_run
 from uemdask.errors import FaultsError, UemError
-from uemdask.stages.replacing import put_in_place
+from uemdask.stages.run_replacement import put_in_place
 
 
 def test_a_new_run_is_empty_but_whole(make):

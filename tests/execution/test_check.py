@@ -3,7 +3,7 @@
 import pytest
 
 from uemdask.execution import check_cluster
-from uemdask.execution.cluster.check import faults_of, versions
+from uemdask.execution.cluster.check import versions, worker_faults
 from uemdask.execution.cluster.own_gpu import own_share
 from uemdask.execution.cluster.profile import LocalProfile, Pool
 
@@ -40,27 +40,27 @@ SOUND = {
     ],
 )
 def test_each_fault_is_told_alone(found, said):
-    faults = faults_of(SOUND | found, versions(), "token", POOL)
+    faults = worker_faults(SOUND | found, versions(), "token", POOL)
     assert len(faults) == 1
     assert said in faults[0]
 
 
 def test_a_torch_without_cuda_is_no_fault_of_the_job():
     found = SOUND | {"gpus": [], "gpu_trouble": "torch 2 is a build without CUDA", "cuda": False}
-    (fault,) = faults_of(found, versions(), "token", POOL)
+    (fault,) = worker_faults(found, versions(), "token", POOL)
     assert "install a torch with CUDA" in fault
     assert "job script" not in fault
 
 
 def test_a_sound_worker():
-    assert faults_of(SOUND, versions(), "token", POOL) == []
+    assert worker_faults(SOUND, versions(), "token", POOL) == []
 
 
 def test_a_worker_of_a_whole_node_has_all_its_gpus():
     whole = POOL.model_copy(update={"processes": 1})
     found = SOUND | {"memory": 8 * 2**30}
-    assert faults_of(found | {"gpus": ["A100"] * 2}, versions(), "token", whole) == []
-    (fault,) = faults_of(found, versions(), "token", whole)
+    assert worker_faults(found | {"gpus": ["A100"] * 2}, versions(), "token", whole) == []
+    (fault,) = worker_faults(found, versions(), "token", whole)
     assert "a worker has 1 of 2 GPUs" in fault
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from uemdask.errors import UemError
 from uemdask.execution import LocalProfile, open_cluster, read_profile
-from uemdask.execution.cluster import opening
+from uemdask.execution.cluster import connect
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from uemdask.execution.cluster import opening
     ],
 )
 def test_a_scheduler_file_that_is_none_is_named(tmp_path, monkeypatch, text, match):
-    monkeypatch.setattr(opening, "_ANSWER", 1)  # s
+    monkeypatch.setattr(connect, "_ANSWER", 1)  # s
     file = tmp_path / "scheduler.json"
     if text is not None:
         file.write_text(text)

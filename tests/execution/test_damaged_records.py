@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from uemdask.cube import Run, describe_run
 from uemdask.errors import UemError
 from uemdask.execution import campaign_status, preview, verify
-from uemdask.execution.entries import entry_of
 from uemdask.execution.ledger import ledger_path, read_entries
+from uemdask.execution.ledger_entries import entry_of
 from uemdask.report import write_campaign_report, write_report
 from uemdask_cli.flags import with_flags
 

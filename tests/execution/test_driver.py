@@ -10,7 +10,7 @@ import pytest
 
 from uemdask.cube import Run
 from uemdask.errors import UemError
-from uemdask.execution import Capacity, Cluster, Driver, Silence, campaign_status, preview
+from uemdask.execution import Capacity, Cluster, Driver, NullListener, campaign_status, preview
 from uemdask.execution.ledger import last_entry, ledger_path
 
 ONLY = ("ingest", "align")
@@ -105,7 +105,7 @@ def test_runs_take_turns(two, plan, drive):
     (two / "bad" / "frame_0020.tif").write_bytes((two / "raw" / "frame_0020.tif").read_bytes())
     order = []
 
-    class Order(Silence):
+    class Order(NullListener):
         def task_done(self, run, stage, phase, result):
             order.append(run)
 
@@ -198,7 +198,7 @@ def test_a_model_that_moved_with_its_run_is_found(finished, plan, drive):
 
 def test_a_warning_of_a_stage_is_told_while_it_runs(raw, plan, drive):
     heard = []
-    ears = Silence()
+    ears = NullListener()
     ears.notice = heard.append
     rows = [f"{i},{i % 5 * 2},{-(i % 3) * 3}.5" for i in range(30)]
     (raw / "drift.csv").write_text("\n".join(["frame,x,y", *rows]))

@@ -10,8 +10,8 @@ import tifffile
 from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Driver, campaign_status, preview
-from uemdask.execution.entries import Failed
 from uemdask.execution.ledger import last_entry, ledger_path
+from uemdask.execution.ledger_entries import Failed
 
 TRAIN = ("train",)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from uemdask.execution.entries import Mended, TaskDone
 from uemdask.execution.ledger import Ledger, last_entry, ledger_path, read_entries
+from uemdask.execution.ledger_entries import Mended, TaskDone
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from uemdask.errors import UemError
-from uemdask.labels import FlowEstimator, estimate_flow, warp
+from uemdask.labels import FlowEstimator, estimate_flow, remap
 from uemdask.labels.optical_flow import coarsest_level
 
 INNER = np.s_[24:-24, 24:-24]
@@ -37,8 +37,8 @@ def test_first_of_r_is_second_of_r_plus_flow(method):
     first = blobs()
     second = shifted(first, 3.0, -2.0)
     flow = estimate_flow(first, second, scale=3.0, method=method)
-    left = np.std((first - warp(second, flow))[INNER])
-    wrong_sign = np.std((first - warp(second, -flow))[INNER])
+    left = np.std((first - remap(second, flow))[INNER])
+    wrong_sign = np.std((first - remap(second, -flow))[INNER])
     assert left < 0.1
     assert wrong_sign > 5 * left
 

@@ -17,7 +17,7 @@ from distributed import Client
 from tornado.websocket import websocket_connect
 
 from uemdask.execution import Cluster, plan_campaign
-from uemdask.monitor.board import Board
+from uemdask.monitor.campaign_progress import CampaignProgress
 
 #: A scheduler in whose process uemdask cannot be imported, as one that somebody else started.
 FOREIGN = """
@@ -59,15 +59,15 @@ def get():
 
 
 @pytest.fixture
-def board(tmp_path):
+def progress(tmp_path):
     """Return a function that makes the board of a campaign whose runs have the given names."""
 
-    def board(names, name="ge"):
+    def progress(names, name="ge"):
         (tmp_path / "raw").mkdir(exist_ok=True)
         runs = [{"raw": "raw", "name": run} for run in names]
-        return Board(plan_campaign({"runs": runs}, name=name, folder=tmp_path))
+        return CampaignProgress(plan_campaign({"runs": runs}, name=name, folder=tmp_path))
 
-    return board
+    return progress
 
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "chrome"))), None)

@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 NASTY = "<script>document.title = 'taken over'</script><img src=x onerror=alert(1)>"
 
 
-def test_a_page_renews_itself_and_takes_names_as_text(foreign, cluster, board, browser):
+def test_a_page_renews_itself_and_takes_names_as_text(foreign, cluster, progress, browser):
     assert _show(foreign)
-    made = board([NASTY.replace("/", "|"), "second"], name=NASTY)
+    made = progress([NASTY.replace("/", "|"), "second"], name=NASTY)
     made.cluster_is_up(cluster.dashboard, 4)
     made.phase_begins(NASTY, "train", "model", 1, 0)
     entry = {"steps": 90, "phase": "pretrain", "loss": 1.0, "device": NASTY}

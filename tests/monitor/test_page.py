@@ -12,7 +12,7 @@ import pytest
 
 from uemdask.cube import STAGES
 from uemdask.execution import plan_campaign
-from uemdask.execution.progress import Silence
+from uemdask.execution.listeners import NullListener
 from uemdask.monitor import CampaignState, monitored, scheduler_page
 from uemdask.monitor.publishing import _show
 
@@ -50,14 +50,14 @@ def show(foreign):
     """Return a function that sends the state of a board to the scheduler."""
     assert _show(foreign)
 
-    def show(board, key="k"):
-        board.cluster_is_up("", 4)
-        send(foreign, key, board.state().model_dump_json())
+    def show(progress, key="k"):
+        progress.cluster_is_up("", 4)
+        send(foreign, key, progress.state().model_dump_json())
 
     return show
 
 
-class Hears(Silence):
+class Hears(NullListener):
     def __init__(self):
         self.notices = []
 
@@ -100,7 +100,7 @@ def test_a_driver_that_fails_was_stopped(cluster, tmp_path):
     plan = plan_campaign({"runs": [{"raw": "raw"}]}, name="raw", folder=tmp_path)
 
     def interrupted():
-        with monitored(plan, cluster, Silence()) as told:
+        with monitored(plan, cluster, NullListener()) as told:
             told.cluster_is_up("", 4)
             raise KeyboardInterrupt
 
@@ -113,13 +113,13 @@ def test_a_driver_that_fails_was_stopped(cluster, tmp_path):
 def test_a_driver_that_was_refused_tells_nothing(cluster, tmp_path):
     (tmp_path / "raw").mkdir()
     plan = plan_campaign({"runs": [{"raw": "raw"}]}, name="raw", folder=tmp_path)
-    with pytest.raises(ValueError, match="another"), monitored(plan, cluster, Silence()):
+    with pytest.raises(ValueError, match="another"), monitored(plan, cluster, NullListener()):
         raise ValueError("another driver has the runs")
     assert not (tmp_path / "results").exists()
 
 
-def test_names_and_messages_are_text(show, board, root, get):
-    made = board([NASTY.replace("/", "|"), "ok"], name=NASTY)
+def test_names_and_messages_are_text(show, progress, root, get):
+    made = progress([NASTY.replace("/", "|"), "ok"], name=NASTY)
     made.run_failed("ok", "ingest", NASTY)
     show(made, "nasty")
     _, headers, text = get(f"{root}/uemdask?campaign=nasty")
@@ -132,8 +132,8 @@ def test_names_and_messages_are_text(show, board, root, get):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_the_page_needs_nothing_from_elsewhere_and_no_script(show, board, root, get):
-    show(board(["a", "b"]))
+def test_the_page_needs_nothing_from_elsewhere_and_no_script(show, progress, root, get):
+    show(progress(["a", "b"]))
     text = get(f"{root}/uemdask")[2]
     page = Page(text)
     assert not [a for a in page.addresses if ":" in a or a.startswith("/")]
@@ -149,10 +149,10 @@ def test_the_page_needs_nothing_from_elsewhere_and_no_script(show, board, root, 
 
 
 @pytest.mark.parametrize("end", ["", "/"])
-def test_its_files_are_found_with_and_without_a_slash(show, board, root, get, end):
+def test_its_files_are_found_with_and_without_a_slash(show, progress, root, get, end):
     from urllib.parse import urljoin
 
-    show(board(["a"]))
+    show(progress(["a"]))
     page = Page(get(f"{root}/uemdask{end}")[2])
     for address in page.addresses:
         assert get(urljoin(f"{root}/uemdask{end}", address))[0] == 200
@@ -165,8 +165,8 @@ def test_the_dashboard_leads_to_it_and_still_works(show, root, get):
         get(f"{root}/nothing-here")
 
 
-def test_many_runs_come_in_pages_those_that_failed_first(show, board, root, get):
-    made = board([f"run{i:04d}" for i in range(1000)])
+def test_many_runs_come_in_pages_those_that_failed_first(show, progress, root, get):
+    made = progress([f"run{i:04d}" for i in range(1000)])
     made.run_failed("run0700", "align", "broken")
     show(made, "many")
     first, last = (get(f"{root}/uemdask?campaign=many&page={n}")[2] for n in (1, 999))
@@ -179,8 +179,8 @@ def test_many_runs_come_in_pages_those_that_failed_first(show, board, root, get)
     assert len(first) < 100_000
 
 
-def test_runs_that_failed_alike_stand_together(show, board, root, get):
-    made = board([f"run{i:04d}" for i in range(40)])
+def test_runs_that_failed_alike_stand_together(show, progress, root, get):
+    made = progress([f"run{i:04d}" for i in range(40)])
     for number in range(12):
         made.run_failed(f"run{number:04d}", "flow", "the disk is full")
     for number in range(20, 30):
@@ -196,13 +196,13 @@ def test_runs_that_failed_alike_stand_together(show, board, root, get):
 
 
 @pytest.mark.parametrize("query", ["page=-1", "page=x", "page=%00", "show=%3Cb%3E", "page=9e9"])
-def test_any_query_is_answered(show, board, root, get, query):
-    show(board(["a"]))
+def test_any_query_is_answered(show, progress, root, get, query):
+    show(progress(["a"]))
     assert get(f"{root}/uemdask?{query}")[0] == 200
 
 
-def test_a_silent_driver_is_said_to_be(show, board, root, get, foreign):
-    show(board(["a"]), "silent")
+def test_a_silent_driver_is_said_to_be(show, progress, root, get, foreign):
+    show(progress(["a"]), "silent")
     assert "was last heard" not in get(f"{root}/uemdask?campaign=silent")[2]
 
     def long_ago(dask_scheduler):
@@ -218,10 +218,10 @@ def test_a_silent_driver_is_said_to_be(show, board, root, get, foreign):
 
 
 def test_campaigns_stand_side_by_side_and_a_second_driver_keeps_them(
-    show, board, root, get, foreign
+    show, progress, root, get, foreign
 ):
     for number in range(scheduler_page.MOST_CAMPAIGNS + 2):
-        show(board(["a", "b"], name=f"c{number}"), f"k{number}")
+        show(progress(["a", "b"], name=f"c{number}"), f"k{number}")
     assert _show(foreign)  # the pages are put in place again, not beside
     assert "c9" in get(f"{root}/uemdask")[2]
     assert "<h1>c5</h1>" in get(f"{root}/uemdask?campaign=k5")[2]
@@ -234,8 +234,8 @@ def test_a_state_that_is_too_large_is_refused(show, foreign):
         send(foreign, "big", "x" * (scheduler_page.LARGEST + 1))
 
 
-def test_a_training_is_drawn(show, board, root, get):
-    made = board(["a"])
+def test_a_training_is_drawn(show, progress, root, get):
+    made = progress(["a"])
     made.phase_begins("ge", "train", "model", 1, 0)
     for step in range(1, 500):
         entry = {"step": step, "steps": 600, "phase": "pretrain", "loss": 1 / step}
@@ -252,8 +252,8 @@ def test_a_training_is_drawn(show, board, root, get):
     assert "499 of 600 (pre-training)" in text
 
 
-def test_a_foreign_page_gets_nothing(board, show, root):
-    show(board(["a"]))
+def test_a_foreign_page_gets_nothing(progress, show, root):
+    show(progress(["a"]))
     for path in ("/uemdask", "/uemdask/campaign.json", "/uemdask/page.js"):
         for headers in (
             {"Host": "site.example:8787"},
@@ -268,8 +268,8 @@ def test_a_foreign_page_gets_nothing(board, show, root):
                 assert answer.status == 200
 
 
-def test_control_characters_of_names_and_messages_are_spelled_out(board, show, root, get):
-    found = board(["a\x1b[2Jb"])
+def test_control_characters_of_names_and_messages_are_spelled_out(progress, show, root, get):
+    found = progress(["a\x1b[2Jb"])
     found.run_failed("a\x1b[2Jb", "ingest", "f\x9b31m\u202e.tif: is empty")
     show(found)
     _, _, text = get(f"{root}/uemdask?campaign=k")

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from uemdask.network.augmentation import AugmentationConfig, augment, mirror, reverse, turn
-from uemdask.network.ranks import Ranks
-from uemdask.network.samples import Crops
+from uemdask.network.dataset import Crops
+from uemdask.network.process_group import ProcessGroup
 from uemdask.network.warp import warp
 
 torch.set_num_threads(1)
@@ -116,7 +116,7 @@ def test_processes_make_the_changes_that_one_would_make(noise):
     whole = augment(crops, np.random.default_rng(5), config)
     parts = []
     for rank in range(3):
-        share = Ranks(rank, 3).share(5)
+        share = ProcessGroup(rank, 3).share(5)
         own = Crops(*(field[share.begin : share.end] for field in crops))
         parts.append(augment(own, np.random.default_rng(5), config, share))
     for one, other in zip(whole, zip(*parts, strict=True), strict=True):

@@ -15,10 +15,10 @@ from uemdask.errors import UemError
 from uemdask.network import processes
 from uemdask.network.augmentation import AugmentationConfig
 from uemdask.network.checkpoint import load_checkpoint, load_model
-from uemdask.network.job import Job, read_job, write_job
+from uemdask.network.dataset import Series, SeriesSource
 from uemdask.network.processes import train_on
-from uemdask.network.samples import Series, SeriesSource
-from uemdask.network.schedule import TrainingConfig
+from uemdask.network.training_config import TrainingConfig
+from uemdask.network.training_job import Job, read_job, write_job
 from uemdask.network.unet import UNet, UNetConfig
 
 pytestmark = pytest.mark.slow
@@ -149,7 +149,7 @@ import sys
 from pathlib import Path
 import torch
 from uemdask.network import save_model, train_on
-from uemdask.network.job import read_job
+from uemdask.network.training_job import read_job
 torch.set_num_threads(1)
 torch.use_deterministic_algorithms(True)
 folder = Path(sys.argv[1])

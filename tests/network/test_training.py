@@ -10,10 +10,10 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from uemdask.errors import UemError
 from uemdask.network.augmentation import AugmentationConfig
 from uemdask.network.checkpoint import load_checkpoint
+from uemdask.network.dataset import Crops, Series, SeriesSource
 from uemdask.network.guard import held_out_error
-from uemdask.network.samples import Crops, Series, SeriesSource
-from uemdask.network.schedule import TrainingConfig
 from uemdask.network.training import _Training, train
+from uemdask.network.training_config import TrainingConfig
 from uemdask.network.unet import UNet, UNetConfig
 
 pytestmark = pytest.mark.slow

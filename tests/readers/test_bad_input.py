@@ -18,7 +18,7 @@ import uemdask.execution
 from uemdask.cube import Run
 from uemdask.cube.summary import describe_run
 from uemdask.execution import Capacity, Cluster
-from uemdask.stages.recorded import recorded_frames
+from uemdask.stages.raw_frames import recorded_frames
 from uemdask_cli.main import _run
 
 PAGE = Path(__file__).parents[2] / "docs" / "bad_input.md"

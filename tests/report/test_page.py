@@ -15,7 +15,7 @@ from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.ledger import Ledger
 from uemdask.report import write_report
-from uemdask.report.page import findings_of, measured
+from uemdask.report.page import measured, report_data_of
 from uemdask.report.sections import read_history, sections_of
 from uemdask.report.style import figure_style
 
@@ -158,7 +158,7 @@ def test_variables_of_an_unfinished_stage_are_not_shown(make_run: MakeRun, tmp_p
     run.begin("flow", digest="", parameters={})
     for name in ("flow", "flow_sd", "valid"):
         run.create(name, run.sizes | {"component": 2})
-    found = findings_of(run)
+    found = report_data_of(run)
     assert found.motion is None
     assert found.missing == ["flow", "feature", "mode"]
 
@@ -220,7 +220,7 @@ def test_a_failure_that_was_mended_is_not_shown(make_run: MakeRun, tmp_path: Pat
     store = tmp_path / "mended.zarr"
     shutil.copytree(make_run(), store)
     Ledger(store, "").failed(stage="label", phase="", region="", message="no space", trace="")
-    found = findings_of(Run(store))
+    found = report_data_of(Run(store))
     assert found.failure is None
     assert found.warnings == []
 
@@ -233,7 +233,7 @@ def test_no_travelling_wave(make_run: MakeRun, tmp_path: Path) -> None:
 
 
 def test_a_wave_that_stands_is_the_cause_of_no_speed(make_run: MakeRun) -> None:
-    found = findings_of(Run(make_run("stand", mode="standing", valid=False, standing=True)))
+    found = report_data_of(Run(make_run("stand", mode="standing", valid=False, standing=True)))
     assert found.warnings == [
         "No speed found: the wave does not travel (standing; travel index 0.05)."
     ]
@@ -243,7 +243,7 @@ def test_a_wave_that_stands_is_the_cause_of_no_speed(make_run: MakeRun) -> None:
 
 
 def test_a_mode_that_hides_what_travels_is_told_with_it(make_run: MakeRun) -> None:
-    found = findings_of(Run(make_run("part", mode="standing")))
+    found = report_data_of(Run(make_run("part", mode="standing")))
     (check,) = (check for check in found.checks if check.question == "Does the wave travel?")
     assert check.answer.startswith("standing, but 100 % of its pixels travel")
     assert check.verdict == "look"
@@ -251,7 +251,7 @@ def test_a_mode_that_hides_what_travels_is_told_with_it(make_run: MakeRun) -> No
 
 
 def test_a_mode_that_travels_without_a_valid_pixel_is_no_good(make_run: MakeRun) -> None:
-    found = findings_of(Run(make_run("none valid", valid=False)))
+    found = report_data_of(Run(make_run("none valid", valid=False)))
     verdicts = {check.question: check.verdict for check in found.checks}
     assert verdicts["Does the wave travel?"] == verdicts["Is there a speed?"] == "bad"
 
@@ -276,9 +276,9 @@ def test_a_headline_that_is_not_made_yet_is_asked_for(make_run: MakeRun, tmp_pat
 
 
 def test_what_cannot_be_told_is_hatched(make_run: MakeRun) -> None:
-    found = findings_of(Run(make_run("early", first=-60.0, frames=32)))
-    assert found.untold is not None
-    delays = found.delays[found.untold]
+    found = report_data_of(Run(make_run("early", first=-60.0, frames=32)))
+    assert found.leaked is not None
+    delays = found.delays[found.leaked]
     assert delays.size
     assert (delays < 0).all()
     with figure_style():
@@ -293,13 +293,13 @@ def test_numbers_and_their_units_stay_in_one_line(whole: tuple[Page, str]) -> No
 
 
 def test_a_wrong_network_is_found_out(make_run: MakeRun) -> None:
-    found = findings_of(Run(make_run("wrong", flow_angle=80.0)))
+    found = report_data_of(Run(make_run("wrong", flow_angle=80.0)))
     assert any("does not agree with the phase gradient" in text for text in found.warnings)
     assert "50° apart" in " ".join(check.answer for check in found.checks)
 
 
 def test_the_plot_and_the_phase_gradient_agree_with_the_truth(make_run: MakeRun) -> None:
-    found = findings_of(Run(make_run()))
+    found = report_data_of(Run(make_run()))
     assert found.gradient is not None
     assert found.slope is not None
     assert found.gradient.speed == pytest.approx(3.0, rel=0.03)

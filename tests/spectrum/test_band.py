@@ -7,10 +7,10 @@ from known_waves import plane_wave
 from uemdask.errors import UemError
 from uemdask.spectrum import (
     Band,
-    choose_band,
+    band_of_spectrum,
     frequency_grid,
-    survey_operator,
-    survey_tile,
+    statistics_of_tile,
+    statistics_operator,
 )
 
 GE = np.r_[-30:500:5, 500:1000:10].astype(float)
@@ -20,8 +20,8 @@ SHORT = np.arange(24) * 5.0
 
 def band_of(series: np.ndarray, t: np.ndarray) -> Band:
     f = frequency_grid(t)
-    survey = survey_tile(series.astype(np.float32), survey_operator(t, f))
-    return choose_band(f, survey.power, survey.peak_count)
+    survey = statistics_of_tile(series.astype(np.float32), statistics_operator(t, f))
+    return band_of_spectrum(f, survey.power, survey.peak_count)
 
 
 def noise(t: np.ndarray, level: float = 0.07, seed: int = 0) -> np.ndarray:
@@ -97,13 +97,13 @@ def test_onset_and_decay() -> None:
 def test_user_band_wins() -> None:
     f = frequency_grid(LONG)
     power = 1 + 50 * np.exp(-((f - 34) ** 2)) + 20 * np.exp(-((f - 60) ** 2))
-    band = choose_band(f, power, np.ones(f.size), limits=(50, 70))
+    band = band_of_spectrum(f, power, np.ones(f.size), limits=(50, 70))
     assert (band.low, band.high, band.found) == (50, 70, True)
     assert band.centre == pytest.approx(60, abs=0.05)
     with pytest.raises(UemError, match="GHz"):
-        choose_band(f, power, np.ones(f.size), limits=(150, 170))
+        band_of_spectrum(f, power, np.ones(f.size), limits=(150, 170))
 
 
 def test_unequal_rows_are_refused() -> None:
     with pytest.raises(UemError, match="equally long"):
-        choose_band(np.arange(1.0, 20), np.ones(19), np.ones(18))
+        band_of_spectrum(np.arange(1.0, 20), np.ones(19), np.ones(18))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from uemdask.spectrum import band_pass_operator, untold_frames
+from uemdask.spectrum import band_pass_operator, leaked_frames
 
 GE = np.r_[-100:500:5, 500:1000:10].astype(float)
 COARSE = np.arange(-100.0, 400.0, 10.0)
@@ -14,7 +14,7 @@ CENTRE = 34.0
 @pytest.mark.parametrize("delays", [GE, COARSE, RANDOM], ids=["germanium", "coarse", "random"])
 @pytest.mark.parametrize("window", [0.5, 1.0])
 def test_what_is_not_among_them_shows_no_wave_to_come(delays, window):
-    untold = untold_frames(delays, centre=CENTRE, window=window)
+    untold = leaked_frames(delays, centre=CENTRE, window=window)
     operator = band_pass_operator(delays, CENTRE, window=window * 1e3 / CENTRE)
     phases = np.linspace(0, 2 * np.pi, 16)
     wave = np.cos(2e-3 * np.pi * CENTRE * delays[:, None] + phases) * (delays >= 0)[:, None]
@@ -29,10 +29,10 @@ def test_what_is_not_among_them_shows_no_wave_to_come(delays, window):
 
 def test_other_delays_than_those_the_wave_is_made_from_can_be_asked_for():
     at = np.array([-90.0, -7.5, 3.0])
-    untold = untold_frames(GE, centre=CENTRE, window=0.5, at=at)
+    untold = leaked_frames(GE, centre=CENTRE, window=0.5, at=at)
     assert untold.tolist() == [False, True, False]
 
 
 @pytest.mark.parametrize("delays", [GE[GE >= 0], GE[GE < 0]], ids=["after", "before"])
 def test_without_a_frame_on_each_side_nothing_is_carried_over(delays):
-    assert not untold_frames(delays, centre=CENTRE, window=0.5).any()
+    assert not leaked_frames(delays, centre=CENTRE, window=0.5).any()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uemdask.align import sample_shifted
-from uemdask.align.drifting import combine, drift_tiles
+from uemdask.align.series_drift import drift_tiles, mean_drift
 from uemdask.cube import create_run
 from uemdask.cube.layout import frame_slabs
 from uemdask.cube.summary import describe_run
@@ -203,7 +203,7 @@ def test_large_frames_are_fitted_in_tiles_and_tiles_agree():
     drifts = [true + random.normal(0, e) + random.normal(0, 9, 2) for e in errors]
     # One tile went with a contour.
     drifts[3][:, 0] += np.linspace(0, 8, 50)
-    drift, error = combine(drifts, errors)
+    drift, error = mean_drift(drifts, errors)
     left = drift - true
     left -= left.mean(axis=0)
     assert 0.6 < rms(left) / rms(error) < 1.6

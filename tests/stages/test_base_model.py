@@ -10,7 +10,7 @@ from uemdask.evaluate import score_flow, wave_flows
 from uemdask.labels import grey_scale
 from uemdask.network import BASE_MODEL, load_model, predict
 from uemdask.simulate import scenario, simulate
-from uemdask.stages.simulated import simulated_series
+from uemdask.stages.simulated_series import simulated_series
 
 pytestmark = pytest.mark.slow
 

@@ -10,7 +10,7 @@ import pytest
 from uemdask.cube import Run
 from uemdask.cube.layout import pair_fields
 from uemdask.execution.requirements import needs_of
-from uemdask.regions.sums import QUANTITIES
+from uemdask.regions.roi_sums import QUANTITIES
 from uemdask.stages import STAGE_BY_NAME, StageParameters
 
 FEATURE = STAGE_BY_NAME["feature"]

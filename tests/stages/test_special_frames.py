@@ -13,7 +13,7 @@ from uemdask.cube.layout import Region
 from uemdask.execution import plan_campaign, plan_ingest
 from uemdask.readers import inspect_raw
 from uemdask.simulate import scenario, simulate
-from uemdask.stages.frames import read_aligned
+from uemdask.stages.aligned_reader import read_aligned
 from uemdask.stages.ingest import IngestParameters
 from uemdask.stages.outlier_frames import flag_outliers
 

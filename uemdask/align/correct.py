@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.lit import hidden_now
-from uemdask.align.pixels import Repair, find_hits, repair_pixels
+from uemdask.align.bad_pixels import PixelRepair, find_hits, repair_pixels
+from uemdask.align.illumination import hidden_now
 from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
 
@@ -276,7 +276,7 @@ def _moved(
     window = (slice(y0, y1), slice(x0, x1))
     broken = np.zeros((y1 - y0, x1 - x0), bool) if bad is None else bad[window]
     dark = np.zeros_like(broken) if shaded is None else shaded[window]
-    repair = Repair(broken) if not broken.all() else None
+    repair = PixelRepair(broken) if not broken.all() else None
     for i in range(count):
         real = frames[i, y0:y1, x0:x1].astype(np.float32)
         # What neighbours a hidden pixel must not ring; so the nearest one that is seen goes on.

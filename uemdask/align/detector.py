@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.lit import find_shaded, lit_level
-from uemdask.align.pixels import find_bad_pixels, find_hits, find_stuck_pixels
-from uemdask.align.recorded import RecordedFrames
+from uemdask.align.bad_pixels import find_bad_pixels, find_hits, find_stuck_pixels
+from uemdask.align.illumination import find_shaded, lit_level
+from uemdask.align.raw_frames import RawFrames
 
 DETECTOR_FRAMES = 32
 """Frames spread over the series that tell: the sample drifts and blurs, the detector stays."""
@@ -47,13 +47,13 @@ def spread(frames: np.ndarray, count: int) -> np.ndarray:
 
 
 def find_detector_faults(
-    recorded: RecordedFrames, frames: Sequence[int], shape: tuple[int, int], *, look: bool = True
+    recorded: RawFrames, frames: Sequence[int], shape: tuple[int, int], *, look: bool = True
 ) -> Detector:
     """Find the faults of a detector in some frames of a series.
 
     Parameters
     ----------
-    recorded : RecordedFrames
+    recorded : RawFrames
         Without repair.
     frames : sequence of int
         Those to look at, `DETECTOR_FRAMES` of them.

@@ -9,11 +9,11 @@ import numpy.typing as npt
 import xarray as xr
 
 from uemdask.align.correct import aligned_frames, aligned_ratio, even_out, required_halo
-from uemdask.align.lit import DARK, Noise, lit_level, pixel_weight
+from uemdask.align.illumination import DARK, CountingNoise, lit_level, pixel_weight
 from uemdask.cube.attributes import structured
 from uemdask.cube.blocks import Place, is_lazy, map_space
 from uemdask.cube.contract import Variable
-from uemdask.cube.needed import need
+from uemdask.cube.required_variables import require_variables
 
 # Whole frames are needed where drift crosses tiles; this many are held at a time.
 _FRAMES = 8
@@ -143,7 +143,7 @@ def aligned(ds: xr.Dataset, *, ratio: bool = True) -> xr.DataArray:
     >>> uemdask.aligned(ds).dims
     ('time', 'y', 'x')
     """
-    need(ds, *_NEEDED)
+    require_variables(ds, *_NEEDED)
     parts = [ds[name].reset_coords(drop=True) for name in _NEEDED[1:]]
     if "dark" in ds:
         parts.append(ds["dark"].reset_coords(drop=True))
@@ -203,7 +203,7 @@ def pixel_weights(ds: xr.Dataset) -> xr.DataArray:
         ds["reference"].reset_coords(drop=True),
         ds["unlit"].reset_coords(drop=True),
         out=[WEIGHT],
-        noise=Noise(**noise) if noise else None,
+        noise=CountingNoise(**noise) if noise else None,
         level=record["results"]["lit_level"] if noise else 0.0,
     )
     return weight["weight"]
@@ -214,7 +214,12 @@ WEIGHT = Variable("weight", ("y", "x"), "float32", "1", "weight by precision", "
 
 
 def _weights(
-    reference: np.ndarray, unlit: np.ndarray, *, place: Place, noise: Noise | None, level: float
+    reference: np.ndarray,
+    unlit: np.ndarray,
+    *,
+    place: Place,
+    noise: CountingNoise | None,
+    level: float,
 ) -> dict[str, np.ndarray]:
     if noise is None:
         return {"weight": (~unlit).astype(np.float32)}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from uemdask.align.breathing import Breathing, find_breathing
 from uemdask.align.brightness import beam_fall, brightness, brightness_slope
-from uemdask.align.recorded import RecordedFrames
+from uemdask.align.raw_frames import RawFrames
 from uemdask.align.shift import sample_nearest, sample_shifted
 from uemdask.align.time_zero import EarlyFrames, Onset, first_change
 
@@ -38,7 +38,7 @@ class FrameBrightness:
 
 
 def frame_brightness(
-    recorded: RecordedFrames,
+    recorded: RawFrames,
     frames: Sequence[int],
     frame_ok: np.ndarray,
     drift: np.ndarray,
@@ -53,7 +53,7 @@ def frame_brightness(
 
     Parameters
     ----------
-    recorded : RecordedFrames
+    recorded : RawFrames
         The series, repaired.
     frames : sequence of int
         Those to compare.

@@ -29,7 +29,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.texture import PatchSpectra, power_of, real_product
+from uemdask.align.patch_spectra import PatchSpectra, power_of, real_product
 
 MOST_PATCHES = 225
 """Patches used of a large frame, those that fix the drift best: all of 512 x 512 px."""
@@ -183,7 +183,7 @@ class PatchFit:
         ----------
         template : Template
         contrast : ndarray of float32, shape (y, x)
-            The frame, by :func:`uemdask.align.texture.local_contrast`.
+            The frame, by :func:`uemdask.align.patch_spectra.local_contrast`.
         start : ndarray, shape (2,)
             (x, y) px.
         tolerance : tuple of float

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.align.correlation import Correlator
+from uemdask.align.patch_spectra import local_contrast
 from uemdask.align.patches import Fit, PatchFit, Template, strongest_patches
-from uemdask.align.texture import local_contrast
 from uemdask.errors import UemError
 
 _SMALLEST = 16

@@ -14,11 +14,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from uemdask.align.bad_pixels import find_bad_pixels, repair_pixels
 from uemdask.align.brightness import brightness
-from uemdask.align.pixels import find_bad_pixels, repair_pixels
+from uemdask.align.outlier_rejection import (
+    RepeatNoise,
+    measure_repeat_noise,
+    median_of_known,
+    outliers,
+)
 from uemdask.align.registration import FAILED, Drift, Registrar
 from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_window
-from uemdask.align.voting import Noise, measure_noise, median_of_known, outliers
 from uemdask.errors import UemError
 
 SHIFT_TOLERANCE = 0.05
@@ -100,7 +105,7 @@ def average_repeats(
 
     From three repeats on, a repeat far from the others is left out as a whole, and single values
     more than 8 standard deviations of the noise from the median of their pixel are (see
-    :mod:`uemdask.align.voting`). Two cannot vote.
+    :mod:`uemdask.align.outlier_rejection`). Two cannot vote.
 
     Parameters
     ----------
@@ -328,9 +333,9 @@ def _average(
 ) -> tuple[npt.NDArray[np.float32], int]:
     image = np.empty(stack.shape, np.float32)
     level = gain[used]
-    noise: Noise | None = None
+    noise: RepeatNoise | None = None
     if len(used) >= 3:
-        noise = measure_noise(_sample(stack, used, level))
+        noise = measure_repeat_noise(_sample(stack, used, level))
     lost = 0
     for start in range(0, stack.shape[0], _ROWS):
         stop = min(start + _ROWS, stack.shape[0])

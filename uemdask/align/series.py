@@ -14,9 +14,14 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from uemdask.align.averaging import ChosenFrames, Reference, make_reference
 from uemdask.align.detector import DETECTOR_FRAMES, Detector, find_detector_faults, spread
-from uemdask.align.drifting import (
+from uemdask.align.frames import WEIGHT, whole_frames
+from uemdask.align.gains import FrameBrightness, Gains, frame_brightness, join_gains
+from uemdask.align.illumination import DARK, lit_level, pixel_weight
+from uemdask.align.raw_frames import RawFrames
+from uemdask.align.reference_image import ChosenFrames, Reference, make_reference
+from uemdask.align.sequential import OVERLAP, Piece, join_pieces
+from uemdask.align.series_drift import (
     FoundDrift,
     TileContrast,
     TileFit,
@@ -28,16 +33,11 @@ from uemdask.align.drifting import (
     spread_drift,
     tile_window,
 )
-from uemdask.align.follow import OVERLAP, Piece, join
-from uemdask.align.frames import WEIGHT, whole_frames
-from uemdask.align.gains import FrameBrightness, Gains, frame_brightness, join_gains
-from uemdask.align.lit import DARK, lit_level, pixel_weight
-from uemdask.align.recorded import RecordedFrames
 from uemdask.align.time_zero import EARLY, EarlyFrames
 from uemdask.cube.blocks import at_once, in_one, is_lazy
 from uemdask.cube.contract import VARIABLES, Variable
 from uemdask.cube.layout import FRAMES, Region
-from uemdask.cube.needed import need
+from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 
 _LEVEL = Variable("lit_level", (), "float64", "counts", "brightness of the lit pixels", "align")
@@ -75,7 +75,7 @@ class _Series:
     """A series of frames, of which functions ask for some; at once, or by tasks of a graph."""
 
     def __init__(self, ds: xr.Dataset) -> None:
-        need(ds, "intensity", "time")
+        require_variables(ds, "intensity", "time")
         frames = ds["intensity"].transpose("time", "y", "x")
         self.lazy = is_lazy(frames)
         self.ds = ds
@@ -237,11 +237,11 @@ def _in_slabs(usable: np.ndarray) -> list[list[int]]:
 
 def _detector(frames: _Frames, look: bool) -> Detector:
     shape = frames.counts.shape[1:]
-    return find_detector_faults(RecordedFrames(frames, shape), frames.numbers, shape, look=look)
+    return find_detector_faults(RawFrames(frames, shape), frames.numbers, shape, look=look)
 
 
-def _recorded(frames: _Frames, bad: Any, shaded: Any, level: Any) -> RecordedFrames:
-    return RecordedFrames(frames, frames.counts.shape[1:], bad, shaded, float(level))
+def _recorded(frames: _Frames, bad: Any, shaded: Any, level: Any) -> RawFrames:
+    return RawFrames(frames, frames.counts.shape[1:], bad, shaded, float(level))
 
 
 def _followed(frames: _Frames, detector: Detector, max_drift: float | None) -> Piece:
@@ -250,7 +250,7 @@ def _followed(frames: _Frames, detector: Detector, max_drift: float | None) -> P
 
 
 def _start(pieces: list[Piece], ok: np.ndarray, delays: np.ndarray) -> FoundDrift:
-    return followed_drift(join(pieces), ok, delays)
+    return followed_drift(join_pieces(pieces), ok, delays)
 
 
 def _contrasts(
@@ -323,7 +323,7 @@ def reference(ds: xr.Dataset) -> xr.Dataset:
     (('y', 'x'), True)
     """
     series = _Series(ds)
-    need(ds, "drift", "bad_pixel", "shaded", "lit_level", "recognised")
+    require_variables(ds, "drift", "bad_pixel", "shaded", "lit_level", "recognised")
     lift, pixels = series.lift, series.sizes["y"] * series.sizes["x"]
     chosen = lift(_choose)(series.ok, series.delays, series.known("recognised"), pixels)
     parts = [lift(_taken)(slab, chosen) for slab in series.slabs()]
@@ -391,7 +391,7 @@ def gain(ds: xr.Dataset) -> xr.Dataset:
     True
     """
     series = _Series(ds)
-    need(ds, "drift", "bad_pixel", "shaded", "reference", "unlit", "passed_light")
+    require_variables(ds, "drift", "bad_pixel", "shaded", "reference", "unlit", "passed_light")
     names = ("drift", "bad_pixel", "shaded", "reference", "unlit")
     known = [series.known(name) for name in names]
     lift, first = series.lift, series.usable[:EARLY].tolist()
@@ -407,7 +407,7 @@ def gain(ds: xr.Dataset) -> xr.Dataset:
 
 def _repaired(
     frames: _Frames, bad: np.ndarray, shaded: np.ndarray, image: np.ndarray, unlit: np.ndarray
-) -> RecordedFrames:
+) -> RawFrames:
     return _recorded(frames, bad, shaded, lit_level(np.where(unlit, 0.0, image)))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.texture import PatchSpectra, Rectangle
+from uemdask.align.patch_spectra import PatchSpectra, Rectangle
 
 _CELLS = 32_000_000
 """Spectral values of all frames held at once: 256 MB."""
@@ -31,7 +31,7 @@ class SeriesSpectra:
     Parameters
     ----------
     contrast : ndarray of float32, shape (t, y, x)
-        Frames as recorded, by :func:`uemdask.align.texture.local_contrast`.
+        Frames as recorded, by :func:`uemdask.align.patch_spectra.local_contrast`.
     shaded : ndarray of bool, shape (y, x), optional
         Areas of the frames that show nothing.
 

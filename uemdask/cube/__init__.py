@@ -5,7 +5,7 @@ from uemdask.cube.contract import STAGES, VARIABLES, faults_of, validate
 from uemdask.cube.creation import create_run
 from uemdask.cube.export import export_run
 from uemdask.cube.next_step import next_command
-from uemdask.cube.opening import open_run
+from uemdask.cube.run_dataset import open_run
 from uemdask.cube.store import Run, missing_stages
 from uemdask.cube.summary import describe_run, onset_sentence
 

@@ -14,11 +14,11 @@ import numpy as np
 import xarray as xr
 import zarr
 
+from uemdask.atomic_write import sync_folder
 from uemdask.cube.attributes import structured
-from uemdask.cube.beside import beside, clear, place_of
 from uemdask.cube.contract import CONTRACT_VERSION, coordinate_faults, validate
+from uemdask.cube.sidecar import remove_sidecar, sidecar, store_of
 from uemdask.cube.store import RECORD, Run
-from uemdask.durable import settle_folder
 from uemdask.errors import FaultsError, UemError, telling_of_room
 from uemdask.metadata import check_metadata
 from uemdask.version import __version__
@@ -104,8 +104,8 @@ def create_run(
         raise FaultsError(str(path), faults)
     _check_way(path, overwrite=overwrite)
     # Made beside its place and then renamed: what is there is whole, and what was there is safe.
-    part = beside(path, "part")
-    clear(part)
+    part = sidecar(path, "part")
+    remove_sidecar(part)
     try:
         attributes = {
             **_plain(clean | vendor),
@@ -118,7 +118,7 @@ def create_run(
                 "stages": {},
             },
         }
-        with telling_of_room(place_of(path)):
+        with telling_of_room(store_of(path)):
             path.parent.mkdir(parents=True, exist_ok=True)
             part.mkdir()  # ours alone: not what somebody else may have put there
             zarr.create_group(str(part), zarr_format=3, attributes=attributes)
@@ -141,7 +141,7 @@ def create_run(
         if path.exists():
             shutil.rmtree(path)
         os.replace(part, path)
-        settle_folder(path.parent)
+        sync_folder(path.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return Run(path)

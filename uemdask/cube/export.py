@@ -6,9 +6,9 @@ import os
 import shutil
 from pathlib import Path
 
-from uemdask.cube.beside import clear
+from uemdask.atomic_write import sync_folder
+from uemdask.cube.sidecar import remove_sidecar
 from uemdask.cube.store import Run
-from uemdask.durable import settle_folder
 from uemdask.errors import UemError
 
 _LEFT_OUT = ("intensity", "dark", "wave")
@@ -35,13 +35,13 @@ def export_run(path: str | os.PathLike[str], out: str | os.PathLike[str]) -> int
         return _LEFT_OUT if folder == run.path else ()
 
     part = target.with_name(target.name + ".part")
-    clear(part)
+    remove_sidecar(part)
     try:
         shutil.copytree(run.path, part, ignore=lambda folder, names: left_out(Path(folder)))
         Run(part).describe(export_of=run.group.attrs.get("export_of", run.name))
         Run(part).consolidate()
         os.replace(part, target)
-        settle_folder(target.parent)
+        sync_folder(target.parent)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return sum(file.stat().st_size for file in target.rglob("*") if file.is_file())

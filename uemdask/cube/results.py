@@ -86,7 +86,7 @@ class AlignResults(Results):
     unregistered_frames : list of int
         Frames that were not found.
     table_left_px : (float, float, float), optional
-        What a user's drift table leaves, see `uemdask.stages.table_check.check_table`.
+        What a user's drift table leaves, see `uemdask.stages.drift_table_check.check_table`.
     bad_pixels : int
         Pixels of the detector that are repaired.
     unlit_share, shaded_share : float

@@ -19,14 +19,14 @@ from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.errors import ContainsArrayError
 
 from uemdask.cube import layout
-from uemdask.cube.beside import beside, place_of
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
-from uemdask.cube.disk import Disk, Files
-from uemdask.cube.documents import array_documents, change_document
+from uemdask.cube.file_store import Files, FileStore
 from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked, unreadable
+from uemdask.cube.sidecar import sidecar, store_of
+from uemdask.cube.zarr_metadata import all_array_metadata, change_metadata
 from uemdask.errors import UemError, telling_of_room
-from uemdask.files import check_regular
+from uemdask.regular_files import check_regular
 from uemdask.version import __version__
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Run:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         check_regular(self.path / "zarr.json")
-        self._disk = Disk(self.path)
+        self._disk = FileStore(self.path)
         self.group = self._open()
         if RECORD not in self.group.attrs:
             raise UemError(
@@ -75,7 +75,7 @@ class Run:
                 f"make one with 'uemdask ingest'"
             )
         # Not with the module: to import the library must not cost what models of pydantic do.
-        from uemdask.cube.record import check_record
+        from uemdask.cube.record_schema import check_record
 
         check_record(self.path, self.group.attrs, self.group.attrs[RECORD])
 
@@ -87,7 +87,7 @@ class Run:
                 raise UemError(
                     f"{self.path}: is a folder without zarr.json, so not a run; name NAME.zarr"
                 ) from None
-            if beside(self.path, "old").exists():
+            if sidecar(self.path, "old").exists():
                 raise UemError(
                     f"{self.path}: its replacement was killed half-way; give the same 'uemdask "
                     f"ingest' again and the run is back"
@@ -125,7 +125,7 @@ class Run:
     def sizes(self) -> dict[str, int]:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
-        for array in array_documents(self.path).values():
+        for array in all_array_metadata(self.path).values():
             sizes.update(zip(array["dimension_names"], array["shape"], strict=True))
         return sizes
 
@@ -150,7 +150,7 @@ class Run:
 
     def stage(self, stage: str) -> dict[str, Any]:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
-        from uemdask.cube.record import Facts
+        from uemdask.cube.record_schema import Facts
 
         return Facts(self.record["stages"].get(stage, {}), self.path, stage)
 
@@ -184,7 +184,7 @@ class Run:
         >>> Run("run.zarr").results("spectrum").band.found
         True
         """
-        from uemdask.cube.record import results_of
+        from uemdask.cube.record_schema import results_of
 
         return results_of(self.path, stage, self.record["stages"].get(stage, {}))
 
@@ -250,7 +250,7 @@ class Run:
         if variable.missing is not None:
             attributes["_FillValue"] = variable.missing
         text = kind == "str"
-        with telling_of_room(place_of(self.path)):
+        with telling_of_room(store_of(self.path)):
             self.group.create_array(
                 name,
                 shape=tuple(sizes[d] for d in variable.dims),
@@ -288,7 +288,7 @@ class Run:
         shape = tuple(part.stop - part.start for part in index)
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
-        with telling_of_room(place_of(self.path)):
+        with telling_of_room(store_of(self.path)):
             # No chunk of frames is empty, and to look costs as much as to encode it.
             array.with_config({"write_empty_chunks": name in _FAST_VARIABLES})[index] = data
 
@@ -297,10 +297,10 @@ class Run:
         self.create(name, sizes)
         self.write(name, data)
 
-    def take_account(self) -> Files:
+    def take_checksums(self) -> Files:
         """Return size and sum of the chunk files written since the last time, all on the disk."""
-        with telling_of_room(place_of(self.path)):
-            return self._disk.take_account()
+        with telling_of_room(store_of(self.path)):
+            return self._disk.take_checksums()
 
     # ---- stages
 
@@ -374,7 +374,7 @@ class Run:
             made_by["model_digest"] = entry["results"]["model_digest"]
         for name in variables_of(stage):
             if name in self:
-                change_document(self.path, name, attributes=made_by, settled=False)
+                change_metadata(self.path, name, attributes=made_by, settled=False)
                 self._disk.note(self.path / name / "zarr.json")
         # The record goes last: a kill in between leaves the stage to be finished again.
         record = self.record
@@ -388,7 +388,7 @@ class Run:
 
     def set_step(self, name: str, step: float) -> None:
         """Choose the step of a packed variable, before any of it is written."""
-        change_document(self.path, name, attributes={"scale_factor": step})
+        change_metadata(self.path, name, attributes={"scale_factor": step})
         self.consolidate()
 
     def describe(self, **attributes: Any) -> None:
@@ -405,7 +405,9 @@ class Run:
         Whoever looks at a run at work finds both, and no variable that is about to go.
         """
         listed = {
-            name: array for name, array in array_documents(self.path).items() if name not in without
+            name: array
+            for name, array in all_array_metadata(self.path).items()
+            if name not in without
         }
         extra = [
             v.name
@@ -420,9 +422,9 @@ class Run:
 
     def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
         """Change parts of the store's ``zarr.json``, once all that it speaks of is on the disk."""
-        with telling_of_room(place_of(self.path)):
+        with telling_of_room(store_of(self.path)):
             self._disk.settle()
-        whole = change_document(self.path, attributes=attributes, **parts)
+        whole = change_metadata(self.path, attributes=attributes, **parts)
         self.group.metadata.attributes.update(whole["attributes"])
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from uemdask.errors import UemError
-from uemdask.labels.warping import leaves_image, warp
+from uemdask.labels.remapping import leaves_image, remap
 
 LARGE_ERROR = 0.1
 """Share of the true displacement from which a pixel's error counts as large."""
@@ -269,7 +269,7 @@ def forward_backward_error(forward: np.ndarray, backward: np.ndarray, mask: np.n
     use = mask & ~leaves_image(forward)
     if not use.any():
         return float("nan")
-    gap = forward + warp(backward, forward)
+    gap = forward + remap(backward, forward)
     return float(np.hypot(gap[0][use], gap[1][use]).mean())
 
 
@@ -301,6 +301,6 @@ def warp_error(first: np.ndarray, second: np.ndarray, flow: np.ndarray, mask: np
     use = mask & ~leaves_image(flow) & np.isfinite(first) & np.isfinite(second)
     if not use.any():
         return float("nan")
-    left = (first - warp(second, flow, cubic=True))[use]
+    left = (first - remap(second, flow, cubic=True))[use]
     strength = float(np.sqrt(np.mean(np.square(first[use], dtype=np.float64))))
     return float(np.sqrt(np.mean(np.square(left, dtype=np.float64)))) / strength

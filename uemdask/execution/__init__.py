@@ -14,10 +14,10 @@ from uemdask.execution.cluster import (
     read_profile,
 )
 from uemdask.execution.driver import Driver, Outcome
+from uemdask.execution.listeners import Listener, NullListener
+from uemdask.execution.overrides import merge_settings
 from uemdask.execution.planning import plan_campaign, plan_ingest, plan_runs, read_campaign
 from uemdask.execution.preview import Preview, preview
-from uemdask.execution.progress import Listener, Silence
-from uemdask.execution.settings import merge_settings
 from uemdask.execution.status import RunStatus, campaign_status, run_status
 from uemdask.execution.verifying import Repair, RunVerification, Verification, verify, verify_run
 
@@ -31,6 +31,7 @@ __all__ = [
     "ExistingProfile",
     "Listener",
     "LocalProfile",
+    "NullListener",
     "Outcome",
     "Plan",
     "PlannedRun",
@@ -38,7 +39,6 @@ __all__ = [
     "Repair",
     "RunStatus",
     "RunVerification",
-    "Silence",
     "Verification",
     "allocation_script",
     "campaign_status",

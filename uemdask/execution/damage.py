@@ -11,9 +11,9 @@ from pydantic import BaseModel
 
 from uemdask.cube import STAGES, Run
 from uemdask.cube.contract import later_stages, variables_of
-from uemdask.cube.documents import array_document, listed_documents, restore_document
+from uemdask.cube.zarr_metadata import array_metadata, consolidated_metadata, restore_array_metadata
 from uemdask.errors import UemError
-from uemdask.execution.account import MAY_LACK, Account, Wrong
+from uemdask.execution.file_manifest import MAY_LACK, FileManifest, Wrong
 from uemdask.execution.ledger import Ledger
 from uemdask.stages import STAGE_BY_NAME
 
@@ -64,8 +64,8 @@ def damages_of(run: Run, stage: str, ledger: Path, *, deep: bool = False) -> lis
     deep : bool
         Read the files and compare their sums; otherwise names and sizes only.
     """
-    found = _damaged_documents(run, stage) if run.is_done(stage) else []
-    if broken := Account.of(run, stage, ledger).broken(deep=deep):
+    found = _damaged_metadata(run, stage) if run.is_done(stage) else []
+    if broken := FileManifest.of(run, stage, ledger).broken(deep=deep):
         regions = _Regions(run)
         found += [
             Damage(
@@ -85,7 +85,7 @@ def damages_of_run(run: Run) -> list[Damage]:
     return [damage for stage in STAGES for damage in damages_of(run, stage, run.path)]
 
 
-def told(store: Path, damages: Sequence[Damage]) -> str:
+def describe_damages(store: Path, damages: Sequence[Damage]) -> str:
     """Say in one sentence what is damaged."""
     named = "; ".join(str(damage) for damage in damages[:_NAMED])
     more = f"; and {len(damages) - _NAMED} more" if len(damages) > _NAMED else ""
@@ -101,7 +101,7 @@ def refuse_damaged_frames(run: Run, ledger: Path) -> None:
         Saying that only a new ingest helps.
     """
     if run.is_done("ingest") and (damages := damages_of(run, "ingest", ledger)):
-        raise UemError(f"{told(run.path, damages)}; {INGEST_AGAIN}")
+        raise UemError(f"{describe_damages(run.path, damages)}; {INGEST_AGAIN}")
 
 
 def refuse_damaged(run: Run, stage: str, ledger: Path, only: Sequence[str]) -> None:
@@ -115,7 +115,7 @@ def refuse_damaged(run: Run, stage: str, ledger: Path, only: Sequence[str]) -> N
     later = any(name in later_stages(stage) for name in only)
     if later and run.is_done(stage) and (damages := damages_of(run, stage, ledger)):
         raise UemError(
-            f"{told(run.path, damages)}; add `only=['{stage}']`, or give 'uemdask verify --repair'"
+            f"{describe_damages(run.path, damages)}; add `only=['{stage}']`, or give 'uemdask verify --repair'"
         )
 
 
@@ -131,27 +131,27 @@ def reopen(run: Run, stage: str, damages: Sequence[Damage], ledger: Path) -> Non
     The stage is no longer finished then. What may have read a changed file is prepared as well:
     tasks of later phases and stages that ended after it changed.
     """
-    listed = listed_documents(run.path)
+    listed = consolidated_metadata(run.path)
     for damage in damages:
         if not damage.region and damage.variable in listed:
-            restore_document(run.path, damage.variable, listed[damage.variable])
-    account = Account.of(run, stage, ledger)
+            restore_array_metadata(run.path, damage.variable, listed[damage.variable])
+    manifest = FileManifest.of(run, stage, ledger)
     keys = {damage.file for damage in damages if damage.region}
     since = _changed_at(run.path, damages)
-    spoilt = dict(account.spoilt(keys))
+    spoilt = dict(manifest.spoilt(keys))
     order = [phase.name for phase in STAGE_BY_NAME[stage].phases]
     # What the driver wrote, any task may have read.
-    own = -1 if keys & account.own.keys() else len(order)
+    own = -1 if keys & manifest.own.keys() else len(order)
     first = min([own, *(order.index(phase) for phase, _ in spoilt)])
     spoilt |= {
-        name: account.tasks[name]
-        for name in account.made_since(since)
+        name: manifest.tasks[name]
+        for name in manifest.made_since(since)
         if order.index(name[0]) > first
     }
     for key in keys:
         with suppress(FileNotFoundError):
             (run.path / key).unlink()
-    if keys & account.own.keys():
+    if keys & manifest.own.keys():
         found = STAGE_BY_NAME[stage]
         found.create(
             _Kept(run.path), found.parameters.model_validate(run.stage(stage)["parameters"])
@@ -168,9 +168,9 @@ def remake_later(run: Run, stage: str, ledger: Path, *, since: float = -math.inf
     for later in later_stages(stage)[1:]:
         if later == "train" or not run.is_done(later):
             continue
-        account = Account.of(run, later, ledger)
-        if any(account.made_since(since)):
-            _void(run, later, account.tasks, ledger)
+        manifest = FileManifest.of(run, later, ledger)
+        if any(manifest.made_since(since)):
+            _void(run, later, manifest.tasks, ledger)
 
 
 def _void(run: Run, stage: str, tasks: Iterable[tuple[str, str]], ledger: Path) -> None:
@@ -202,15 +202,15 @@ class _Kept(Run):
             super().create(name, sizes, dtype=dtype)
 
 
-def _damaged_documents(run: Run, stage: str) -> list[Damage]:
+def _damaged_metadata(run: Run, stage: str) -> list[Damage]:
     """Return the damaged metadata of a finished stage's variables."""
-    listed, found = listed_documents(run.path), []
+    listed, found = consolidated_metadata(run.path), []
     for name in variables_of(stage):
         if name not in listed or (name in MAY_LACK and not (run.path / name).exists()):
             continue
         try:
             wrong: Wrong | None = (
-                "changed" if array_document(run.path, name) != listed[name] else None
+                "changed" if array_metadata(run.path, name) != listed[name] else None
             )
         except FileNotFoundError:
             wrong = "missing"
@@ -226,19 +226,19 @@ class _Regions:
     """Which part of its variable a chunk file holds."""
 
     def __init__(self, run: Run) -> None:
-        self._documents = listed_documents(run.path)
+        self._metadata = consolidated_metadata(run.path)
 
     def of(self, key: str) -> str:
         """Return the region of a chunk file, as in ``time=16:30,y=0:64,x=0:64``."""
         variable, _, place = key.partition("/c/")
-        document = self._documents.get(variable)
-        if document is None:
+        metadata = self._metadata.get(variable)
+        if metadata is None:
             return place.replace("/", ",")
         spans = []
         for dim, size, unit, number in zip(
-            document["dimension_names"],
-            document["shape"],
-            document["chunk_grid"]["configuration"]["chunk_shape"],
+            metadata["dimension_names"],
+            metadata["shape"],
+            metadata["chunk_grid"]["configuration"]["chunk_shape"],
             place.split("/"),
             strict=False,
         ):

@@ -17,16 +17,16 @@ from typing import Any
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.cluster import Cluster
-from uemdask.execution.failure import give_up, settle
-from uemdask.execution.flights import Flight, Flights, Landed
+from uemdask.execution.failure import give_up, record_failure
 from uemdask.execution.ledger import Ledger, allow_ledgers, sole_driver
+from uemdask.execution.listeners import Listener, NullListener
 from uemdask.execution.pipeline import PhaseWork, Pipeline, TrainingWanted, Work
 from uemdask.execution.preconditions import stages_asked
-from uemdask.execution.progress import Listener, Silence
 from uemdask.execution.requirements import check_requirements
+from uemdask.execution.round_robin import ActiveRun, RoundRobin
 from uemdask.execution.run_plan import plan_stages
+from uemdask.execution.task_window import EndedTask, SentTask, TaskWindow
 from uemdask.execution.training import Networks, Training
-from uemdask.execution.turns import RunAtWork, Turns
 from uemdask.execution.worker import run_task, train_task
 from uemdask.stages.training_history import newest_entry
 
@@ -91,16 +91,16 @@ class Driver:
         self._plan = plan
         self._cluster = cluster
         self._only = only = stages_asked(only)
-        self._listener: Listener = listener or Silence()
+        self._listener: Listener = listener or NullListener()
         self._back_off = back_off
         self._outcome = Outcome()
-        self._flights: Flights[RunAtWork] = Flights(cluster)
+        self._window: TaskWindow[ActiveRun] = TaskWindow(cluster)
         self._overwrite, self._repairs = overwrite, pipeline is not None
         pipeline = pipeline or partial(
             Pipeline, only=only, overwrite=overwrite, command=plan.command
         )
-        self._runs = [RunAtWork(planned, pipeline(planned)) for planned in plan.runs]
-        self._turns = Turns(self._runs)
+        self._runs = [ActiveRun(planned, pipeline(planned)) for planned in plan.runs]
+        self._round_robin = RoundRobin(self._runs)
 
     def run(self) -> Outcome:
         """Do everything that is left to do, and return how it ended.
@@ -120,7 +120,7 @@ class Driver:
                 self._listener.notice(hint)
             unbegun = deque(self._runs)
             # Also tasks of runs that failed are waited for: they may be writing still.
-            while unbegun or self._flights or not all(active.over for active in self._runs):
+            while unbegun or self._window or not all(active.over for active in self._runs):
                 if unbegun:  # the first ones are at work while the last are looked at
                     self._advance(unbegun.popleft())
                 self._start_training(networks)
@@ -150,7 +150,7 @@ class Driver:
 
     # ---- one run
 
-    def _advance(self, active: RunAtWork) -> None:
+    def _advance(self, active: ActiveRun) -> None:
         """Go on to the next phase that has something to do, or to training, or to the end."""
         while active.idle:
             before = active.work
@@ -176,19 +176,19 @@ class Driver:
                 total - len(active.pending),
             )
 
-    def _warn(self, active: RunAtWork, work: Work | None) -> None:
+    def _warn(self, active: ActiveRun, work: Work | None) -> None:
         """Tell what a phase that has finished found worth a warning."""
         for text in work.warnings if isinstance(work, PhaseWork) else ():
             self._listener.notice(f"{active.planned.name}: {text}")
 
-    def _end(self, active: RunAtWork) -> None:
+    def _end(self, active: ActiveRun) -> None:
         """All of a run is done."""
         active.end()
         Ledger(active.planned.store, "").mended()
         self._outcome.done.append(active.planned.name)
         self._listener.run_done(active.planned.name)
 
-    def _fail(self, active: RunAtWork, error: BaseException, region: str = "") -> None:
+    def _fail(self, active: ActiveRun, error: BaseException, region: str = "") -> None:
         failure = give_up(active, error, region)
         self._outcome.failed[active.planned.name] = failure.message
         self._outcome.stages[active.planned.name] = failure.stage
@@ -198,14 +198,14 @@ class Driver:
 
     def _fill_window(self) -> None:
         """Send tasks to the cluster, in turn over the runs, as many as there is room for."""
-        room = self._room()
-        if not any(room.values()):
+        free_slots = self._has_free_slots()
+        if not any(free_slots.values()):
             return
-        for active, work in self._turns:
-            if not room[work.phase.gpu] or (region := active.next_task()) is None:
+        for active, work in self._round_robin:
+            if not free_slots[work.phase.gpu] or (region := active.next_task()) is None:
                 continue
             self._submit(
-                Flight([active], region, work.phase.gpu, work),
+                SentTask([active], region, work.phase.gpu, work),
                 f"{work.stage.name}:{work.phase.name}",
                 run_task,
                 str(work.store.absolute()),  # workers may have another working directory
@@ -215,55 +215,55 @@ class Driver:
                 region,
                 work.parameters,
             )
-            room = self._room()
-            if not any(room.values()):
+            free_slots = self._has_free_slots()
+            if not any(free_slots.values()):
                 return
 
-    def _room(self) -> dict[bool, bool]:
-        return {gpu: self._flights.room(gpu) > 0 for gpu in (False, True)}
+    def _has_free_slots(self) -> dict[bool, bool]:
+        return {gpu: self._window.free_slots(gpu) > 0 for gpu in (False, True)}
 
-    def _submit(self, flight: Flight[RunAtWork], label: str, task: Any, *arguments: Any) -> None:
-        for active in flight.runs:
-            active.flying += 1
-        self._flights.submit(flight, label, task, *arguments)
+    def _submit(self, sent: SentTask[ActiveRun], label: str, task: Any, *arguments: Any) -> None:
+        for active in sent.runs:
+            active.in_flight += 1
+        self._window.submit(sent, label, task, *arguments)
 
     def _wait(self, timeout: float) -> None:
         """Take in the tasks that ended, waiting at most `timeout` s for the first."""
         self._report_training()
-        overseer = self._cluster.overseer
-        for news in overseer.news() if overseer is not None else ():
-            self._listener.notice(news)
-        if not self._flights:
+        supervisor = self._cluster.supervisor
+        for events in supervisor.events() if supervisor is not None else ():
+            self._listener.notice(events)
+        if not self._window:
             if timeout and any(active.has_resting() for active in self._runs):
                 time.sleep(_REST)
             return
-        for landed in self._flights.landed(timeout):
-            for active in landed.flight.runs:
-                active.flying -= 1
-            if landed.flight.work is None:
-                self._land_training(landed)
+        for ended in self._window.ended(timeout):
+            for active in ended.sent.runs:
+                active.in_flight -= 1
+            if ended.sent.work is None:
+                self._on_training_end(ended)
             else:
-                self._land(landed, landed.flight.work)
+                self._on_task_end(ended, ended.sent.work)
 
-    def _land(self, landed: Landed[RunAtWork], work: PhaseWork) -> None:
-        (active,), region = landed.flight.runs, landed.flight.region
+    def _on_task_end(self, ended: EndedTask[ActiveRun], work: PhaseWork) -> None:
+        (active,), region = ended.sent.runs, ended.sent.region
         if active.over:  # what its last tasks have done need not be done again
-            if landed.error is None:
-                work.note(region, landed.result)
-            settle(active)
+            if ended.error is None:
+                work.note(region, ended.result)
+            record_failure(active)
             return
-        if landed.error is None:
-            work.note(region, landed.result)
+        if ended.error is None:
+            work.note(region, ended.result)
             self._listener.task_done(
-                active.planned.name, work.stage.name, work.phase.name, landed.result
+                active.planned.name, work.stage.name, work.phase.name, ended.result
             )
-        elif self._is_tried_again(active, region, landed.error):
+        elif self._is_tried_again(active, region, ended.error):
             active.pending.append(region)
         else:
-            self._fail(active, landed.error, region)
+            self._fail(active, ended.error, region)
         self._advance(active)
 
-    def _is_tried_again(self, active: RunAtWork, task: str, error: Exception) -> bool:
+    def _is_tried_again(self, active: ActiveRun, task: str, error: Exception) -> bool:
         """Count a failure, and let the task rest before it is tried again."""
         active.attempts[task] += 1
         if isinstance(error, UemError) or active.attempts[task] >= _ATTEMPTS:
@@ -287,7 +287,7 @@ class Driver:
     def _train(self, training: Training, *, alone: bool) -> None:
         self._listener.phase_begins(training.model.stem, "train", "model", 1, 0)
         self._submit(
-            Flight(training.members, "all", True, training=training),
+            SentTask(training.members, "all", True, training=training),
             "train:model",
             train_task,
             [str(run.path.absolute()) for run in training.runs],
@@ -299,17 +299,17 @@ class Driver:
             self._cluster.training_threads if alone or self._cluster.gpu else 1,
         )
 
-    def _land_training(self, landed: Landed[RunAtWork]) -> None:
-        training, members = landed.flight.training, landed.flight.runs
+    def _on_training_end(self, ended: EndedTask[ActiveRun]) -> None:
+        training, members = ended.sent.training, ended.sent.runs
         assert training is not None
-        if landed.error is None:
-            self._listener.task_done(training.model.stem, "train", "model", landed.result)
-            self._take(members, landed.result | {"training_digest": training.digest})
-        elif not self._is_tried_again(members[0], "train", landed.error):
+        if ended.error is None:
+            self._listener.task_done(training.model.stem, "train", "model", ended.result)
+            self._take(members, ended.result | {"training_digest": training.digest})
+        elif not self._is_tried_again(members[0], "train", ended.error):
             for active in members:
-                self._fail(active, landed.error)
+                self._fail(active, ended.error)
 
-    def _take(self, members: list[RunAtWork], results: dict[str, Any]) -> None:
+    def _take(self, members: list[ActiveRun], results: dict[str, Any]) -> None:
         """Give runs their network, and go on."""
         for active in members:
             assert isinstance(active.work, TrainingWanted)
@@ -317,6 +317,6 @@ class Driver:
             self._advance(active)
 
     def _report_training(self) -> None:
-        for flight in self._flights:
-            if flight.training and (entry := newest_entry(flight.training.model)):
-                self._listener.training(flight.training.model.stem, entry)
+        for sent in self._window:
+            if sent.training and (entry := newest_entry(sent.training.model)):
+                self._listener.training(sent.training.model.stem, entry)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from uemdask.errors import UemError
 from uemdask.execution.ledger import Ledger
 from uemdask.execution.run_template import RefusedError
-from uemdask.stages.replacing import discard_half
+from uemdask.stages.run_replacement import discard_half
 
 if TYPE_CHECKING:
-    from uemdask.execution.turns import RunAtWork
+    from uemdask.execution.round_robin import ActiveRun
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Failure:
     spoils: bool
 
 
-def give_up(active: RunAtWork, error: BaseException, region: str = "") -> Failure:
+def give_up(active: ActiveRun, error: BaseException, region: str = "") -> Failure:
     """Give a run up where it stands: no further task, and no half store."""
     pipeline = active.pipeline
     # What a later stage will refuse is told before the first task; it is the later one's failure.
@@ -52,17 +52,17 @@ def give_up(active: RunAtWork, error: BaseException, region: str = "") -> Failur
         trace="".join(traceback.format_exception(error)),
         spoils=pipeline.is_spoilt_by(error),
     )
-    settle(active)
+    record_failure(active)
     return active.failure
 
 
-def settle(active: RunAtWork) -> None:
+def record_failure(active: ActiveRun) -> None:
     """Tell the ledger of a run that failed, and clear away, once no task of it is at work.
 
     So the failure is the last word of the ledger, and nothing writes to what is removed.
     """
     failure, store = active.failure, active.planned.store
-    if failure is None or active.flying:
+    if failure is None or active.in_flight:
         return
     if failure.spoils:
         discard_half(store)

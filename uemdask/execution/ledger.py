@@ -17,10 +17,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from uemdask.cube.disk import Files
-from uemdask.durable import settle_folder
+from uemdask.atomic_write import sync_folder
+from uemdask.cube.file_store import Files
 from uemdask.errors import UemError
-from uemdask.execution.entries import DriverWrote, Entry, Failed, TaskDone, Voided, entry_of, sealed
+from uemdask.execution.ledger_entries import (
+    DriverWrote,
+    Entry,
+    Failed,
+    TaskDone,
+    Voided,
+    entry_of,
+    sealed,
+)
 
 #: Tasks by phase and region.
 Tasks = dict[tuple[str, str], TaskDone]
@@ -134,7 +142,7 @@ class Ledger:
                 file.flush()
                 os.fsync(file.fileno())
             if new:
-                settle_folder(self.path.parent)
+                sync_folder(self.path.parent)
 
 
 def ledger_path(store: Path) -> Path:

@@ -9,16 +9,16 @@ from typing import Any
 
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
-from uemdask.execution.account import Account
 from uemdask.execution.campaign import PlannedRun
 from uemdask.execution.damage import damages_of, refuse_damaged_frames, remake_later, reopen
+from uemdask.execution.file_manifest import FileManifest
 from uemdask.execution.ledger import Ledger
 from uemdask.execution.preconditions import not_ingested, reads_raw, refuse_removal
 from uemdask.execution.run_template import RunTemplate
 from uemdask.execution.stage_plan import Step, stage_plan
 from uemdask.stages import STAGE_BY_NAME, Phase, Receipt, Stage, digest_of
 from uemdask.stages.ingest import create_from_raw
-from uemdask.stages.replacing import is_clear, put_in_place, recover
+from uemdask.stages.run_replacement import is_clear, put_in_place, recover
 
 
 @dataclass
@@ -190,9 +190,9 @@ class Pipeline(Iterator[Work]):
     def _phases(self, run: Run, stage: Stage, digest: str, parameters: Any) -> Iterator[Work]:
         """Do what is left of a stage, and finish it."""
         ledger = Ledger(self._planned.store, run.identity(stage.name))
-        account = Account.of(run, stage.name, self._planned.store)
+        manifest = FileManifest.of(run, stage.name, self._planned.store)
         # A receipt whose files are gone, or were cut short, counts for nothing.
-        spoilt = account.spoilt({broken.key for broken in account.broken()})
+        spoilt = manifest.spoilt({broken.key for broken in manifest.broken()})
         for phase in stage.phases:
             self.phase = phase.name
             regions = phase.regions(run, parameters)
@@ -208,7 +208,7 @@ class Pipeline(Iterator[Work]):
                 store=run.path,
                 receipts={
                     region: task.receipt
-                    for (of, region), task in account.tasks.items()
+                    for (of, region), task in manifest.tasks.items()
                     if of == phase.name and (of, region) not in spoilt
                 },
             )
@@ -220,11 +220,11 @@ class Pipeline(Iterator[Work]):
             work.warnings += results.get("warnings", [])
             run.note(stage.name, results=results)
         self.phase = ""
-        done = Account.of(run, stage.name, self._planned.store)
-        others = done.others(run.take_account())
+        done = FileManifest.of(run, stage.name, self._planned.store)
+        others = done.others(run.take_checksums())
         ledger.wrote(stage=stage.name, digest=digest, files=others)
         # A region made again is as it was before, or what was made of it is made again too.
-        before = {key: file for task in account.void.values() for key, file in task.files.items()}
+        before = {key: file for task in manifest.void.values() for key, file in task.files.items()}
         if any(done.files.get(key) != file for key, file in before.items()):
             remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)

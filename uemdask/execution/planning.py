@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from uemdask.cube import Run
-from uemdask.cube.beside import beside
+from uemdask.cube.sidecar import sidecar
 from uemdask.errors import FaultsError, Place, UemError
 from uemdask.execution.campaign import Campaign, Plan, PlannedRun, RunEntry
 from uemdask.execution.campaign_faults import (
@@ -20,11 +20,11 @@ from uemdask.execution.campaign_faults import (
     names_file,
     sound_part,
 )
+from uemdask.execution.overrides import merged
 from uemdask.execution.run_names import distinct_names, run_name
-from uemdask.execution.settings import merged
 from uemdask.readers import RawSettings, read_drift_table
 from uemdask.readers.folders import matching, on_disk
-from uemdask.readers.yaml_faults import Fault, Lines, told
+from uemdask.readers.yaml_faults import Fault, Lines, format_faults
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.stages import StageParameters
 from uemdask.stages.ingest import IngestParameters
@@ -86,7 +86,7 @@ def plan_campaign(found: Any, *, name: str, folder: Path, subject: str = "campai
 def _planned(found: Any, name: str, folder: Path, subject: str, lines: Lines) -> Plan:
     campaign, faults = sound_part(found)
     if campaign is None:
-        raise FaultsError(subject, told(faults, lines))
+        raise FaultsError(subject, format_faults(faults, lines))
     faults += faults_of_entry(campaign.defaults, ("defaults",), folder)
     faults += faults_of_parameters(campaign, folder)
     faults += faults_of_regions(campaign)
@@ -111,7 +111,7 @@ def _planned(found: Any, name: str, folder: Path, subject: str, lines: Lines) ->
     faults += _faults_of_names(runs)
     faults += _faults_of_shared_tables(runs)
     if faults:
-        raise FaultsError(subject, told(faults, lines))
+        raise FaultsError(subject, format_faults(faults, lines))
     return Plan(
         # Runs trained alone must not overwrite each other's models in a shared output.
         name=runs[0].name if len(runs) == 1 else name,
@@ -263,7 +263,7 @@ def _paths(entry: RunEntry, place: Place, folder: Path) -> tuple[list[Path], lis
 def _resolve(folder: Path, text: str) -> list[Path]:
     place = on_disk(folder / text)
     # Brackets in a name are no pattern then. A run that was being replaced is brought back later.
-    if _is_there(place) or (place.name and _is_there(beside(place, "old"))):
+    if _is_there(place) or (place.name and _is_there(sidecar(place, "old"))):
         return [place]
     return matching(folder, text)
 

@@ -11,8 +11,8 @@ from uemdask.cube import STAGES
 from uemdask.execution.campaign import Plan
 from uemdask.execution.cluster import ClusterProfile, LocalProfile
 from uemdask.execution.preconditions import stages_asked
+from uemdask.execution.profile_capacity import PoolPreview, capacity_of, jobs_of
 from uemdask.execution.requirements import at_work, disks, largest_needs, shortages, traffic_of
-from uemdask.execution.room import PoolPreview, capacity_of, jobs_of
 from uemdask.execution.run_plan import NetworkSource, RunPlan, plan_stages
 from uemdask.execution.run_template import Tasks
 from uemdask.execution.status import run_status

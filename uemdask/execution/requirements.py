@@ -10,7 +10,7 @@ from pathlib import Path
 
 from dask.utils import format_bytes
 
-from uemdask.align.drifting import WHOLE
+from uemdask.align.series_drift import WHOLE
 from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
 from uemdask.errors import FaultsError
 from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster

@@ -11,9 +11,9 @@ from typing import Literal
 
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
-from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.damage import damages_of, refuse_damaged_frames
+from uemdask.execution.file_manifest import FileManifest
 from uemdask.execution.preconditions import in_words, not_ingested, reads_raw, refuse_name
 from uemdask.execution.run_template import RunTemplate, Tasks, tasks_of
 from uemdask.execution.stage_plan import NOT_DONE, Step, changed, stage_plan
@@ -27,7 +27,7 @@ from uemdask.readers import RawAcquisition
 from uemdask.stages import digest_of
 from uemdask.stages.flow import check_model
 from uemdask.stages.ingest import digest_of_raw, other_raw_data, raw_of
-from uemdask.stages.replacing import is_whole
+from uemdask.stages.run_replacement import is_whole
 from uemdask.stages.train import use_model
 
 _TRAIN = STAGES.index("train")
@@ -105,8 +105,10 @@ class RunPlan:
             tasks = tasks_of(self.template, stage, parameters)
         if begun is None:
             return tasks
-        account = Account.of(begun, stage, self.planned.store)
-        done = account.tasks.keys() - account.spoilt({file.key for file in account.broken()}).keys()
+        manifest = FileManifest.of(begun, stage, self.planned.store)
+        done = (
+            manifest.tasks.keys() - manifest.spoilt({file.key for file in manifest.broken()}).keys()
+        )
         return {
             phase: None if keys is None else [key for key in keys if (phase, key) not in done]
             for phase, keys in tasks.items()

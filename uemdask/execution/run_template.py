@@ -14,7 +14,7 @@ import numpy as np
 
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
-from uemdask.cube.record import results_of
+from uemdask.cube.record_schema import results_of
 from uemdask.cube.results import Results
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from uemdask.cube import STAGES, Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
-from uemdask.execution.entries import Entry, Failed
 from uemdask.execution.ledger import Ledger, last_entry, ledger_path
+from uemdask.execution.ledger_entries import Entry, Failed
 from uemdask.execution.preconditions import in_words, refuse_name
 from uemdask.execution.run_plan import plan_stages
 from uemdask.execution.run_template import tasks_of

@@ -11,7 +11,7 @@ from uemdask.cube import Run
 from uemdask.errors import UemError
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.pipeline import TrainingWanted
-from uemdask.execution.turns import RunAtWork
+from uemdask.execution.round_robin import ActiveRun
 from uemdask.network import BASE_MODEL, load_model, model_digest
 from uemdask.stages import digest_of
 from uemdask.stages.train import TRAIN, Start, TrainParameters, use_model
@@ -23,7 +23,7 @@ class Training:
 
     Attributes
     ----------
-    members : list of RunAtWork
+    members : list of ActiveRun
         These runs.
     runs : list of Run
         Their stores.
@@ -35,7 +35,7 @@ class Training:
         Of labels, parameters and start.
     """
 
-    members: list[RunAtWork]
+    members: list[ActiveRun]
     runs: list[Run]
     model: Path
     start: Start
@@ -68,7 +68,7 @@ class Networks:
     ----------
     plan : Plan
         The campaign.
-    runs : sequence of RunAtWork
+    runs : sequence of ActiveRun
         Its runs.
     only : sequence of str
         Stages to do; all where empty.
@@ -79,7 +79,7 @@ class Networks:
         If the model that the plan names is missing or is none.
     """
 
-    def __init__(self, plan: Plan, runs: Sequence[RunAtWork], only: Sequence[str]) -> None:
+    def __init__(self, plan: Plan, runs: Sequence[ActiveRun], only: Sequence[str]) -> None:
         self._plan, self._runs = plan, runs
         takes = plan.start is None and (not only or "train" in only)
         self._given: dict[str, Any] = use_model(Path(plan.model)) if takes else {}
@@ -87,7 +87,7 @@ class Networks:
         self._without: set[str] = set()
         self._kept: set[str] = set()  # digests of networks that others may take
 
-    def due(self) -> Iterator[tuple[list[RunAtWork], dict[str, Any] | Training | UemError]]:
+    def due(self) -> Iterator[tuple[list[ActiveRun], dict[str, Any] | Training | UemError]]:
         """Yield runs that can go on now, each with its network, its training, or why it has none.
 
         A training is begun when all runs that are to share it have come this far.
@@ -116,10 +116,10 @@ class Networks:
             training = self.training(members)
             yield members, training.earlier_results() or training
 
-    def _is_settled(self, active: RunAtWork) -> bool:
+    def _is_settled(self, active: ActiveRun) -> bool:
         return active.over or active.wants_training or active.planned.name in self._served
 
-    def _own(self, active: RunAtWork) -> dict[str, Any] | None:
+    def _own(self, active: ActiveRun) -> dict[str, Any] | None:
         """Return the network that a run is given or keeps, None where it has none."""
         if self._given:
             return self._given
@@ -135,7 +135,7 @@ class Networks:
             results = results | {"model": str(model.absolute())}
         return results
 
-    def _existing(self, members: list[RunAtWork]) -> dict[str, Any] | UemError:
+    def _existing(self, members: list[ActiveRun]) -> dict[str, Any] | UemError:
         """Return the network of the finished runs for one that has none, or why it cannot be."""
         (active,) = members
         assert isinstance(active.work, TrainingWanted)
@@ -144,7 +144,7 @@ class Networks:
         except UemError as error:
             return error
 
-    def training(self, members: list[RunAtWork]) -> Training:
+    def training(self, members: list[ActiveRun]) -> Training:
         """Return the training for some runs."""
         plan, start = self._plan, self._plan.start
         assert start is not None
@@ -154,7 +154,7 @@ class Networks:
         model = plan.model_path(members[0].planned.name)
         return Training(members, runs, model, start, digest)
 
-    def has_all_cores(self, members: Sequence[RunAtWork]) -> bool:
+    def has_all_cores(self, members: Sequence[ActiveRun]) -> bool:
         """Return whether nothing else is to do while these runs wait for their network."""
         return len(members) == len(self._runs) or self._plan.one_model == "all"
 

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 from uemdask.cube import STAGES, Run
 from uemdask.cube.contract import later_stages
 from uemdask.errors import UemError
-from uemdask.execution.account import Account
 from uemdask.execution.campaign import Plan, PlannedRun
 from uemdask.execution.damage import INGEST_AGAIN, Damage, damages_of, reopen
+from uemdask.execution.file_manifest import FileManifest
 from uemdask.execution.pipeline import Pipeline, Work
 from uemdask.execution.preconditions import in_words, refuse_name
 from uemdask.network import model_digest
@@ -113,7 +113,7 @@ def _look(run: Run, found: RunVerification, *, deep: bool) -> None:
         record = run.stage(stage)
         if not record:
             continue
-        files = Account.of(run, stage, run.path).files
+        files = FileManifest.of(run, stage, run.path).files
         found.files += len(files)
         found.damages += damages_of(run, stage, run.path, deep=deep)
         if record.get("finished") and not files and stage != "train":
@@ -198,4 +198,4 @@ class Repair(Pipeline):
         if run.is_done(stage):
             return False
         followed = any(map(run.stage, later_stages(stage)[1:]))
-        return followed or bool(Account.of(run, stage, run.path).void)
+        return followed or bool(FileManifest.of(run, stage, run.path).void)

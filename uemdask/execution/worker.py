@@ -15,8 +15,8 @@ from dask.system import CPU_COUNT
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
-from uemdask.execution.cluster import name_of_worker, say_that_it_begins
-from uemdask.execution.cluster.log_filters import quieten
+from uemdask.execution.cluster import name_of_worker, report_task_begin
+from uemdask.execution.cluster.log_filters import filter_log
 from uemdask.execution.traffic import Traffic
 from uemdask.stages import STAGE_BY_NAME
 from uemdask.stages.train import Start, TrainParameters, train_model
@@ -36,7 +36,7 @@ def run_task(
         If the stage has been begun anew since; then this task is one of a driver that is gone.
     """
     begun, traffic = time.perf_counter(), Traffic()
-    say_that_it_begins()
+    report_task_begin()
     _prepare(1)
     run, found = Run(store), STAGE_BY_NAME[stage]
     if run.identity(stage) != made:
@@ -45,7 +45,7 @@ def run_task(
         receipt = found.phase(phase).work(
             run, Region.from_key(region), found.parameters.model_validate(parameters)
         )
-        files = run.take_account()
+        files = run.take_checksums()
     return {
         "receipt": receipt,
         "files": files,
@@ -68,7 +68,7 @@ def train_task(
     Without `threads`, all CPUs that this worker may use take part.
     """
     begun = time.perf_counter()
-    say_that_it_begins()
+    report_task_begin()
     _prepare(threads or own_cpus())
     receipt = train_model(
         [Run(store) for store in stores],
@@ -88,7 +88,7 @@ def _where() -> str:
 def _prepare(threads: int) -> None:
     """Set up this worker process; doing it for every task costs nothing."""
     limit_threads(threads)
-    quieten("distributed.worker")
+    filter_log("distributed.worker")
 
 
 def own_cpus() -> int:

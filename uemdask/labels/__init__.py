@@ -9,16 +9,16 @@ Convention of every flow in this package: components ``[x, y]`` in px, y downwar
 ``first(r) = second(r + flow(r))``.
 """
 
-from uemdask.labels.base import base_label, base_range
-from uemdask.labels.combination import combine
+from uemdask.labels.base_image import base_label, base_range
+from uemdask.labels.combination import combine_labels
 from uemdask.labels.confidence import label_confidence
-from uemdask.labels.estimates import LabelEstimator, Method
+from uemdask.labels.estimator import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale, to_grey
 from uemdask.labels.normal import project_on_normal, wave_normal
 from uemdask.labels.optical_flow import FlowEstimator, estimate_flow
-from uemdask.labels.pairs import label_pairs
+from uemdask.labels.pair_labels import label_pairs
 from uemdask.labels.refinement import refine_along_normal
-from uemdask.labels.warping import leaves_image, warp
+from uemdask.labels.remapping import leaves_image, remap
 
 __all__ = [
     "FlowEstimator",
@@ -26,7 +26,7 @@ __all__ = [
     "Method",
     "base_label",
     "base_range",
-    "combine",
+    "combine_labels",
     "estimate_flow",
     "grey_scale",
     "label_confidence",
@@ -34,7 +34,7 @@ __all__ = [
     "leaves_image",
     "project_on_normal",
     "refine_along_normal",
+    "remap",
     "to_grey",
-    "warp",
     "wave_normal",
 ]

@@ -16,7 +16,7 @@ FLOOR_AGREEMENT_PX = 0.25
 """Two estimates agree within this distance in px whatever the displacement."""
 
 
-def combine(
+def combine_labels(
     labels: Sequence[np.ndarray] | np.ndarray, confidences: Sequence[np.ndarray] | np.ndarray
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Merge estimates: the weighted mean where they agree, the more confident where they do not.
@@ -48,7 +48,7 @@ def combine(
     --------
     >>> import numpy as np
     >>> good, bad = np.full((2, 1, 1), 2.0), np.full((2, 1, 1), -9.0)
-    >>> label, confidence = combine([good, bad], [np.full((1, 1), 0.9), np.full((1, 1), 0.1)])
+    >>> label, confidence = combine_labels([good, bad], [np.full((1, 1), 0.9), np.full((1, 1), 0.1)])
     >>> label.ravel().round(2), confidence.ravel().round(2)
     (array([2., 2.], dtype=float32), array([0.81], dtype=float32))
     """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.labels.normal import local_mean
-from uemdask.labels.warping import leaves_image, warp
+from uemdask.labels.normal import gaussian_mean
+from uemdask.labels.remapping import leaves_image, remap
 
 RELATIVE_TOLERANCE = 0.1
 """Forward-backward error, as a share of the displacement, at which confidence is halved."""
@@ -77,15 +77,15 @@ def label_confidence(
     first, second = (np.nan_to_num(np.asarray(f, dtype=np.float32)) for f in (first, second))
 
     size2 = np.sum(forward * forward, axis=0)
-    gap = forward + warp(backward, forward)
+    gap = forward + remap(backward, forward)
     floor2 = FLOOR_TOLERANCE_PX**2 + (WAVELENGTH_TOLERANCE * (wavelength or 0.0)) ** 2
     tolerance2 = RELATIVE_TOLERANCE**2 * size2 + floor2
     confidence = 1 / (1 + np.sum(gap * gap, axis=0) / tolerance2)
 
     window = 8.0 if wavelength is None else max(2.0, wavelength / 2)
-    power = local_mean((first * first + second * second) / 2, window)
-    residual = first - warp(second, forward, cubic=True)
-    noise2 = np.maximum(np.square(noise), local_mean(residual * residual, window) / 2)
+    power = gaussian_mean((first * first + second * second) / 2, window)
+    residual = first - remap(second, forward, cubic=True)
+    noise2 = np.maximum(np.square(noise), gaussian_mean(residual * residual, window) / 2)
     share = 1 - np.divide(noise2, power, out=np.ones_like(power), where=power > 0)
     confidence = confidence * np.clip(share, 0, 1)
 

@@ -57,7 +57,7 @@ def wave_normal(
         xx += along_x * along_x
         yy += along_y * along_y
         xy += along_x * along_y
-    xx, yy, xy = (local_mean(part, sigma) for part in (xx, yy, xy))
+    xx, yy, xy = (gaussian_mean(part, sigma) for part in (xx, yy, xy))
     angle = 0.5 * np.arctan2(2 * xy, xx - yy)
     normal = np.stack([np.cos(angle), np.sin(angle)]).astype(np.float32)
     total = xx + yy
@@ -93,11 +93,11 @@ def project_on_normal(
     along = flow[0] * normal[0] + flow[1] * normal[1]
     kept = (normal * along).astype(np.float32)
     if smoothing > 0:
-        kept = np.stack([local_mean(component, smoothing) for component in kept])
+        kept = np.stack([gaussian_mean(component, smoothing) for component in kept])
     return kept + np.float32(0)
 
 
-def local_mean(image: np.ndarray, sigma: float) -> npt.NDArray[np.float32]:
+def gaussian_mean(image: np.ndarray, sigma: float) -> npt.NDArray[np.float32]:
     """Gaussian mean of an image, sigma in px, borders mirrored.
 
     Wide Gaussians run on a reduced image: same result to a per cent, at a bounded cost.

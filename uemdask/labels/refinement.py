@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.labels.normal import local_mean, project_on_normal
-from uemdask.labels.warping import warp
+from uemdask.labels.normal import gaussian_mean, project_on_normal
+from uemdask.labels.remapping import remap
 
 WINDOW_WAVELENGTHS = 0.3
 """Sigma of the window in wavelengths: wide enough that a crest and a flank are always in it."""
@@ -79,7 +79,7 @@ def refine_along_normal(
     normal = np.asarray(normal, dtype=np.float32)
     shift = np.sum(np.asarray(flow, np.float32) * normal, axis=0)
     for _ in range(iterations):
-        moved = warp(second, shift * normal)
+        moved = remap(second, shift * normal)
         mean = (first + moved) / 2
         # Scharr's kernel sums to 32: divided by it, the slope is per px.
         slope = cv2.Scharr(mean, cv2.CV_32F, 1, 0, scale=1 / 32) * normal[0]
@@ -87,7 +87,7 @@ def refine_along_normal(
         # The normal's sign is arbitrary and may flip between neighbours: average vectors.
         drive = project_on_normal(slope * (first - moved) * normal, normal, smoothing=window)
         along = np.sum(drive * normal, axis=0)
-        stiffness = local_mean(slope * slope, window)
+        stiffness = gaussian_mean(slope * slope, window)
         floor = np.float32(1e-3) * stiffness.mean() + np.finfo(np.float32).tiny
         shift += np.clip(along / (stiffness + floor), -largest, largest)
         if smoothing > 0:

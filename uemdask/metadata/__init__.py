@@ -3,12 +3,12 @@
 from uemdask.metadata.check import check_metadata, read_metadata
 from uemdask.metadata.hyperspy_names import from_hyperspy_metadata, to_hyperspy_metadata
 from uemdask.metadata.nexus_names import from_nexus, to_nexus
-from uemdask.metadata.table import ENTRIES, Entry
+from uemdask.metadata.table import ENTRIES, MetadataEntry
 from uemdask.metadata.vendor import from_vendor
 
 __all__ = [
     "ENTRIES",
-    "Entry",
+    "MetadataEntry",
     "check_metadata",
     "from_hyperspy_metadata",
     "from_nexus",

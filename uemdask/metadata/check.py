@@ -11,7 +11,7 @@ from numbers import Real
 from typing import Any
 
 from uemdask.errors import FaultsError, UemError
-from uemdask.metadata.table import ENTRIES, RESERVED, Entry
+from uemdask.metadata.table import ENTRIES, RESERVED, MetadataEntry
 from uemdask.units import Quantity, parse_quantity, split_lengths
 
 # Bare numbers have had a unit here from the first day, as on the command line.
@@ -85,7 +85,7 @@ def _meant(name: str) -> str | None:
     return close[0] if close else None
 
 
-def clean_value(entry: Entry, value: Any) -> Any:
+def clean_value(entry: MetadataEntry, value: Any) -> Any:
     """Return a value of a known piece of metadata in its one spelling, empty where it is.
 
     Raises
@@ -110,7 +110,7 @@ def clean_value(entry: Entry, value: Any) -> Any:
     return " ".join(str(value).split())
 
 
-def quantities(entry: Entry, value: Any) -> tuple[Quantity, ...]:
+def quantities(entry: MetadataEntry, value: Any) -> tuple[Quantity, ...]:
     """Return the quantity that a value holds, of a pixel size two (y, x), in the unit written.
 
     Raises
@@ -144,7 +144,7 @@ def quantities(entry: Entry, value: Any) -> tuple[Quantity, ...]:
     return (found[0], found[-1]) if several else (found[0],)
 
 
-def _clean_date(entry: Entry, value: Any) -> str:
+def _clean_date(entry: MetadataEntry, value: Any) -> str:
     if isinstance(value, datetime):
         moment: date = value
     elif isinstance(value, date):

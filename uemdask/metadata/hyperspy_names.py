@@ -9,7 +9,7 @@ from typing import Any
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.metadata.check import clean_value, quantities
-from uemdask.metadata.table import ENTRIES, HYPERSPY_REST, RESERVED, Entry
+from uemdask.metadata.table import ENTRIES, HYPERSPY_REST, RESERVED, MetadataEntry
 
 _OFFSET = re.compile(r"(?:UTC)?([+-]\d\d:?\d\d)")
 
@@ -53,7 +53,7 @@ def to_hyperspy_metadata(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _write(tree: dict[str, Any], entry: Entry, value: Any) -> None:
+def _write(tree: dict[str, Any], entry: MetadataEntry, value: Any) -> None:
     clean = clean_value(entry, value)
     if not entry.hyperspy:
         _put(tree, f"{HYPERSPY_REST}.{entry.name}", clean)
@@ -119,7 +119,7 @@ def from_hyperspy_metadata(tree: Any) -> dict[str, Any]:
     return found
 
 
-def _read(tree: Any, entry: Entry) -> Any:
+def _read(tree: Any, entry: MetadataEntry) -> Any:
     if not entry.hyperspy:
         return _get(tree, f"{HYPERSPY_REST}.{entry.name}")
     if entry.kind == "date":

@@ -7,7 +7,7 @@ from typing import Any
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.metadata.check import clean_value, quantities
-from uemdask.metadata.table import ENTRIES, NEXUS_REST, RESERVED, Entry
+from uemdask.metadata.table import ENTRIES, NEXUS_REST, RESERVED, MetadataEntry
 
 #: Class of each group. NXem has no pump laser yet; its instrument may hold any NXsource and NXbeam.
 CLASSES = {
@@ -73,7 +73,7 @@ def to_nexus(metadata: Mapping[str, Any]) -> dict[str, Any]:
     return tree
 
 
-def _write(tree: dict[str, Any], entry: Entry, clean: Any) -> None:
+def _write(tree: dict[str, Any], entry: MetadataEntry, clean: Any) -> None:
     head, _, field = (entry.nexus or f"{NEXUS_REST}/{entry.name}").rpartition("/")
     group = _group(tree, head)
     if entry.nexus and entry.is_quantity:

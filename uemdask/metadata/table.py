@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Entry:
+class MetadataEntry:
     """One piece of acquisition metadata.
 
     Attributes
@@ -61,23 +61,23 @@ _INSTRUMENT = "/entry/measurement/instrument"
 #: All known acquisition metadata by name, in the order in which they are shown.
 #: HyperSpy: metadata structure of its user guide, and the names its readers use. NeXus: NXem, with
 #: NXsource, NXbeam, NXdetector, NXsample and NXuser. `docs/metadata.md` holds the same table.
-ENTRIES: dict[str, Entry] = {
+ENTRIES: dict[str, MetadataEntry] = {
     entry.name: entry
     for entry in (
-        Entry(
+        MetadataEntry(
             "sample", "text", "", "sample", "Ge wedge",
             ("Sample.description",), "", "/entry/sample/name", "",
             (("Session Info.Specimen", ""), ("Microscope Info.Specimen", "")),
         ),
-        Entry(
+        MetadataEntry(
             "sample_thickness", "length", "nm", "thickness of the sample", "60 nm",
             ("Sample.thickness",), "m", "/entry/sample/thickness", "nm",
         ),
-        Entry(
+        MetadataEntry(
             "temperature", "temperature", "K", "temperature of the sample", "293 K",
             ("Sample.temperature",), "K", "/entry/sample/temperature", "K",
         ),
-        Entry(
+        MetadataEntry(
             "operator", "text", "", "who took the data", "A. B.",
             ("General.authors",), "", "/entry/user1/name", "",
             (
@@ -87,7 +87,7 @@ ENTRIES: dict[str, Entry] = {
                 ("Artist", ""),
             ),
         ),
-        Entry(
+        MetadataEntry(
             "date", "date", "", "when the data were taken", "2024-05-03T14:30:00",
             ("General.date", "General.time", "General.time_zone"), "", "/entry/start_time", "",
             (
@@ -98,7 +98,7 @@ ENTRIES: dict[str, Entry] = {
                 ("DateTime", "year:month:day"),
             ),
         ),
-        Entry(
+        MetadataEntry(
             "microscope", "text", "", "microscope", "UEM 1",
             (f"{_TEM}.microscope", "Acquisition_instrument.SEM.microscope"), "",
             f"{_INSTRUMENT}/name", "",
@@ -110,7 +110,7 @@ ENTRIES: dict[str, Entry] = {
                 ("Instrument.InstrumentClass", ""),
             ),
         ),
-        Entry(
+        MetadataEntry(
             "beam_energy", "energy", "keV", "electron energy", "200 keV",
             (f"{_TEM}.beam_energy", "Acquisition_instrument.SEM.beam_energy"), "keV",
             f"{_INSTRUMENT}/ebeam_column/electron_source/voltage", "kV",
@@ -121,7 +121,7 @@ ENTRIES: dict[str, Entry] = {
                 ("MicroscopeConditions.AcceleratingVoltage", "V"),
             ),
         ),
-        Entry(
+        MetadataEntry(
             "detector", "text", "", "camera", "OneView",
             (f"{_CAMERA}.name", f"{_CAMERA}.Name"), "",
             f"{_INSTRUMENT}/detector1/description", "",
@@ -131,7 +131,7 @@ ENTRIES: dict[str, Entry] = {
                 ("BinaryResult.Detector", ""),
             ),
         ),
-        Entry(
+        MetadataEntry(
             "exposure", "time", "s", "exposure of a frame", "10 s",
             (f"{_CAMERA}.exposure", f"{_TEM}.Camera.exposure"), "s",
             f"{_INSTRUMENT}/detector1/count_time", "s",
@@ -142,37 +142,37 @@ ENTRIES: dict[str, Entry] = {
                 ("AcquireInfo.DwellTimePath", "s"),
             ),
         ),
-        Entry("pixel_size", "length", "nm", "size of a pixel on the sample (y, x)", "3 nm, 2.5 nm"),
-        Entry("time_zero", "time", "ps", "delay of time zero, already taken off", "12 ps"),
-        Entry(
+        MetadataEntry("pixel_size", "length", "nm", "size of a pixel on the sample (y, x)", "3 nm, 2.5 nm"),
+        MetadataEntry("time_zero", "time", "ps", "delay of time zero, already taken off", "12 ps"),
+        MetadataEntry(
             "offset", "count", "counts", "counts of a pixel without the beam, taken off on reading",
             "100 counts",
         ),
-        Entry(
+        MetadataEntry(
             "pump_wavelength", "length", "nm", "wavelength of the pump", "515 nm",
             (f"{_LASER}.wavelength",), "nm", f"{_INSTRUMENT}/source_pump/wavelength", "nm",
             (("LaserParameter.Wavelength", "nm"),),
         ),
-        Entry(
+        MetadataEntry(
             "pump_fluence", "fluence", "mJ/cm²", "fluence of the pump on the sample", "5 mJ/cm²",
             (f"{_LASER}.fluence",), "mJ/cm²", f"{_INSTRUMENT}/beam_pump/fluence", "mJ/cm^2",
         ),
-        Entry(
+        MetadataEntry(
             "pump_power", "power", "mW", "mean power of the pump", "150 mW",
             (f"{_LASER}.power",), "mW", f"{_INSTRUMENT}/beam_pump/average_power", "mW",
             (("LaserParameter.Laser Power", ""),),
         ),
-        Entry(
+        MetadataEntry(
             "pump_duration", "time", "fs", "duration of a pump pulse (FWHM)", "300 fs",
             (f"{_LASER}.pulse_duration",), "fs", f"{_INSTRUMENT}/beam_pump/pulse_duration", "fs",
         ),
-        Entry(
+        MetadataEntry(
             "repetition_rate", "frequency", "kHz", "repetition rate of the pump", "25 kHz",
             (f"{_LASER}.repetition_rate",), "kHz", f"{_INSTRUMENT}/source_pump/frequency", "kHz",
             # The first spelling is that of the instruments.
             (("LaserParameter.Repitition Rate", ""), ("LaserParameter.Repetition Rate", "")),
         ),
-        Entry(
+        MetadataEntry(
             "notes", "notes", "", "what is worth saying", "thin at the left edge",
             ("General.notes",), "", "/entry/note1/description", "",
         ),

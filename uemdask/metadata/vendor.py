@@ -9,7 +9,7 @@ from typing import Any
 
 from uemdask.errors import UemError
 from uemdask.metadata.check import clean_value
-from uemdask.metadata.table import ENTRIES, Entry
+from uemdask.metadata.table import ENTRIES, MetadataEntry
 from uemdask.units import Quantity, parse_quantity
 
 _Path = tuple[str, ...]
@@ -102,7 +102,7 @@ def _plain(value: Any) -> str | float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _read(entry: Entry, value: str | float, unit: str, flat: _Flat, where: _Path) -> Any:
+def _read(entry: MetadataEntry, value: str | float, unit: str, flat: _Flat, where: _Path) -> Any:
     """Return the value of a tag in the documented spelling, or None."""
     try:
         if entry.kind == "date":
@@ -118,7 +118,7 @@ def _read(entry: Entry, value: str | float, unit: str, flat: _Flat, where: _Path
         return None
 
 
-def _sound(entry: Entry, quantity: Quantity) -> str | None:
+def _sound(entry: MetadataEntry, quantity: Quantity) -> str | None:
     if quantity.value <= 0:
         return None
     if entry.name == "pump_wavelength" and not _WAVELENGTHS[0] <= quantity.value <= _WAVELENGTHS[1]:

@@ -13,13 +13,13 @@ from pathlib import Path
 import cloudpickle
 from distributed import Client
 
-from uemdask import plain
-from uemdask.durable import replaced
+from uemdask import printable
+from uemdask.atomic_write import atomic_write
 from uemdask.execution.campaign import Plan
-from uemdask.execution.cluster import Cluster, visitors
-from uemdask.execution.progress import Both, Listener
-from uemdask.monitor import drawing, scheduler_page, words
-from uemdask.monitor.board import Board
+from uemdask.execution.cluster import Cluster, dashboard_access
+from uemdask.execution.listeners import Listener, ListenerPair
+from uemdask.monitor import curve_drawing, formatting, scheduler_page
+from uemdask.monitor.campaign_progress import CampaignProgress
 from uemdask.monitor.state import CampaignState
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ FILE_EVERY = 4.0
 #: Telling takes at most this share of the driver's time, as long as it is heard often enough.
 _SHARE, _LONGEST = 0.05, 5.0
 #: What is pickled by value.
-_TRAVELLERS = (scheduler_page, drawing, words, visitors, plain)
+_TRAVELLERS = (scheduler_page, curve_drawing, formatting, dashboard_access, printable)
 
 
 def progress_path(plan: Plan) -> Path:
@@ -60,23 +60,23 @@ def monitored(
     Listener
         To be given to the driver.
     """
-    board = Board(plan, only)
+    progress = CampaignProgress(plan, only)
     key = _key(plan)
     shown = _show(cluster.client, cluster.dashboard_hosts)
     if shown:
-        board.page = page_address(cluster.dashboard, key)
-        listener.notice(f"campaign page: {board.page}")
+        progress.page = page_address(cluster.dashboard, key)
+        listener.notice(f"campaign page: {progress.page}")
     else:
         listener.notice("no campaign page: the scheduler takes none; 'uemdask status' shows all")
-    publisher = _Publisher(board, progress_path(plan), cluster.client if shown else None, key)
+    publisher = _Publisher(progress, progress_path(plan), cluster.client if shown else None, key)
     publisher.start()
     try:
-        yield Both(listener, board)
+        yield ListenerPair(listener, progress)
     except BaseException:
-        board.ends("stopped")
+        progress.ends("stopped")
         raise
     else:
-        board.ends("ended")
+        progress.ends("ended")
     finally:
         publisher.end()
 
@@ -123,9 +123,11 @@ def _show(client: Client, hosts: Sequence[str] = ()) -> bool:
 class _Publisher(threading.Thread):
     """Tells the board's state again and again; the driver never waits for it."""
 
-    def __init__(self, board: Board, path: Path, client: Client | None, key: str) -> None:
+    def __init__(
+        self, progress: CampaignProgress, path: Path, client: Client | None, key: str
+    ) -> None:
         super().__init__(name="uemdask-publisher", daemon=True)
-        self._board, self._path, self._client, self._key = board, path, client, key
+        self._progress, self._path, self._client, self._key = progress, path, client, key
         self._over = threading.Event()
         self._written = 0.0
 
@@ -145,10 +147,10 @@ class _Publisher(threading.Thread):
         self._tell()
 
     def _tell(self) -> None:
-        if not self._board.is_up:
+        if not self._progress.is_up:
             return  # another driver may have the runs
         try:
-            state = self._board.state()
+            state = self._progress.state()
             if time.monotonic() - self._written >= FILE_EVERY:
                 write_progress(self._path, state)
                 self._written = time.monotonic()
@@ -166,5 +168,5 @@ class _Publisher(threading.Thread):
 def write_progress(path: Path, state: CampaignState) -> None:
     """Write the file, so that whoever reads finds it whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replaced(path, settled=False) as file:  # the next one comes in seconds
+    with atomic_write(path, settled=False) as file:  # the next one comes in seconds
         file.write(state.model_dump_json().encode())

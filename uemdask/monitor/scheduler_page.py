@@ -19,10 +19,10 @@ from urllib.parse import urlencode
 import jinja2
 from tornado.web import Application, HTTPError, RequestHandler
 
-from uemdask.execution.cluster.visitors import is_foreign, refuse
-from uemdask.monitor.drawing import drawing
-from uemdask.monitor.words import count, duration, phase, share, size
-from uemdask.plain import plain
+from uemdask.execution.cluster.dashboard_access import is_foreign, refuse
+from uemdask.monitor.curve_drawing import drawing
+from uemdask.monitor.formatting import count, duration, phase, share, size
+from uemdask.printable import printable
 
 #: Campaigns that are kept; the one that was silent for longest goes first.
 MOST_CAMPAIGNS = 8
@@ -85,23 +85,23 @@ def install(files: dict[str, str], hosts: tuple[str, ...] = (), dask_scheduler: 
 
     They are shown under the names of its host, and under `hosts`.
     """
-    board = Campaigns()
+    campaigns = Campaigns()
     earlier = getattr(dask_scheduler, NAME, None)
     if earlier is not None:
-        board.states = earlier.states
-    setattr(dask_scheduler, NAME, board)
+        campaigns.states = earlier.states
+    setattr(dask_scheduler, NAME, campaigns)
 
     async def take(key: str, state: str) -> None:
-        board.take(key, state)
+        campaigns.take(key, state)
 
     dask_scheduler.handlers[NAME] = take
     environment = jinja2.Environment(
-        autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=plain
+        autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=printable
     )
     environment.filters.update(count=count, duration=duration, phase=phase, share=share, size=size)
     names = {socket.gethostname().lower(), socket.getfqdn().lower(), *hosts}
     kwargs = {
-        "board": board,
+        "campaigns": campaigns,
         "page": environment.from_string(files["page.html"]),
         "files": files,
         "names": names,
@@ -138,9 +138,9 @@ class _Handler(RequestHandler):
     """What the pages have in common."""
 
     def initialize(
-        self, board: Campaigns, page: jinja2.Template, files: dict[str, str], names: set[str]
+        self, campaigns: Campaigns, page: jinja2.Template, files: dict[str, str], names: set[str]
     ) -> None:
-        self.board, self.page, self.files, self.names = board, page, files, names
+        self.campaigns, self.page, self.files, self.names = campaigns, page, files, names
 
     def prepare(self) -> None:
         if is_foreign(self.request.headers, self.names, addresses=True):
@@ -151,7 +151,7 @@ class _Handler(RequestHandler):
             self.set_header(name, value)
 
     def campaign(self) -> tuple[str, dict[str, Any]] | None:
-        return self.board.give(self.get_query_argument("campaign", None))
+        return self.campaigns.give(self.get_query_argument("campaign", None))
 
 
 class CampaignJson(_Handler):
@@ -186,7 +186,7 @@ class CampaignPage(_Handler):
         # Links are relative, so that they hold behind any proxy.
         here = "" if self.request.path.endswith("/") else "uemdask/"
         if found is None:
-            if self.board.states:
+            if self.campaigns.states:
                 self.set_status(404)  # forgotten, or its driver has yet to begin: it renews itself
             self.write(self.page.render(state=None, here=here))
             return
@@ -200,7 +200,7 @@ class CampaignPage(_Handler):
                 key=key,
                 others=[
                     (urlencode({"campaign": other}), found["campaign"])
-                    for other, (found, _) in self.board.states.items()
+                    for other, (found, _) in self.campaigns.states.items()
                     if other != key
                 ],
                 table=table(state, wanted, int(number) if number.isdecimal() else 1, key),

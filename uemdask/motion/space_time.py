@@ -11,8 +11,8 @@ from uemdask.align.frames import whole_frames
 from uemdask.cube.blocks import Place, is_lazy, map_space
 from uemdask.cube.contract import Variable
 from uemdask.errors import UemError
-from uemdask.spectrum.leakage import untold_frames
-from uemdask.spectrum.series import usable_frames
+from uemdask.spectrum.leakage import leaked_frames
+from uemdask.spectrum.usable_series import usable_frames
 
 
 def space_time(
@@ -86,8 +86,8 @@ def _along(
     flat = np.asarray(frames, np.float32).reshape(len(frames), -1)
     profile = np.asarray((weights @ flat.T).T, np.float32)
     if wave_centre is not None and wave_window is not None:
-        untold = untold_frames(delays, centre=wave_centre, window=wave_window, at=at)
-        profile[untold] = np.nan
+        leaked = leaked_frames(delays, centre=wave_centre, window=wave_window, at=at)
+        profile[leaked] = np.nan
     return {"space_time": profile}
 
 

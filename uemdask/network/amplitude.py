@@ -130,11 +130,11 @@ def envelope(frames: torch.Tensor, *, sigma: float = 8.0, floor: float = 0.1) ->
     tensor, shape (n, 1, y, x)
         ``sqrt(mean over time and neighbourhood of frames**2 + floor**2)``.
     """
-    power = local_mean(frames.square().mean(dim=1, keepdim=True), sigma)
+    power = box_mean(frames.square().mean(dim=1, keepdim=True), sigma)
     return (power + floor**2).sqrt()
 
 
-def local_mean(images: torch.Tensor, sigma: float) -> torch.Tensor:
+def box_mean(images: torch.Tensor, sigma: float) -> torch.Tensor:
     """Return the mean over a neighbourhood: three box means, close to a Gaussian.
 
     Parameters

@@ -9,9 +9,9 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
+from uemdask.network.dataset import Crops
 from uemdask.network.device import to_device
-from uemdask.network.ranks import Share
-from uemdask.network.samples import Crops
+from uemdask.network.process_group import Share
 from uemdask.network.warp import invert, warp
 
 

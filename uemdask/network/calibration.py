@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.network.samples import Series
+from uemdask.network.dataset import Series
 
 #: Share of a normal distribution within one standard deviation.
 ONE_SIGMA = 0.683

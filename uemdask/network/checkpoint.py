@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from uemdask.durable import replaced
+from uemdask.atomic_write import atomic_write
 from uemdask.errors import UemError
 from uemdask.network.unet import UNet, UNetConfig
 from uemdask.version import __version__
@@ -39,7 +39,7 @@ def save_checkpoint(path: Path | str, content: Mapping[str, Any]) -> None:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(path) as stream:
+        with atomic_write(path) as stream:
             torch.save({"format": FORMAT, "version": __version__, **content}, stream)
     except OSError as error:
         raise UemError(

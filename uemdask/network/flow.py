@@ -13,12 +13,12 @@ import xarray as xr
 from uemdask.cube.blocks import Place, map_space, of_few
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.network.amplitude import wave_scale
-from uemdask.network.base import BASE_MODEL
+from uemdask.network.base_model import BASE_MODEL
 from uemdask.network.checkpoint import load_model
 from uemdask.network.device import choose_device
 from uemdask.network.inference import predict
 from uemdask.network.unet import UNet
-from uemdask.spectrum.sample import WaveSample, wave_sample
+from uemdask.spectrum.wave_sample import WaveSample, wave_sample
 
 FLOW_HALO = 96
 """Halo in px of the network: further away a pixel hardly counts, whatever its receptive field."""

@@ -7,13 +7,13 @@ from typing import Any
 import torch
 
 from uemdask.errors import UemError
+from uemdask.network.dataset import Crops
 from uemdask.network.objective import channels_last
-from uemdask.network.samples import Crops
-from uemdask.network.schedule import TrainingConfig
+from uemdask.network.training_config import TrainingConfig
 from uemdask.network.unet import UNet
 
 
-def guard(
+def guard_fine_tuning(
     model: UNet,
     pretrained: dict[str, torch.Tensor],
     held_out: Crops,

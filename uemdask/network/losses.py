@@ -15,7 +15,7 @@ import math
 import torch
 
 from uemdask.errors import UemError
-from uemdask.network.ranks import total
+from uemdask.network.process_group import total
 from uemdask.network.warp import warp
 
 _SQRT2 = math.sqrt(2.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 
 from uemdask.network.amplitude import envelope
+from uemdask.network.dataset import Crops
 from uemdask.network.losses import (
     anchor_loss,
     aperture_loss,
@@ -14,9 +15,8 @@ from uemdask.network.losses import (
     smoothness_loss,
     supervised_loss,
 )
-from uemdask.network.ranks import Share
-from uemdask.network.samples import Crops
-from uemdask.network.schedule import TrainingConfig
+from uemdask.network.process_group import Share
+from uemdask.network.training_config import TrainingConfig
 from uemdask.network.unet import UNet
 from uemdask.network.warp import compose
 from uemdask.network.wavefront import front_normal

@@ -20,8 +20,8 @@ from typing import Any
 
 from uemdask.errors import UemError
 from uemdask.network.checkpoint import load_model
-from uemdask.network.job import Job, do_job, write_job
 from uemdask.network.training import TrainingResult
+from uemdask.network.training_job import Job, do_job, write_job
 
 _Report = Callable[[dict[str, Any]], None]
 
@@ -138,7 +138,7 @@ def _start(folder: Path, rank: int, meeting: Path) -> subprocess.Popen[bytes]:
     if loopback:  # no other machine has any business with these processes
         environment |= {"GLOO_SOCKET_IFNAME": loopback, "NCCL_SOCKET_IFNAME": loopback}
     # -P: the folder that the command was given in is no place to import from.
-    command = [sys.executable, "-P", "-m", "uemdask.network.rank"]
+    command = [sys.executable, "-P", "-m", "uemdask.network.process_main"]
     with _log(folder, rank).open("wb") as log:
         return subprocess.Popen(  # noqa: S603  # our own interpreter and module
             [*command, str(folder), str(rank), str(meeting)],

@@ -15,12 +15,12 @@ import torch
 from uemdask.errors import UemError
 from uemdask.network.augmentation import augment
 from uemdask.network.checkpoint import load_checkpoint, save_checkpoint
+from uemdask.network.dataset import BatchSource, Crops
 from uemdask.network.device import to_device
-from uemdask.network.guard import guard, weights_of
+from uemdask.network.guard import guard_fine_tuning, weights_of
 from uemdask.network.objective import finetune_losses, pretrain_losses
-from uemdask.network.ranks import add_gradients, ranks
-from uemdask.network.samples import BatchSource, Crops
-from uemdask.network.schedule import TrainingConfig, learning_rate
+from uemdask.network.process_group import add_gradients, process_group
+from uemdask.network.training_config import TrainingConfig, learning_rate
 from uemdask.network.unet import UNet, UNetConfig
 
 #: Share of a new loss in the smoothed one: a mean over about 20 steps.
@@ -121,21 +121,21 @@ def train(
         phase_ends = step in (config.pretrain_steps, total)
         if step % config.record_every == 0 or phase_ends:
             entry = training.record(clock)
-            if report is not None and ranks().first:
+            if report is not None and process_group().first:
                 report(entry)
         stopped = should_stop is not None and should_stop()
         now = time.monotonic()
         # Often at first, so that an early end costs no more than a small share of what was done.
         due = now - last_saved >= min(config.checkpoint_every, max(_SOONEST, (now - begun) / 8))
-        if checkpoint is not None and ranks().first and (due or stopped or phase_ends):
+        if checkpoint is not None and process_group().first and (due or stopped or phase_ends):
             training.save(Path(checkpoint))
             last_saved = time.monotonic()
 
     history = training.history
     judged = training.step == total and config.finetune_steps and held_out is not None
-    if judged and ranks().first:
+    if judged and process_group().first:
         assert held_out is not None
-        verdict = guard(training.model, training.pretrained, held_out, config, device)
+        verdict = guard_fine_tuning(training.model, training.pretrained, held_out, config, device)
         history = [*history, verdict]
         if report is not None:
             report(verdict)
@@ -169,7 +169,7 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(config, step)
         length, count = config.window(step)
-        share = ranks().share(count)
+        share = process_group().share(count)
         drawn = batches.draw(rng, count, crop=config.crop, length=length, share=share)
         crops = Crops(*(to_device(field, self.device) for field in drawn))
         if share.idle:

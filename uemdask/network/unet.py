@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from uemdask.errors import UemError
 from uemdask.network.device import to_device
-from uemdask.network.ranks import Share
+from uemdask.network.process_group import Share
 
 
 class UNetConfig(BaseModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from uemdask.network.amplitude import local_mean
+from uemdask.network.amplitude import box_mean
 
 
 def front_normal(
@@ -40,7 +40,7 @@ def front_normal(
     >>> normal[0, :, 32, 32].abs().round().tolist(), round(float(coherence.mean()), 2)
     ([1.0, 0.0], 1.0)
     """
-    frames = local_mean(frames, smoothing)
+    frames = box_mean(frames, smoothing)
     along_x = 0.5 * (frames[..., 1:-1, 2:] - frames[..., 1:-1, :-2])
     along_y = 0.5 * (frames[..., 2:, 1:-1] - frames[..., :-2, 1:-1])
     products = torch.stack(
@@ -52,7 +52,7 @@ def front_normal(
         dim=1,
     )
     products = torch.nn.functional.pad(products, (1, 1, 1, 1), mode="replicate")
-    stretch, shear, total = local_mean(products, sigma).unbind(dim=1)
+    stretch, shear, total = box_mean(products, sigma).unbind(dim=1)
     angle = 0.5 * torch.atan2(shear, stretch)
     coherence = torch.hypot(stretch, shear) / (total + 1e-12)
     return torch.stack((angle.cos(), angle.sin()), dim=1), coherence[:, None]

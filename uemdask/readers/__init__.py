@@ -6,11 +6,11 @@ from uemdask.readers.acquisition import (
     raw_folder,
     relative_name,
 )
-from uemdask.readers.drift import DriftTable, match_drift, read_drift_table
+from uemdask.readers.drift_table import DriftTable, match_drift, read_drift_table
+from uemdask.readers.frame_matching import RawImage
 from uemdask.readers.images import describe_image, is_image, read_image, read_images
 from uemdask.readers.info import ImageInfo, Reader
-from uemdask.readers.pairing import RawImage
-from uemdask.readers.settings import RawSettings
+from uemdask.readers.raw_settings import RawSettings
 
 __all__ = [
     "DriftTable",

@@ -13,23 +13,23 @@ import numpy as np
 
 from uemdask.errors import FaultsError, UemError
 from uemdask.metadata import check_metadata, from_vendor
-from uemdask.readers.copies import without_copied_folders, without_copies
 from uemdask.readers.delays import DelayTable, find_delays
+from uemdask.readers.duplicates import without_copied_folders, without_copies
 from uemdask.readers.file_sets import in_series_order
-from uemdask.readers.images import describe_image, is_image, read_image
-from uemdask.readers.info import ImageInfo
-from uemdask.readers.origins import origin_of, origins_of
-from uemdask.readers.pairing import (
+from uemdask.readers.frame_matching import (
     RawImage,
     ambiguous,
     joined,
+    match_frames,
     one_scan,
-    pair,
     repeats_of,
     scan_notes,
 )
+from uemdask.readers.images import describe_image, is_image, read_image
+from uemdask.readers.info import ImageInfo
+from uemdask.readers.origins import origin_of, origins_of
 from uemdask.readers.raw_files import RawFiles, is_without_probe, raw_files
-from uemdask.readers.settings import RawSettings
+from uemdask.readers.raw_settings import RawSettings
 from uemdask.readers.yaml_text import read_yaml
 from uemdask.units import Quantity, parse_counts, parse_delay, parse_pixel_size
 
@@ -184,7 +184,7 @@ def inspect_raw(path: Path, *, every_file: bool = False, **known: Any) -> RawAcq
             metadata.get("offset", 0.0) if said.offset is None else said.offset, what="offset"
         ),
     )
-    images, pairing_notes = pair(path, files, info, table)
+    images, pairing_notes = match_frames(path, files, info, table)
     images, copy_notes = without_copies(images, lambda image: _is_blank(image, info, said.dataset))
     all_notes = [*files.notes, *_notes_of(infos), *table.notes]
     all_notes += [*pairing_notes, *copy_notes, *notes]

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.readers.array_choice import Candidate, choose
 from uemdask.readers.axes import axes_of
-from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import pixel_size_of
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.files import check_regular
 from uemdask.readers.folders import is_left_by_system
+from uemdask.regular_files import check_regular
 
 #: Bytes that are read at a time.
 _BLOCK = 4096

@@ -12,8 +12,8 @@ import h5py
 import numpy as np
 
 from uemdask.errors import UemError
+from uemdask.readers.array_choice import Candidate, choose
 from uemdask.readers.axes import ImageAxes, axes_of
-from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.decoding import Decoding, decoding_of
 from uemdask.readers.hdf5_file import (
     arrays_in,

@@ -184,18 +184,18 @@ def tags_of(path: Path, file: h5py.File) -> dict[str, Any]:
         *groups, last = name.split("/")
         for group in groups:
             place = place.setdefault(group, {})
-        attributes = {f"@{key}": plain(value) for key, value in _attributes(item)}
+        attributes = {f"@{key}": plain_value(value) for key, value in _attributes(item)}
         if isinstance(item, h5py.Group):
             place.setdefault(last, {}).update(attributes)
         elif _is_small(path, item):
-            value = plain(item[()])
+            value = plain_value(item[()])
             place[last] = {"value": value, **attributes} if attributes else value
         elif attributes:
             place[last] = attributes
         left -= 1
         return None if left > 0 else 1
 
-    tags |= {f"@{key}": plain(value) for key, value in _attributes(file)}
+    tags |= {f"@{key}": plain_value(value) for key, value in _attributes(file)}
     file.visititems(visit)
     return tags
 
@@ -223,14 +223,14 @@ def text_of(value: Any) -> str:
     return "" if value is None else str(value)
 
 
-def plain(value: Any) -> Any:
+def plain_value(value: Any) -> Any:
     """Return a value of HDF5 as text, numbers and lists."""
     if isinstance(value, np.ndarray):
-        return [plain(part) for part in value.ravel()[:_TAG_VALUES].tolist()]
+        return [plain_value(part) for part in value.ravel()[:_TAG_VALUES].tolist()]
     if isinstance(value, bytes):
         return value.decode("utf-8", "replace")[:_TAG_TEXT]
     if isinstance(value, np.generic):
-        return plain(value.item())
+        return plain_value(value.item())
     if value is None or isinstance(value, bool | int | float):
         return value
     return str(value)[:_TAG_TEXT]

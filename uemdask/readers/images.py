@@ -10,11 +10,11 @@ from typing import cast
 import numpy as np
 
 from uemdask.errors import UemError
-from uemdask.files import check_regular
 from uemdask.readers.folders import is_left_by_system
 from uemdask.readers.formats import FORMATS
 from uemdask.readers.info import ImageInfo, Reader
 from uemdask.readers.plugins import plugin_endings, plugin_reader
+from uemdask.regular_files import check_regular
 
 #: Formats that are folders.
 _FOLDERS = (".zarr",)

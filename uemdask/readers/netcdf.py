@@ -13,10 +13,10 @@ from scipy.io import netcdf_file
 
 from uemdask.errors import UemError
 from uemdask.readers import hdf5
+from uemdask.readers.array_choice import Candidate, choose
 from uemdask.readers.axes import ImageAxes, axes_of
-from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.decoding import Decoding, decoding_of
-from uemdask.readers.hdf5_file import plain, text_of
+from uemdask.readers.hdf5_file import plain_value, text_of
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of, step_of
 
@@ -38,7 +38,7 @@ def describe(path: Path, dataset: str | None) -> ImageInfo:
             pixel_size=pixel_size,
             vendor={
                 "dataset": name,
-                **{f"@{key}": plain(value) for key, value in _attributes(file).items()},
+                **{f"@{key}": plain_value(value) for key, value in _attributes(file).items()},
             },
             no_pixel_size=reason,
             notes=(axes.note,) if axes.note else (),

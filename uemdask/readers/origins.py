@@ -8,8 +8,8 @@ from typing import Any
 
 from uemdask.readers.delays import DelayTable
 from uemdask.readers.formats import format_name
+from uemdask.readers.frame_matching import RawImage
 from uemdask.readers.info import ImageInfo
-from uemdask.readers.pairing import RawImage
 from uemdask.readers.raw_files import RawFiles
 
 

@@ -6,7 +6,7 @@ import codecs
 from pathlib import Path
 
 from uemdask.errors import UemError
-from uemdask.files import read_regular
+from uemdask.regular_files import read_regular
 
 
 def read_text(path: Path, what: str, *, replace: bool = False) -> str:

@@ -17,12 +17,12 @@ import numpy as np
 import tifffile
 
 from uemdask.errors import UemError
-from uemdask.files import check_regular, read_regular
+from uemdask.readers.array_choice import Candidate, choose
 from uemdask.readers.axes import axes_of
-from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.folders import entries
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of
+from uemdask.regular_files import check_regular, read_regular
 
 _SERIES_ID, _LITTLE = 0x0197, 0x4949
 _LONG_OFFSETS = 0x0220  # the version from which offsets have 64 bits

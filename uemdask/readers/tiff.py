@@ -12,14 +12,14 @@ import numpy as np
 import tifffile
 
 from uemdask.errors import UemError
-from uemdask.files import check_regular
+from uemdask.readers.array_choice import Candidate, choose
 from uemdask.readers.axes import ImageAxes, axes_of
-from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.decoding import Decoding
 from uemdask.readers.info import ImageInfo, Part
 from uemdask.readers.ome import ome_part
 from uemdask.readers.pixel_size import pixel_size_of
 from uemdask.readers.tiff_tags import Steps, steps_of, vendor_tags
+from uemdask.regular_files import check_regular
 
 # What tifffile has to say of a damaged file is in the error; without a handler of its own it would
 # go to the terminal as well.

@@ -45,7 +45,7 @@ class Lines:
         return None if line is None else line + 1
 
 
-def told(faults: list[Fault], lines: Lines) -> list[str]:
+def format_faults(faults: list[Fault], lines: Lines) -> list[str]:
     """Return faults as sentences with their place, in the order of the file."""
     found = [(lines.of(place), spelled(place), text) for place, text in dict.fromkeys(faults)]
     found.sort(key=lambda fault: (fault[0] is None, fault[0] or 0))

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from uemdask.errors import UemError
-from uemdask.files import read_regular
+from uemdask.regular_files import read_regular
 
 _KEPT = ("bool", "null", "merge")
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]*)$")

@@ -14,12 +14,12 @@ from zarr.core.buffer import Buffer, BufferPrototype
 from zarr.storage import LocalStore
 
 from uemdask.errors import UemError
-from uemdask.files import check_regular
+from uemdask.readers.array_choice import Candidate, choose
 from uemdask.readers.axes import ImageAxes, axes_of
-from uemdask.readers.choice import Candidate, choose
 from uemdask.readers.decoding import Decoding, decoding_of
 from uemdask.readers.info import ImageInfo
 from uemdask.readers.pixel_size import PixelSize, pixel_size_of, step_of
+from uemdask.regular_files import check_regular
 
 #: Groups within groups that are looked into.
 _DEEPEST = 16

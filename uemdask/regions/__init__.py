@@ -1,9 +1,9 @@
 """Regions of interest, the feature vector of each, and the kind of motion in it."""
 
-from uemdask.regions.features import FEATURES, Feature, finalise, roi_features
+from uemdask.regions.features import FEATURES, Feature, feature_vectors, finalise
 from uemdask.regions.fronts import FRONT_HALO, FrontSums, away_from_rims, front_sums
 from uemdask.regions.headline import Headline, headlines
-from uemdask.regions.modes import (
+from uemdask.regions.mode_classifier import (
     MODES,
     classify_mode,
     roi_numbers,
@@ -12,7 +12,7 @@ from uemdask.regions.modes import (
 from uemdask.regions.outlines import mask_outline, outline
 from uemdask.regions.rasterising import rasterise, to_nm
 from uemdask.regions.roi import DEFAULT_ROI, Rectangle, Roi, parse_rois, read_rois
-from uemdask.regions.sums import RoiSums
+from uemdask.regions.roi_sums import RoiSums
 
 __all__ = [
     "DEFAULT_ROI",
@@ -27,6 +27,7 @@ __all__ = [
     "RoiSums",
     "away_from_rims",
     "classify_mode",
+    "feature_vectors",
     "finalise",
     "front_sums",
     "headlines",
@@ -35,7 +36,6 @@ __all__ = [
     "parse_rois",
     "rasterise",
     "read_rois",
-    "roi_features",
     "roi_numbers",
     "to_nm",
     "uniform_share",

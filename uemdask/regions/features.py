@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.motion.kinematics import NO_DIRECTION_SD
-from uemdask.regions.sums import SPEED_EDGES, RoiSums
+from uemdask.regions.roi_sums import SPEED_EDGES, RoiSums
 
 
 class Feature(NamedTuple):
@@ -57,7 +57,7 @@ _MEDIAN_SHARE = float((SPEED_EDGES[1] / SPEED_EDGES[0] - 1) / np.sqrt(12))
 """Standard deviation of an even distribution over a bin of the histogram, of the speed."""
 
 
-def roi_features(
+def feature_vectors(
     flow: np.ndarray,
     flow_sd: np.ndarray | None,
     speed: np.ndarray,
@@ -101,7 +101,7 @@ def roi_features(
     >>> import numpy as np
     >>> ones = np.ones((1, 32, 32))
     >>> flow = np.stack([2 * ones, 0 * ones], axis=1)
-    >>> values, sd = roi_features(flow, None, 6 * ones, 0 * ones, ones > 0, ones > 0)
+    >>> values, sd = feature_vectors(flow, None, 6 * ones, 0 * ones, ones > 0, ones > 0)
     >>> values[0, :5, 0]
     array([6., 0., 2., 0., 1.], dtype=float32)
     """
@@ -138,7 +138,7 @@ def finalise(
 
     Examples
     --------
-    >>> from uemdask.regions.sums import RoiSums
+    >>> from uemdask.regions.roi_sums import RoiSums
     >>> import numpy as np
     >>> ones = np.ones((1, 16, 16))
     >>> flow = np.stack([ones, 0 * ones], axis=1)

@@ -13,16 +13,16 @@ import numpy as np
 from uemdask.cube import ONE_WAY, STAGES, Run, answers_of
 from uemdask.errors import UemError
 from uemdask.report.downsampling import read_small
-from uemdask.report.findings import Findings
 from uemdask.report.page import (
-    findings_of,
     measured,
     render,
+    report_data_of,
     style_sheet,
     template,
     write_page,
     written_now,
 )
+from uemdask.report.report_data import ReportData
 from uemdask.report.style import DIVERGING, GREY, robust_range, to_png
 from uemdask.version import __version__
 
@@ -62,7 +62,7 @@ def write_campaign_report(
         name = Path(store).name.removesuffix(".zarr")
         message = failures.get(name, "")
         try:
-            found = findings_of(Run(store))
+            found = report_data_of(Run(store))
             page = _free_name(name, taken)
             write_page(out.with_name(page), render(found))
             rows.append(_row(found, page, message))
@@ -97,7 +97,7 @@ def _free_name(name: str, taken: set[str]) -> str:
     return page
 
 
-def _row(found: Findings, page: str, message: str) -> dict[str, Any]:
+def _row(found: ReportData, page: str, message: str) -> dict[str, Any]:
     row = _empty_row(found.name, message or (found.failure.message if found.failure else ""))
     band = found.band
     counts = [sum(c.verdict == grade for c in found.checks) for grade in ("bad", "look")]
@@ -149,7 +149,7 @@ def _empty_row(name: str, message: str) -> dict[str, Any]:
     }
 
 
-def thumbnail(found: Findings) -> str:
+def thumbnail(found: ReportData) -> str:
     """Return a small picture of the wave at its strongest time, or of the sample."""
     if found.strength is not None:
         frame = int(np.argmax(found.strength))

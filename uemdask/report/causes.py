@@ -6,14 +6,14 @@ import numpy as np
 
 from uemdask.motion import FIELD_LIMIT
 from uemdask.motion.validity import DISPLACEMENT_LIMIT, TRAVEL_THRESHOLD
-from uemdask.report.findings import LEAST_VALID, Findings
+from uemdask.report.report_data import LEAST_VALID, ReportData
 
 #: Share of the frame without light, or without a wave, that explains that there is no speed.
 _DARK = 0.5
 _HARDLY = 0.005
 
 
-def cause_of(found: Findings) -> str:
+def cause_of(found: ReportData) -> str:
     """Return why no region of a run has a valid speed; empty where one has, or no cause is seen.
 
     Causes are looked for in the order of the stages, as a later one may follow from an earlier.
@@ -37,12 +37,12 @@ def cause_of(found: Findings) -> str:
     return _of_the_wave(found)
 
 
-def _speaks(found: Findings) -> bool:
+def _speaks(found: ReportData) -> bool:
     assert found.features is not None
     return bool(np.any(np.nan_to_num(found.features.value["valid_fraction"]) >= LEAST_VALID))
 
 
-def _of_the_wave(found: Findings) -> str:
+def _of_the_wave(found: ReportData) -> str:
     """Return what about a wave that is there forbids a speed."""
     run = found.run
     assert found.band is not None

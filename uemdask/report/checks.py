@@ -7,7 +7,7 @@ import numpy as np
 from uemdask.cube import STAGES, mode_statement
 from uemdask.cube.results import AlignResults
 from uemdask.report.causes import cause_of
-from uemdask.report.findings import LEAST_VALID, Check, Findings, Verdict
+from uemdask.report.report_data import LEAST_VALID, Check, ReportData, Verdict
 
 #: Deviation of the flow from the phase gradient: what is fine, and what is not.
 _SPEED_FINE, _SPEED_WRONG = 0.10, 0.25
@@ -36,7 +36,7 @@ def turn_between(first: float, second: float) -> float:
     return abs((first - second + 180) % 360 - 180)
 
 
-def checks_of(found: Findings) -> list[Check]:
+def checks_of(found: ReportData) -> list[Check]:
     """Return the checks that the stages done so far allow."""
     return [
         *_frames(found),
@@ -52,7 +52,7 @@ def checks_of(found: Findings) -> list[Check]:
     ]
 
 
-def _frames(found: Findings) -> list[Check]:
+def _frames(found: ReportData) -> list[Check]:
     share = len(found.flagged) / max(found.frames, 1)
     flagged = (
         "all frames are used"
@@ -71,7 +71,7 @@ def _frames(found: Findings) -> list[Check]:
     ]
 
 
-def _alignment(found: Findings) -> list[Check]:
+def _alignment(found: ReportData) -> list[Check]:
     if "align" not in found.done:
         return []
     results = found.run.results("align")
@@ -110,7 +110,7 @@ def _own_table(results: AlignResults, moved: str) -> Check:
     )
 
 
-def _band(found: Findings) -> list[Check]:
+def _band(found: ReportData) -> list[Check]:
     if found.band is None:
         return []
     significance = float(found.band.significance)
@@ -135,7 +135,7 @@ def _band(found: Findings) -> list[Check]:
     return checks
 
 
-def _sampling(found: Findings) -> list[Check]:
+def _sampling(found: ReportData) -> list[Check]:
     if found.band is None or found.pair is None or found.pair_delay is None:
         return []
     if not found.band.found:
@@ -163,7 +163,7 @@ def _sampling(found: Findings) -> list[Check]:
     return checks
 
 
-def _speed(found: Findings) -> list[Check]:
+def _speed(found: ReportData) -> list[Check]:
     question = "Is there a speed?"
     headline = found.headline
     if headline is None:
@@ -181,7 +181,7 @@ def _speed(found: Findings) -> list[Check]:
     return [Check(question, text, _grade(-share, -0.5, -0.1))]
 
 
-def _mode(found: Findings) -> list[Check]:
+def _mode(found: ReportData) -> list[Check]:
     if found.main_mode is None:
         return []
     mode, probability = found.main_mode
@@ -199,7 +199,7 @@ def _mode(found: Findings) -> list[Check]:
     return [Check("Does the wave travel?", text, verdict)]
 
 
-def _others(found: Findings) -> list[Check]:
+def _others(found: ReportData) -> list[Check]:
     """Compare the headline with what the flow and the slope of the fronts say."""
     headline = found.headline
     if headline is None or not headline.known or found.features is None:
@@ -229,7 +229,7 @@ def _others(found: Findings) -> list[Check]:
     return [Check("Do other ways lead to the same speed?", "; ".join(parts), verdict)]
 
 
-def _cross_check(found: Findings) -> list[Check]:
+def _cross_check(found: ReportData) -> list[Check]:
     question = AGREEMENT
     if found.strip_speed is None or found.strip_angle is None:
         if found.motion is None:
@@ -261,7 +261,7 @@ def _digits(value: float) -> str:
     return f"{value:.3g}" if value < 1000 else f"{value:.0f}"
 
 
-def _uncertainty(found: Findings) -> list[Check]:
+def _uncertainty(found: ReportData) -> list[Check]:
     if found.motion is None or not np.isfinite(found.motion.speed).any():
         return []
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -277,7 +277,7 @@ def _uncertainty(found: Findings) -> list[Check]:
     ]
 
 
-def _training(found: Findings) -> list[Check]:
+def _training(found: ReportData) -> list[Check]:
     results = found.run.results("train")
     if "train" not in found.done:
         return []
@@ -296,7 +296,7 @@ def _training(found: Findings) -> list[Check]:
     return [Check(question, text, "good" if own else "look")]
 
 
-def warnings_of(found: Findings) -> list[str]:
+def warnings_of(found: ReportData) -> list[str]:
     """Return what a reader must know before any number, worst first."""
     warnings = []
     if found.failure is not None:
@@ -327,7 +327,7 @@ def warnings_of(found: Findings) -> list[str]:
     return warnings
 
 
-def notes_of(found: Findings) -> list[str]:
+def notes_of(found: ReportData) -> list[str]:
     """Return what a reader should know, but need not worry about."""
     count = len(found.flagged)
     if not count:

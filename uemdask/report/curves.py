@@ -32,11 +32,11 @@ def _time_zero(axes: Axes, at: float | None = None) -> None:
     axes.grid(True)
 
 
-def shade_untold(axes: Axes, delays: np.ndarray, untold: np.ndarray | None) -> None:
+def shade_leaked(axes: Axes, delays: np.ndarray, leaked: np.ndarray | None) -> None:
     """Hatch the delays at which the wave shows only what the band-pass carries there."""
-    if untold is None or not untold.any():
+    if leaked is None or not leaked.any():
         return
-    begin, end = float(delays[untold].min()), float(delays[untold].max())
+    begin, end = float(delays[leaked].min()), float(delays[leaked].max())
     later = delays[delays > end]
     if later.size:  # up to the first frame that can be told
         end = min(float(later[0]), 0.0) if float(later[0]) > 0 else float(later[0])
@@ -88,7 +88,7 @@ def strength_figure(
     pair_delay: np.ndarray | None,
     valid: Mapping[str, np.ndarray],
     at: float | None,
-    untold: np.ndarray | None = None,
+    leaked: np.ndarray | None = None,
 ) -> Figure:
     """Draw the strength of the wave and the share of valid pixels against delay.
 
@@ -104,14 +104,14 @@ def strength_figure(
         Share of valid pixels of each region.
     at : float, optional
         The strongest time, ps.
-    untold : (time,) bool, optional
-        Frames of which the wave tells nothing; see `uemdask.spectrum.untold_frames`.
+    leaked : (time,) bool, optional
+        Frames of which the wave tells nothing; see `uemdask.spectrum.leaked_frames`.
     """
     figure = new_figure(11.4, 2.7)
     first, second = figure.subplots(1, 2)
-    told = strength if untold is None else np.where(untold, np.nan, strength)
+    told = strength if leaked is None else np.where(leaked, np.nan, strength)
     first.plot(delays, 100 * told, color=COLOURS[0])
-    shade_untold(first, delays, untold)
+    shade_leaked(first, delays, leaked)
     if noise is not None:
         first.axhline(100 * noise, color=INK, linewidth=0.8, linestyle="--", alpha=0.6)
         first.annotate(

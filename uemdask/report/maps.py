@@ -17,9 +17,9 @@ from matplotlib.quiver import Quiver
 from matplotlib.ticker import FuncFormatter
 
 from uemdask.report.arrows import Arrows
-from uemdask.report.curves import shade_untold
+from uemdask.report.curves import shade_leaked
 from uemdask.report.downsampling import Grid, Motion
-from uemdask.report.space_time import SpaceTime
+from uemdask.report.space_time_slope import SpaceTime
 from uemdask.report.style import (
     COLOURS,
     CYCLIC,
@@ -303,7 +303,7 @@ def space_time_figure(
     at: float,
     wavelength: float | None,
     period: float,
-    untold: np.ndarray | None = None,
+    leaked: np.ndarray | None = None,
 ) -> Figure:
     """Draw the wave over delay and distance, with the measured speed as a slope.
 
@@ -318,12 +318,12 @@ def space_time_figure(
         Distance between the lines drawn, nm.
     period : float
         ps; the lines reach one and a half to each side.
-    untold : (time,) bool, optional
+    leaked : (time,) bool, optional
         Frames of which the wave tells nothing; they are left out and hatched.
     """
     figure = new_figure(11.4, 3.6)
     axes = figure.subplots()
-    hidden = np.zeros(len(plot.delay), bool) if untold is None else untold
+    hidden = np.zeros(len(plot.delay), bool) if leaked is None else leaked
     limit = 100 * max(abs(v) for v in robust_range(plot.values, 0.5))
     shown = axes.pcolormesh(
         plot.delay,
@@ -353,7 +353,7 @@ def space_time_figure(
             path_effects=[withStroke(linewidth=3.6 if i == 0 else 2.4, foreground="white")],
         )
     axes.axvline(0, color=INK, linewidth=0.7, alpha=0.5)
-    shade_untold(axes, plot.delay, hidden)
+    shade_leaked(axes, plot.delay, hidden)
     axes.set(
         xlabel="delay / ps",
         ylabel="distance along the direction of travel / nm",

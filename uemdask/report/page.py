@@ -13,16 +13,16 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
+from uemdask.atomic_write import atomic_write
 from uemdask.cube import ONE_WAY, STAGES, Run, mode_statement, with_error
 from uemdask.cube.attributes import json_text
 from uemdask.cube.store import RECORD
-from uemdask.durable import replaced
 from uemdask.errors import UemError
-from uemdask.execution.damage import damages_of_run, told
-from uemdask.plain import plain
+from uemdask.execution.damage import damages_of_run, describe_damages
+from uemdask.printable import printable
 from uemdask.report.causes import cause_of
 from uemdask.report.checks import checks_of, notes_of, warnings_of
-from uemdask.report.findings import Findings, Headline, gather
+from uemdask.report.report_data import ReportData, StoredHeadline, gather
 from uemdask.report.sections import sections_of
 from uemdask.report.style import figure_style
 from uemdask.version import __version__
@@ -81,7 +81,7 @@ def write_report(run_path: Path, out: Path | None = None) -> Path:
     """
     run_path = Path(run_path)
     out = run_path.with_name(run_path.name.removesuffix(".zarr") + ".html") if out is None else out
-    found = findings_of(Run(run_path))
+    found = report_data_of(Run(run_path))
     write_page(out, render(found))
     return out
 
@@ -96,15 +96,15 @@ def write_page(out: Path, html: str) -> None:
     """
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        with replaced(out) as file:
-            file.write(plain(html).encode())
+        with atomic_write(out) as file:
+            file.write(printable(html).encode())
     except OSError as error:
         raise UemError(
             f"{out}: cannot be written ({error.strerror or error}); name another file or free space"
         ) from error
 
 
-def findings_of(run: Run) -> Findings:
+def report_data_of(run: Run) -> ReportData:
     """Read what a page shows of a run, and judge it."""
     found = gather(run)
     found.checks = checks_of(found)
@@ -118,10 +118,12 @@ def _damage(run: Run) -> list[str]:
     damages = damages_of_run(run)
     if not damages:
         return []
-    return [f"damaged files: {told(run.path, damages)}; 'uemdask verify' names all of them"]
+    return [
+        f"damaged files: {describe_damages(run.path, damages)}; 'uemdask verify' names all of them"
+    ]
 
 
-def render(found: Findings) -> str:
+def render(found: ReportData) -> str:
     """Return the page of a run as HTML."""
     with figure_style():
         sections = sections_of(found)
@@ -204,12 +206,12 @@ def measured(value: float, sd: float) -> str:
     return with_error(value, sd).replace("-", "−")
 
 
-def numbers_of(found: Findings) -> list[Number]:
+def numbers_of(found: ReportData) -> list[Number]:
     """Return the numbers of the headline that a run has."""
     return [*_speed_numbers(found), *_wave_numbers(found), *_count_numbers(found)]
 
 
-def _speed_numbers(found: Findings) -> Iterator[Number]:
+def _speed_numbers(found: ReportData) -> Iterator[Number]:
     headline = found.headline
     if headline is None:
         if found.features is not None:
@@ -233,7 +235,7 @@ def _speed_numbers(found: Findings) -> Iterator[Number]:
     yield _direction(headline)
 
 
-def _direction(headline: Headline) -> Number:
+def _direction(headline: StoredHeadline) -> Number:
     spread = f"± {headline.spread:.2g}°" if headline.spread < 99.5 else "over the whole circle"
     if headline.spread > ONE_WAY:
         note = (
@@ -246,7 +248,7 @@ def _direction(headline: Headline) -> Number:
     return Number("Direction", value, "°", note, main=True)
 
 
-def _wave_numbers(found: Findings) -> Iterator[Number]:
+def _wave_numbers(found: ReportData) -> Iterator[Number]:
     band, headline = found.band, found.headline
     known = headline is not None and headline.known
     if band is not None:
@@ -279,7 +281,7 @@ def _wave_numbers(found: Findings) -> Iterator[Number]:
         yield Number("Relevant pixels", f"{100 * share:.0f}", "%", note)
 
 
-def _count_numbers(found: Findings) -> Iterator[Number]:
+def _count_numbers(found: ReportData) -> Iterator[Number]:
     note = f"{found.delays[0]:g} to {found.delays[-1]:g} ps, {found.before_zero} before time zero"
     if found.flagged:
         note += f", {len(found.flagged)} flagged"
@@ -291,7 +293,7 @@ def _count_numbers(found: Findings) -> Iterator[Number]:
     yield Number("Frame", f"{sizes['x']} × {sizes['y']}", "px", f"pixel {pixel}")
 
 
-def _subtitle(attributes: Mapping[str, Any], found: Findings) -> str:
+def _subtitle(attributes: Mapping[str, Any], found: ReportData) -> str:
     parts = [str(attributes[key]) for key in ("sample", "operator") if attributes.get(key)]
     for key in ("pump_fluence", "temperature"):
         if attributes.get(key):
@@ -323,7 +325,7 @@ def _flat(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
             yield name, json_text(value)
 
 
-def _model(found: Findings) -> Iterator[tuple[str, str]]:
+def _model(found: ReportData) -> Iterator[tuple[str, str]]:
     results = found.run.results("train")
     labels = {
         "model": "file",

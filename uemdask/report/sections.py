@@ -16,7 +16,7 @@ from uemdask.report import curves, maps
 from uemdask.report.arrows import arrow_grid
 from uemdask.report.causes import cause_of
 from uemdask.report.downsampling import grid_of, read_small
-from uemdask.report.findings import LEAST_VALID, Findings
+from uemdask.report.report_data import LEAST_VALID, ReportData
 from uemdask.report.style import to_svg
 
 #: Pictures in the film strip, over one period; 256 px each are plenty at that size.
@@ -43,9 +43,9 @@ class Section:
     lines: list[str] = field(default_factory=list)
 
 
-def sections_of(found: Findings) -> list[Section]:
+def sections_of(found: ReportData) -> list[Section]:
     """Return the sections for which a run has something to show."""
-    makers: tuple[Callable[[Findings], Section | None], ...] = (
+    makers: tuple[Callable[[ReportData], Section | None], ...] = (
         _sample,
         _spectrum,
         _wave,
@@ -58,7 +58,7 @@ def sections_of(found: Findings) -> list[Section]:
     return [section for make in makers if (section := make(found)) is not None]
 
 
-def _sample(found: Findings) -> Section | None:
+def _sample(found: ReportData) -> Section | None:
     if "reference" not in found.maps:
         return None
     rois = (
@@ -100,7 +100,7 @@ def _sample(found: Findings) -> Section | None:
     return section
 
 
-def _spectrum(found: Findings) -> Section | None:
+def _spectrum(found: ReportData) -> Section | None:
     if found.band is None or found.mask is None:
         return None
     run = found.run
@@ -151,7 +151,7 @@ def film_frames(delays: np.ndarray, at: float, period: float, count: int = _FILM
     return slice(start, start + length, stride)
 
 
-def _wave(found: Findings) -> Section | None:
+def _wave(found: ReportData) -> Section | None:
     if found.strength is None or found.band is None:
         return None
     at = found.pair_delay
@@ -175,7 +175,7 @@ def _wave(found: Findings) -> Section | None:
         features.delay if features is not None else None,
         valid,
         at,
-        found.untold,
+        found.leaked,
     )
     return Section(
         "wave",
@@ -196,8 +196,8 @@ def _wave(found: Findings) -> Section | None:
     )
 
 
-def _hatched(found: Findings) -> str:
-    if found.untold is None or not found.untold.any():
+def _hatched(found: ReportData) -> str:
+    if found.leaked is None or not found.leaked.any():
         return ""
     return (
         " Hatched: before time zero the window of the band-pass carries a trace of what comes "
@@ -205,7 +205,7 @@ def _hatched(found: Findings) -> str:
     )
 
 
-def _motion(found: Findings) -> Section | None:
+def _motion(found: ReportData) -> Section | None:
     if found.motion is None or found.mask is None or found.pair is None:
         return None
     section = Section("motion", "Motion")
@@ -230,7 +230,7 @@ def _motion(found: Findings) -> Section | None:
     return section
 
 
-def _curves(found: Findings) -> Section | None:
+def _curves(found: ReportData) -> Section | None:
     features = found.features
     if features is None:
         return None
@@ -260,7 +260,7 @@ def _curves(found: Findings) -> Section | None:
     )
 
 
-def _space_time(found: Findings) -> Section | None:
+def _space_time(found: ReportData) -> Section | None:
     plot, band = found.plot, found.band
     if plot is None or band is None or found.pair_delay is None or found.strip_speed is None:
         return None
@@ -271,7 +271,7 @@ def _space_time(found: Findings) -> Section | None:
         at=found.pair_delay,
         wavelength=length,
         period=1e3 / band.centre,
-        untold=found.untold,
+        leaked=found.leaked,
     )
     caption = (
         f"Wave averaged along its fronts in the dashed strip, towards {plot.angle:.0f}°. Lines: "
@@ -289,7 +289,7 @@ def _space_time(found: Findings) -> Section | None:
     )
 
 
-def _alignment(found: Findings) -> Section | None:
+def _alignment(found: ReportData) -> Section | None:
     if "align" not in found.done:
         return None
     run = found.run
@@ -363,7 +363,7 @@ def guard_sentence(history: list[dict[str, Any]]) -> str:
     )
 
 
-def _training(found: Findings) -> Section | None:
+def _training(found: ReportData) -> Section | None:
     results = found.run.results("train")
     if "train" not in found.done or "model" not in results:
         return None

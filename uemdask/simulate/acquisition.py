@@ -18,10 +18,10 @@ from uemdask.simulate.camera import (
     draw_x_rays,
     record,
 )
-from uemdask.simulate.region import Region, draw_region
 from uemdask.simulate.scenarios import Scenario
 from uemdask.simulate.shade import Shade, draw_shade, draw_wander
 from uemdask.simulate.truth import Truth
+from uemdask.simulate.wave_area import WaveArea, draw_wave_area
 from uemdask.simulate.waves import PlaneWave, RingWave, SpeedLaw, Wave
 
 Array = npt.NDArray[np.float64]
@@ -292,9 +292,9 @@ class Acquisition:
         )
 
     @cached_property
-    def _region(self) -> Region:
+    def _region(self) -> WaveArea:
         s = self.scenario
-        return draw_region(self._chance(_REGION), shape=s.shape, coverage=s.wave_coverage)
+        return draw_wave_area(self._chance(_REGION), shape=s.shape, coverage=s.wave_coverage)
 
     @cached_property
     def _shade(self) -> Shade:

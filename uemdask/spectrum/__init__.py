@@ -1,6 +1,6 @@
 """Temporal spectrum of a series: band, peaks, relevant pixels, wave and its phase."""
 
-from uemdask.spectrum.band import Band, choose_band
+from uemdask.spectrum.band import Band, band_of_spectrum
 from uemdask.spectrum.direction import directional_filter, opposed_power
 from uemdask.spectrum.filtering import (
     TRAVELS_HERE,
@@ -18,10 +18,10 @@ from uemdask.spectrum.harmonics import (
     harmonic_operator,
     record_length,
 )
-from uemdask.spectrum.leakage import untold_frames
-from uemdask.spectrum.maps import away_from_edges, judge, peak_block, peak_halo
+from uemdask.spectrum.leakage import leaked_frames
 from uemdask.spectrum.mask import clean_mask, false_alarm_rate, noise_threshold, relevant_pixels
-from uemdask.spectrum.mean import mean_of, survey_block
+from uemdask.spectrum.mean_spectrum import mean_of, statistics_block
+from uemdask.spectrum.peak_maps import away_from_edges, judge, peak_block, peak_halo
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
@@ -32,7 +32,12 @@ from uemdask.spectrum.phase import (
 )
 from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smooth, smoothing_halo
-from uemdask.spectrum.survey import SurveyOperator, TileSurvey, survey_operator, survey_tile
+from uemdask.spectrum.tile_statistics import (
+    StatisticsOperator,
+    TileStatistics,
+    statistics_of_tile,
+    statistics_operator,
+)
 from uemdask.spectrum.wave import (
     aliased_harmonic,
     analytic_wave,
@@ -47,15 +52,15 @@ __all__ = [
     "Direction",
     "Directional",
     "PeakMap",
-    "SurveyOperator",
-    "TileSurvey",
+    "StatisticsOperator",
+    "TileStatistics",
     "WeightedSmoothing",
     "aliased_harmonic",
     "analytic_wave",
     "away_from_edges",
+    "band_of_spectrum",
     "band_pass_operator",
     "band_passed",
-    "choose_band",
     "choose_direction",
     "clean_mask",
     "directional_filter",
@@ -66,6 +71,7 @@ __all__ = [
     "harmonic_operator",
     "judge",
     "lasting",
+    "leaked_frames",
     "local_wavevector",
     "mean_of",
     "noise_gain",
@@ -82,12 +88,11 @@ __all__ = [
     "smooth",
     "smoothed",
     "smoothing_halo",
+    "statistics_block",
+    "statistics_of_tile",
+    "statistics_operator",
     "steady_flow",
-    "survey_block",
-    "survey_operator",
-    "survey_tile",
     "travel_index",
-    "untold_frames",
     "wave_noise",
     "wave_operator",
     "wave_step",

@@ -10,7 +10,7 @@ from scipy.ndimage import median_filter, uniform_filter1d
 
 from uemdask.errors import UemError
 from uemdask.spectrum.harmonics import Float64
-from uemdask.spectrum.survey import DRIFT_CYCLES
+from uemdask.spectrum.tile_statistics import DRIFT_CYCLES
 
 #: Smallest significance that is called a peak.  The largest of a few hundred values of white
 #: noise reaches 3 to 4.
@@ -45,7 +45,7 @@ class Band:
     found: bool
 
 
-def choose_band(
+def band_of_spectrum(
     frequency: npt.ArrayLike,
     power: npt.ArrayLike,
     peak_count: npt.ArrayLike,
@@ -92,7 +92,7 @@ def choose_band(
     >>> import numpy as np
     >>> f = np.linspace(2, 100, 197)
     >>> power = 1 + 50 * np.exp(-0.5 * ((f - 34.2) / 1.5) ** 2)
-    >>> band = choose_band(f, power, np.ones(197))
+    >>> band = band_of_spectrum(f, power, np.ones(197))
     >>> round(band.centre, 1), band.found
     (34.2, True)
     """

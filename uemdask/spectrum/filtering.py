@@ -10,14 +10,14 @@ import xarray as xr
 
 from uemdask.cube.blocks import Place, as_number, is_lazy, map_space, of_few
 from uemdask.cube.contract import VARIABLES, Variable
-from uemdask.cube.needed import need
 from uemdask.cube.packing import Packing
+from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 from uemdask.spectrum.band import Band
 from uemdask.spectrum.direction import directional_filter
 from uemdask.spectrum.harmonics import Complex64, Float32
-from uemdask.spectrum.series import used_series
 from uemdask.spectrum.smoothing import WeightedSmoothing, noise_gain, smoothing_halo
+from uemdask.spectrum.usable_series import used_series
 from uemdask.spectrum.wave import (
     aliased_harmonic,
     analytic_wave,
@@ -213,11 +213,11 @@ def band_pass(
     delays, at = series["time"].values, ratio["time"].values
     noise = step = np.float64(np.nan)
     if spectrum is not None:
-        need(spectrum, "frequency", "spectrum", "noise_level")
+        require_variables(spectrum, "frequency", "spectrum", "noise_level")
         noise = of_few(_noise, spectrum["noise_level"], delays, band, smoothing, window)
         step = of_few(_step, spectrum["frequency"], spectrum["spectrum"], band, noise)
     if direction is None and peaks is not None:
-        need(peaks, "opposed_share", "mean_travel_index", "wave_number_px")
+        require_variables(peaks, "opposed_share", "mean_travel_index", "wave_number_px")
         shares = (peaks[n] for n in ("opposed_share", "mean_travel_index", "wave_number_px"))
         frame = ratio.sizes["y"], ratio.sizes["x"]
         direction = of_few(choose_direction, *shares, frame, delays, at, band, window)
@@ -277,7 +277,7 @@ def with_facts(
         for name, (value, units, meaning) in facts.items()
     }
     if peaks is not None:
-        need(peaks, "travel_index")
+        require_variables(peaks, "travel_index")
         coordinates["wave_travels"] = travels_over_all(peaks, direction)
     return wave.assign_coords(coordinates)
 

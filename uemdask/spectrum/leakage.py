@@ -12,7 +12,7 @@ from uemdask.spectrum.wave import band_pass_operator
 _SEEN = 0.02
 
 
-def untold_frames(
+def leaked_frames(
     delays: npt.ArrayLike, *, centre: float, window: float, at: npt.ArrayLike | None = None
 ) -> npt.NDArray[np.bool_]:
     """Frames of which the stored wave cannot tell whether there is one.
@@ -41,17 +41,17 @@ def untold_frames(
     --------
     >>> import numpy as np
     >>> t = np.arange(-100.0, 300.0, 5.0)
-    >>> t[untold_frames(t, centre=34.0, window=0.5)].tolist()
+    >>> t[leaked_frames(t, centre=34.0, window=0.5)].tolist()
     [-30.0, -25.0, -20.0, -15.0, -10.0, -5.0]
     """
     t = check_delays(delays)
     asked = t if at is None else np.asarray(at, np.float64)
     before = asked < 0
-    untold = np.zeros(len(asked), bool)
+    leaked = np.zeros(len(asked), bool)
     if before.any() and (t >= 0).any():
         operator = band_pass_operator(t, centre, window=window * 1e3 / centre, at=asked[before])
         later = np.where(t >= 0, np.exp(1j * RADIAN_PER_GHZ_PS * centre * t), 0)
         # A wave is half of this and half of its conjugate; at worst their traces add up.
         trace = np.abs(operator @ later) + np.abs(operator @ later.conj())
-        untold[before] = trace / 2 >= _SEEN
-    return untold
+        leaked[before] = trace / 2 >= _SEEN
+    return leaked

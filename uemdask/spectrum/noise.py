@@ -13,7 +13,7 @@ from uemdask.spectrum.harmonics import (
     record_length,
     trend_basis,
 )
-from uemdask.spectrum.survey import DRIFT_CYCLES
+from uemdask.spectrum.tile_statistics import DRIFT_CYCLES
 
 # A direction belongs to a range of frequencies if a harmonic in it has this share of amplitude
 # along it.  What a range holds beyond its edges fades fast.

@@ -23,7 +23,7 @@ from uemdask.spectrum.harmonics import (
 )
 from uemdask.spectrum.noise import drift_space, signal_space
 from uemdask.spectrum.smoothing import smooth
-from uemdask.spectrum.survey import DRIFT_CYCLES, Inner
+from uemdask.spectrum.tile_statistics import DRIFT_CYCLES, Inner
 
 
 @dataclass(frozen=True)

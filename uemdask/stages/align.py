@@ -11,18 +11,24 @@ import numpy as np
 from pydantic import Field
 
 from uemdask.align import EARLY, EarlyFrames, beam_fall
-from uemdask.align.averaging import ChosenFrames, make_reference
 from uemdask.align.detector import DETECTOR_FRAMES, find_detector_faults, spread
-from uemdask.align.drifting import drift_tiles, spread_drift
 from uemdask.align.gains import frame_brightness, join_gains
+from uemdask.align.reference_image import ChosenFrames, make_reference
+from uemdask.align.series_drift import drift_tiles, spread_drift
 from uemdask.cube import Run
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import UemError
 from uemdask.readers import match_drift, read_drift_table
-from uemdask.stages.drift import follow_slab, join_slabs, keep_followed, keep_refined, refine_tile
-from uemdask.stages.recorded import recorded_frames
+from uemdask.stages.drift_table_check import check_table
+from uemdask.stages.drift_tasks import (
+    follow_slab,
+    join_slabs,
+    keep_followed,
+    keep_refined,
+    refine_tile,
+)
+from uemdask.stages.raw_frames import recorded_frames
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
-from uemdask.stages.table_check import check_table
 
 
 class AlignParameters(Parameters):

@@ -13,8 +13,8 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.regions import FEATURES, RoiSums, finalise, outline
-from uemdask.regions.vectors import sum_block
-from uemdask.stages.fronts import FRONT_PHASES
+from uemdask.regions.roi_features import sum_block
+from uemdask.stages.headlines import FRONT_PHASES
 from uemdask.stages.regions_of_interest import (
     FeatureParameters,
     named_masks,

@@ -11,7 +11,7 @@ from uemdask.cube import Run
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.simulate import SpeedLaw
-from uemdask.stages.spectrum import band_of, usable_frames
+from uemdask.stages.spectrum import band_of, usable_indices
 
 # Confidence from which labels have a say.
 _CONFIDENT = 0.5
@@ -212,7 +212,7 @@ def _growth(run: Run) -> tuple[float, np.ndarray]:
     """Return the largest amplitude of the wave, and its growth and decay."""
     results = run.results("spectrum")
     power = np.asarray(results.wave_power)
-    frames, delays = usable_frames(run)
+    frames, delays = usable_indices(run)
     # A real wave has half the power of its amplitude squared; noise adds its own.
     strength = np.sqrt(2 * np.maximum(power[frames] - results.wave_noise**2, 0))
     after = delays >= 0

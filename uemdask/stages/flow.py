@@ -15,8 +15,8 @@ from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT, fuse, label_error
-from uemdask.motion.fronts import fuse_block, motion_block
-from uemdask.motion.trust import WAVE_HALO, valid_block
+from uemdask.motion.speed_angle import fuse_block, motion_block
+from uemdask.motion.valid_flow import WAVE_HALO, valid_block
 from uemdask.network import (
     Calibration,
     UNet,
@@ -28,7 +28,7 @@ from uemdask.network import (
     predict,
 )
 from uemdask.network.flow import FLOW_HALO, flow_block
-from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
+from uemdask.stages.spectrum import band_of, run_travels_over_all, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
@@ -203,7 +203,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         network["flow"],
         *labels,
         run.read("mask", region),
-        travels_over_all(run, Place.of(region, run.sizes)),
+        run_travels_over_all(run, Place.of(region, run.sizes)),
         run.read("peak_amplitude", region),
         pairs,
         place=place,

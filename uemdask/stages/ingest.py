@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from uemdask.cube import Run, create_run
-from uemdask.cube.beside import beside, clear
 from uemdask.cube.layout import Region, frame_slabs
+from uemdask.cube.sidecar import remove_sidecar, sidecar
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition, RawSettings, inspect_raw, relative_name
 from uemdask.readers.fingerprint import fingerprint
 from uemdask.stages.counts import Brightness, check_describable, three_of
 from uemdask.stages.digest import digest_of
+from uemdask.stages.frame_writer import write_dark, write_slab
 from uemdask.stages.outlier_frames import flag_outliers
-from uemdask.stages.recording import write_dark, write_slab
-from uemdask.stages.replacing import ingest_record, is_whole
+from uemdask.stages.run_replacement import ingest_record, is_whole
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _VERSION = 3
@@ -63,7 +63,7 @@ def create_from_raw(
 
     A store of the same raw files and parameters is taken up again, finished or not, unless it is to
     be made `anew`. Where a whole run is to be replaced the new one is made beside it, see
-    `uemdask.stages.replacing`.
+    `uemdask.stages.run_replacement`.
 
     Raises
     ------
@@ -79,9 +79,9 @@ def create_from_raw(
         if is_whole(store):
             if not overwrite:
                 raise other_raw_data(store)
-            place = beside(store, "new")
+            place = sidecar(store, "new")
             if place.is_symlink():
-                clear(place)
+                remove_sidecar(place)
             with suppress(UemError):  # ours, and damaged
                 if _goes_on(ingest_record(place), digest):
                     return Run(place)

@@ -13,9 +13,9 @@ from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.cube.rounding import round_flow
 from uemdask.labels import LabelEstimator, Method, base_label, base_range
-from uemdask.labels.fields import LABEL_HALO, label_block
-from uemdask.stages.frames import read_aligned
-from uemdask.stages.spectrum import band_of, smoothing_of, travels_over_all
+from uemdask.labels.label_estimation import LABEL_HALO, label_block
+from uemdask.stages.aligned_reader import read_aligned
+from uemdask.stages.spectrum import band_of, run_travels_over_all, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 
@@ -51,7 +51,7 @@ def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     place = Place.of(region, run.sizes, LABEL_HALO)
     found = label_block(
         stored_wave(run, place),
-        travels_over_all(run, place),
+        run_travels_over_all(run, place),
         pairs_of(run, region),
         place=place,
         delays=run.read("time"),

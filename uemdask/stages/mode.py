@@ -10,9 +10,9 @@ import numpy as np
 from uemdask.cube import Run
 from uemdask.cube.layout import Region
 from uemdask.regions import MODES
-from uemdask.regions.kinds import MODE_NAMES, brightness_share, decide, region_numbers
+from uemdask.regions.region_modes import MODE_NAMES, brightness_share, decide, region_numbers
 from uemdask.stages.regions_of_interest import FeatureParameters, named_masks, rois_of
-from uemdask.stages.spectrum import band_of, usable_frames
+from uemdask.stages.spectrum import band_of, usable_indices
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 _TREND = 2  # order of the slow polynomial that is taken out of the brightness
@@ -25,7 +25,7 @@ class ModeParameters(Parameters):
 def _numbers(run: Run, region: Region, parameters: ModeParameters) -> Receipt:
     # The regions belong to the feature stage; its record says what they were.
     features = FeatureParameters.model_validate(run.stage("feature")["parameters"])
-    frames, delays = usable_frames(run)
+    frames, delays = usable_indices(run)
     centre, gain = band_of(run).centre, run.read("gain")[frames]
     modulation = np.asarray(run.results("spectrum").mean_modulation)
     maps = ("travel_index", "mask", "peak_amplitude", "peak_phase", "peak_frequency", "unlit")

@@ -15,14 +15,14 @@ from uemdask.cube import Run
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
-from uemdask.labels.fields import grey_of
+from uemdask.labels.label_estimation import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     TRAVELS_HERE,
     Band,
     Direction,
-    TileSurvey,
-    choose_band,
+    TileStatistics,
+    band_of_spectrum,
     choose_direction,
     filter_series,
     frequency_grid,
@@ -32,15 +32,15 @@ from uemdask.spectrum import (
     peak_halo,
     smoothed,
     smoothing_halo,
-    survey_block,
+    statistics_block,
     wave_noise,
     wave_operator,
     wave_step,
 )
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
-from uemdask.spectrum.maps import MAPS
-from uemdask.spectrum.sample import SampledTiles, join_samples
-from uemdask.stages.frames import read_aligned
+from uemdask.spectrum.peak_maps import MAPS
+from uemdask.spectrum.wave_sample import SampledTiles, join_samples
+from uemdask.stages.aligned_reader import read_aligned
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
 
@@ -96,13 +96,13 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
-def usable_frames(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def usable_indices(run: Run) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
 
 
-def travels_over_all(run: Run, place: Place) -> np.ndarray:
+def run_travels_over_all(run: Run, place: Place) -> np.ndarray:
     """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
     how = run.results("spectrum").directional
     travel = run.array("travel_index")[place.rows, place.columns]
@@ -110,7 +110,7 @@ def travels_over_all(run: Run, place: Place) -> np.ndarray:
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
-    frequency = frequency_grid(usable_frames(run)[1])
+    frequency = frequency_grid(usable_indices(run)[1])
     sizes = run.sizes | {"frequency": len(frequency)}
     run.put("frequency", frequency, sizes)
     for name in (
@@ -135,11 +135,11 @@ def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
 # ---- first pass: mean spectrum and distribution of peaks
 
 
-def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    frames, delays = usable_frames(run)
+def _statistics(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
+    frames, delays = usable_indices(run)
     halo = smoothing_halo(parameters.smoothing)
     tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
-    found = survey_block(
+    found = statistics_block(
         tile.values,
         tile.weight,
         place=tile.place,
@@ -148,7 +148,7 @@ def _survey(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
         smoothing=parameters.smoothing,
         trend=parameters.trend,
     )
-    names = [each.name for each in fields(TileSurvey)]
+    names = [each.name for each in fields(TileStatistics)]
     return {name: np.asarray(found[name]).tolist() for name in names}
 
 
@@ -157,16 +157,16 @@ def _choose(
 ) -> dict[str, Any]:
     sums = {
         each.name: reduce(add, (np.asarray(receipt[each.name]) for receipt in receipts.values()))
-        for each in fields(TileSurvey)
+        for each in fields(TileStatistics)
     }
     found = mean_of(sums | {"lit": _lit_pixels(run)})
     frequency, power = run.read("frequency"), found["spectrum"]
     run.write("spectrum", power)
     run.write("peak_count", found["peak_count"])
-    band = choose_band(frequency, power, sums["peak_count"], limits=parameters.band)
+    band = band_of_spectrum(frequency, power, sums["peak_count"], limits=parameters.band)
     noise = wave_noise(
         float(found["noise_level"]),
-        usable_frames(run)[1],
+        usable_indices(run)[1],
         band.centre,
         smoothing=parameters.smoothing,
         window=parameters.window,
@@ -188,7 +188,7 @@ def _lit_pixels(run: Run) -> int:
 
 
 def _map(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
-    frames, delays = usable_frames(run)
+    frames, delays = usable_indices(run)
     band, packing = band_of(run), run.packing("wave")
     halo = peak_halo(parameters.smoothing)
     tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
@@ -236,7 +236,7 @@ def _judge(
         results["travel_index"],
         results["wave_number_px"],
         (run.sizes["y"], run.sizes["x"]),
-        usable_frames(run)[1],
+        usable_indices(run)[1],
         run.read("time"),
         band_of(run),
         parameters.window,
@@ -248,11 +248,11 @@ def _judge(
         **results,
         "wave_power": (frame_power / max(sums["relevant"], 1)).tolist(),
         "directional": direction.frames,
-        **_told_beyond(run, parameters, receipts),
+        **_results_beyond(run, parameters, receipts),
     }
 
 
-def _told_beyond(
+def _results_beyond(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
     """Tell of values that are stored as the largest one that can be."""
@@ -286,7 +286,7 @@ def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
 
 def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     """Write the wave again, from the frames, without what travels against it."""
-    frames, delays = usable_frames(run)
+    frames, delays = usable_indices(run)
     band, direction = band_of(run), direction_of(run)
     halo = direction.halo + smoothing_halo(parameters.smoothing)
     tile = read_aligned(run, region, frames=frames, halo=halo, ratio=True)
@@ -304,10 +304,10 @@ def _direct(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt
     return {"beyond": beyond}
 
 
-def _told_directed(
+def _directed_results(
     run: Run, parameters: SpectrumParameters, receipts: Mapping[str, Receipt]
 ) -> dict[str, Any]:
-    return _told_beyond(run, parameters, receipts) if receipts else {}
+    return _results_beyond(run, parameters, receipts) if receipts else {}
 
 
 # ---- the scale of the wave
@@ -335,7 +335,7 @@ def _keep_scale(
 
 def _check(run: Run, parameters: SpectrumParameters) -> None:
     """Find what must fail before the results of an earlier making are removed."""
-    _, delays = usable_frames(run)
+    _, delays = usable_indices(run)
     if len(delays) < FEWEST_DELAYS:
         raise UemError(
             f"{run.path}: {len(delays)} usable frames; a spectrum needs at least {FEWEST_DELAYS}"
@@ -357,9 +357,9 @@ SPECTRUM = Stage(
     parameters=SpectrumParameters,
     create=_create,
     phases=(
-        Phase("survey", _tiles, _survey, _choose),
+        Phase("survey", _tiles, _statistics, _choose),
         Phase("map", _tiles, _map, _judge),
-        Phase("direction", _directed, _direct, _told_directed),
+        Phase("direction", _directed, _direct, _directed_results),
         Phase("scale", lambda run, parameters: [Region()], _scale, _keep_scale),
     ),
     check=_check,

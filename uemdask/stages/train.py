@@ -25,7 +25,7 @@ from uemdask.network import (
     train_on,
 )
 from uemdask.network.checkpoint import load_checkpoint
-from uemdask.stages.spectrum import band_of, usable_frames
+from uemdask.stages.spectrum import band_of, usable_indices
 from uemdask.stages.stage import Parameters, Stage
 from uemdask.stages.training_data import held_out_crops, training_groups
 from uemdask.stages.training_history import History
@@ -237,7 +237,7 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
     baselines = parameters.baselines
     if baselines == "auto":
         frequency = max(band_of(run).centre for run in runs)
-        step = max(float(np.median(np.diff(usable_frames(run)[1]))) for run in runs)
+        step = max(float(np.median(np.diff(usable_indices(run)[1]))) for run in runs)
         baselines = choose_baselines(frequency, step)
     return training.model_copy(update={"baselines": baselines})
 

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from uemdask.durable import replaced
+from uemdask.atomic_write import atomic_write
 from uemdask.errors import telling_of_room
 
 
@@ -44,7 +44,7 @@ class History:
         lines = [{"phase": "start", **first, **self._place}, *entries]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with telling_of_room(self._path), replaced(self._path, settled=False) as file:
+        with telling_of_room(self._path), atomic_write(self._path, settled=False) as file:
             file.write(text.encode())
 
     def add(self, entry: dict[str, Any]) -> None:

@@ -17,8 +17,8 @@ from uemdask.spectrum import analytic_wave, band_pass_operator
 from uemdask.spectrum.complex_wave import COMPLEX_WINDOW
 from uemdask.stages.fitted_wave import fit_wave
 from uemdask.stages.label import label_estimator
-from uemdask.stages.simulated import DRIFT_LEFT, simulated_series
-from uemdask.stages.spectrum import SpectrumParameters, band_of, usable_frames
+from uemdask.stages.simulated_series import DRIFT_LEFT, simulated_series
+from uemdask.stages.spectrum import SpectrumParameters, band_of, usable_indices
 
 _SHAPE = (192, 192)
 _MOST_DELAYS = 200
@@ -96,7 +96,7 @@ def twin_labels(
 
 def _delays(run: Run) -> npt.NDArray[np.float64]:
     """Return the delays of a run's twin, ps."""
-    return usable_frames(run)[1][:_MOST_DELAYS]
+    return usable_indices(run)[1][:_MOST_DELAYS]
 
 
 def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:

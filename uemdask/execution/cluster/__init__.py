@@ -3,8 +3,7 @@
 from uemdask.execution.cluster.allocation import allocation_script
 from uemdask.execution.cluster.capacity import IDLE_WORKER, Capacity, Cluster, capacity_of_pools
 from uemdask.execution.cluster.check import check_cluster
-from uemdask.execution.cluster.losses import name_of_worker, say_that_it_begins
-from uemdask.execution.cluster.opening import open_cluster
+from uemdask.execution.cluster.connect import open_cluster
 from uemdask.execution.cluster.profile import (
     BatchProfile,
     ClusterProfile,
@@ -12,6 +11,7 @@ from uemdask.execution.cluster.profile import (
     LocalProfile,
     read_profile,
 )
+from uemdask.execution.cluster.worker_failures import name_of_worker, report_task_begin
 
 __all__ = [
     "IDLE_WORKER",
@@ -27,5 +27,5 @@ __all__ = [
     "name_of_worker",
     "open_cluster",
     "read_profile",
-    "say_that_it_begins",
+    "report_task_begin",
 ]

@@ -88,7 +88,7 @@ class Allocation:
         self._over = threading.Event()
         self._watch = threading.Thread(target=self._look, daemon=True)
         self._faults: dict[str, str] = {}
-        self._news: deque[str] = deque()
+        self._events: deque[str] = deque()
 
     def start(self) -> None:
         """Start the workers on all nodes, and look after them."""
@@ -112,12 +112,12 @@ class Allocation:
         """Return by pool which node of the job has no workers and will have none."""
         return dict(self._faults)
 
-    def news(self) -> list[str]:
+    def events(self) -> list[str]:
         """Return what happened since the last call, one sentence each."""
         told = []
         with contextlib.suppress(IndexError):
             while True:
-                told.append(self._news.popleft())
+                told.append(self._events.popleft())
         return told
 
     def _look(self) -> None:
@@ -134,7 +134,7 @@ class Allocation:
                 )
                 node.process = None
                 if node.attempts < _ATTEMPTS:
-                    self._news.append(f"{text}; they are started again")
+                    self._events.append(f"{text}; they are started again")
                     self._launch(node)
                     continue
                 self._faults[node.pool.name] = (

@@ -8,20 +8,20 @@ from typing import Protocol
 
 from distributed import Client
 
-from uemdask.execution.cluster.losses import Losses
 from uemdask.execution.cluster.profile import BatchProfile
+from uemdask.execution.cluster.worker_failures import WorkerFailures
 
 #: A worker with everything imported and no task takes about this, bytes.
 IDLE_WORKER = 400 * 2**20
 
 
-class Overseer(Protocol):
+class Supervisor(Protocol):
     """Looks after workers that come and go."""
 
     def faults(self) -> dict[str, str]:
         """Return by pool why it can have no worker."""
 
-    def news(self) -> list[str]:
+    def events(self) -> list[str]:
         """Return what happened since the last call, one sentence each."""
 
 
@@ -78,9 +78,9 @@ class Cluster:
         belong to its worker.
     hints : tuple of str
         What to tell the user at the start.
-    overseer : Overseer, optional
+    supervisor : Supervisor, optional
         Looks after workers that come and go.
-    losses : Losses, optional
+    worker_failures : WorkerFailures, optional
         Hears of lost workers.
     dashboard_hosts : tuple of str
         Names under which a proxy shows the dashboard of a scheduler that ran already.
@@ -92,8 +92,8 @@ class Cluster:
     gpu: Capacity | None = None
     training_threads: int | None = None
     hints: tuple[str, ...] = ()
-    overseer: Overseer | None = None
-    losses: Losses | None = None
+    supervisor: Supervisor | None = None
+    worker_failures: WorkerFailures | None = None
     dashboard_hosts: tuple[str, ...] = ()
 
     def capacity(self, gpu: bool) -> Capacity:

@@ -19,7 +19,7 @@ from uemdask.errors import UemError
 from uemdask.execution.cluster.allocation import allocation_script
 from uemdask.execution.cluster.batch import BatchSystem, batch_system
 from uemdask.execution.cluster.capacity import IDLE_WORKER, Cluster
-from uemdask.execution.cluster.opening import host_of, make_folder, open_cluster
+from uemdask.execution.cluster.connect import host_of, make_folder, open_cluster
 from uemdask.execution.cluster.profile import BatchProfile, ClusterProfile, Pool, TlsFiles
 from uemdask.execution.cluster.security import security_from
 
@@ -120,15 +120,15 @@ def _too_small(profile: BatchProfile) -> list[str]:
 
 def _wait_and_ask(profile: BatchProfile, cluster: Cluster, folder: Path, tell: Tell) -> list[str]:
     """Ask the first worker of each pool, as they come; pools whose jobs fail are given up."""
-    assert cluster.overseer is not None
+    assert cluster.supervisor is not None
     waiting = {pool.name: pool for pool in profile.pools}
     faults: list[str] = []
     begun = time.monotonic()
     tell(f"waiting for a worker of {' and '.join(waiting)} ...")
     while waiting:
-        for news in cluster.overseer.news():
-            tell(news)
-        for name, fault in cluster.overseer.faults().items():
+        for events in cluster.supervisor.events():
+            tell(events)
+        for name, fault in cluster.supervisor.faults().items():
             if waiting.pop(name, None):
                 faults.append(fault)
         for address, info in cluster.client.scheduler_info(n_workers=-1)["workers"].items():
@@ -167,7 +167,7 @@ def _asked(
         f"{format_bytes(found['memory'])} a worker, {format_bytes(found['free'])} free in "
         f"{found['scratch']}, {', '.join(found['gpus']) or 'no GPU'}"
     )
-    return [f"{place}: {fault}" for fault in faults_of(found, versions(), token, pool)]
+    return [f"{place}: {fault}" for fault in worker_faults(found, versions(), token, pool)]
 
 
 def versions() -> dict[str, str]:
@@ -229,7 +229,7 @@ def inspect_worker(note: str) -> dict[str, Any]:
     }
 
 
-def faults_of(
+def worker_faults(
     found: dict[str, Any], wanted: dict[str, str], token: str, pool: Pool | None
 ) -> list[str]:
     """Return what is wrong with a worker, from what it found about itself.

@@ -7,7 +7,7 @@ import logging
 import warnings
 
 
-class _ToldElsewhere(logging.Filter):
+class _ReportedElsewhere(logging.Filter):
     """Drops what is told elsewhere."""
 
     _SAID = (
@@ -30,20 +30,20 @@ class _ToldElsewhere(logging.Filter):
         return not given_up and not any(words in str(record.msg) for words in self._SAID)
 
 
-_TOLD_ELSEWHERE = _ToldElsewhere()
+_REPORTED_ELSEWHERE = _ReportedElsewhere()
 _DRIVER = (
     *("distributed.client", "distributed.comm.tcp"),
     *("distributed.nanny", "distributed.nanny.memory", "distributed.scheduler"),
 )
 
 
-def quieten(*loggers: str) -> None:
+def filter_log(*loggers: str) -> None:
     """Leave out of logs of this process what is told elsewhere; doing it again does nothing."""
     for name in loggers:
-        logging.getLogger(name).addFilter(_TOLD_ELSEWHERE)
+        logging.getLogger(name).addFilter(_REPORTED_ELSEWHERE)
 
 
-def quieten_driver() -> None:
+def filter_driver_log() -> None:
     """Leave out of the driver's log and warnings what it tells in plain words."""
     warnings.filterwarnings("ignore", r"Port \d+ is already in use", UserWarning)
-    quieten(*_DRIVER)
+    filter_log(*_DRIVER)

@@ -112,7 +112,7 @@ class Pools:
         self._asked = 0.0
         self._silent = False  # the batch system did not answer when it was given a job
         self._loop: asyncio.Task[None] | None = None
-        self._news: deque[str] = deque()
+        self._events: deque[str] = deque()
 
     # ---- for the driver, from its own thread
 
@@ -120,12 +120,12 @@ class Pools:
         """Return by pool why it cannot give a worker, a sentence and the end of a log."""
         return {name: pool.fault for name, pool in self._pools.items() if pool.fault}
 
-    def news(self) -> list[str]:
+    def events(self) -> list[str]:
         """Return what happened since the last call, one sentence each."""
         told = []
         with contextlib.suppress(IndexError):
             while True:
-                told.append(self._news.popleft())
+                told.append(self._events.popleft())
         return told
 
     def counts(self) -> dict[str, int]:
@@ -185,7 +185,9 @@ class Pools:
                     pool.failures.clear()
                     if not pool.has_worked:
                         pool.has_worked = True
-                        self._news.append(f"pool '{pool.profile.name}': its first worker has come")
+                        self._events.append(
+                            f"pool '{pool.profile.name}': its first worker has come"
+                        )
         return members
 
     def _wanted(self) -> dict[str, int]:
@@ -253,7 +255,7 @@ class Pools:
         pool.rest_until = time.monotonic() + self._profile.poll
         if not self._silent:
             self._silent = True
-            self._news.append(f"{self._system.name} does not answer; it is asked again and again")
+            self._events.append(f"{self._system.name} does not answer; it is asked again and again")
 
     async def _notice_lost(self, members: dict[str, list[WorkerState]]) -> None:
         """Drop jobs that the batch system no longer knows; what they did is wanted again."""
@@ -281,7 +283,7 @@ class Pools:
                 continue
             del pool.jobs[submitted.name]
             if submitted.worked:
-                self._news.append(
+                self._events.append(
                     f"pool '{pool.profile.name}': job {number} has ended "
                     f"({await self._system.end_of(number) or 'unknown why'}); "
                     f"its tasks are done by others"
@@ -304,7 +306,7 @@ class Pools:
         waited = time.monotonic() - submitted.submitted
         if state.waits and waited > _LONG_WAIT and not submitted.wait_told:
             submitted.wait_told = True
-            self._news.append(
+            self._events.append(
                 f"pool '{pool.profile.name}': job {submitted.number} waits in the queue "
                 f"({state.reason or 'no reason given'})"
             )
@@ -331,7 +333,7 @@ class Pools:
             tries = f" in {count} tries; the last" if count > 1 else ""
             pool.fault = f"pool '{pool.profile.name}': no worker could be started{tries}: {message}"
         else:
-            self._news.append(f"pool '{pool.profile.name}': {message}")
+            self._events.append(f"pool '{pool.profile.name}': {message}")
 
     async def _give_back(
         self, pool: _Pool, members: dict[str, list[WorkerState]], surplus: int

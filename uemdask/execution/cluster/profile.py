@@ -15,7 +15,7 @@ from dask.utils import parse_bytes
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from uemdask.errors import FaultsError, UemError, keys_of, located_faults
-from uemdask.readers.yaml_faults import Lines, told
+from uemdask.readers.yaml_faults import Lines, format_faults
 from uemdask.readers.yaml_text import read_yaml
 
 
@@ -349,7 +349,7 @@ def read_profile(path: Path | None) -> ClusterProfile:
     except ValidationError as error:
         lines = Lines(path.read_text(encoding="utf-8-sig"))
         keys = keys_of(_KINDS[kind]) | (_OTHER_WORDS if _KINDS[kind] is BatchProfile else {})
-        raise FaultsError(str(path), told(located_faults(error, keys), lines)) from None
+        raise FaultsError(str(path), format_faults(located_faults(error, keys), lines)) from None
 
 
 def seconds_of(walltime: str) -> int:

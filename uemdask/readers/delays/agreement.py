@@ -115,7 +115,7 @@ def by_image(table: DelayTable, images: Sequence[Path]) -> dict[str, float]:
     return {}
 
 
-def disagreement(
+def delay_disagreement(
     first: Mapping[str, float], second: Mapping[str, float], source: str, tolerance: float = 0.0
 ) -> str | None:
     """Return a sentence on how two sources differ, or None where they do not.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uemdask.errors import UemError
-from uemdask.readers.delays.agreement import by_image, disagreement, with_images
+from uemdask.readers.delays.agreement import by_image, delay_disagreement, with_images
 from uemdask.readers.delays.delay_table import DelayTable
 from uemdask.readers.delays.log import read_log
 from uemdask.readers.delays.names import delays_in_names, read_names
@@ -157,7 +157,7 @@ def _disagreements(
             other = None
         if other is not None:
             stated = by_image(with_images(other, images), images)
-            notes.append(disagreement(used, stated, f"rows of {Path(other.source).name}"))
+            notes.append(delay_disagreement(used, stated, f"rows of {Path(other.source).name}"))
     try:
         named = read_names(images)
     except UemError:  # names that cannot be told are no second word
@@ -166,7 +166,7 @@ def _disagreements(
         times = delays_in_names([image.name for image in images])
         rounding = min(time.rounding for inside in times for time in inside)
         stated = by_image(named, images)
-        notes.append(disagreement(used, stated, named.source, rounding))
+        notes.append(delay_disagreement(used, stated, named.source, rounding))
     return [note for note in notes if note]
 
 

@@ -1,0 +1,113 @@
+"""The label of a pair from its complex wave, by one or several methods."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from uemdask.labels.combination import combine_labels
+from uemdask.labels.confidence import AMBIGUOUS_DISPLACEMENT
+from uemdask.labels.pair_labels import label_pairs
+from uemdask.spectrum import phase_flow, travel_index
+
+Method = Literal["phase", "dis", "farneback"]
+
+# An eighth of a wavelength, within these bounds, px: wider than the noise, inside the halo.
+_PHASE_SIGMA = (8.0, 20.0)
+# Trust in a label from two frames, beside one from the frames around them. A contrast that is
+# reversed across a line holds the former there, and it does not know.
+_TWO_FRAMES = 0.1
+
+
+@dataclass(frozen=True)
+class LabelEstimator:
+    """Estimates the displacement between two frames of a wave.
+
+    Attributes
+    ----------
+    methods : sequence of {"dis", "farneback", "phase"}
+        Several are combined by confidence.
+    frequency : float
+        Of the wave, GHz.
+    wavelength_px : float
+        About, px.
+    noise : float
+        Standard deviation of the wave's noise, 1.
+    grey_scale : float
+        Amplitude that fills the grey range of the optical flow.
+    smoothing : float
+        Sigma of the Gaussian that the wave was smoothed with, px.
+    """
+
+    methods: Sequence[Method]
+    frequency: float
+    wavelength_px: float
+    noise: float
+    grey_scale: float
+    smoothing: float
+
+    def __call__(
+        self, first: np.ndarray, second: np.ndarray, step: float
+    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
+        """Return label (2, y, x) in px and confidence (y, x) of a pair.
+
+        Parameters
+        ----------
+        first, second : ndarray of complex64, (y, x)
+            Complex waves; 0 where nothing is seen.
+        step : float
+            Delay between them, ps.
+        """
+        found = [self._by(method, first, second, step) for method in self.methods]
+        merged, trust = found[0]
+        if len(found) > 1:
+            labels, confidences = zip(*found, strict=True)
+            # The frames around a pair know more than the pair: where both are sure, they lead.
+            weights = [
+                confidence if method == "phase" else _TWO_FRAMES * confidence
+                for method, confidence in zip(self.methods, confidences, strict=True)
+            ]
+            merged, trust = combine_labels(labels, weights)
+        # Beyond half a period a front cannot be told from the next one.
+        ambiguous = self.frequency * 1e-3 * step >= AMBIGUOUS_DISPLACEMENT
+        return merged, np.zeros_like(trust) if ambiguous else trust
+
+    def _by(
+        self, method: Method, first: np.ndarray, second: np.ndarray, step: float
+    ) -> tuple[np.ndarray, np.ndarray]:
+        if method == "phase":
+            label, confidence = phase_flow(
+                first,
+                second,
+                phase_step=2e-3 * np.pi * self.frequency * step,
+                sigma=float(np.clip(self.wavelength_px / 8, *_PHASE_SIGMA)),
+                smoothing=self.smoothing,
+            )
+            power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
+            return label, confidence * power / (power + 2 * self.noise**2 + 1e-30)
+        labels, confidences = label_pairs(
+            np.stack([first.real, second.real]),
+            [(0, 1)],
+            scale=self.grey_scale,
+            wavelength=self.wavelength_px,
+            noise=self.noise,
+            method=method,
+        )
+        # Two frames cannot tell a standing wave from one that travels; those around them can.
+        travels = np.minimum(travel_index(first), travel_index(second))
+        # Pyramids carry the edge of an unlit area far into the wave.
+        away = np.clip(_from_dark(first) / self.wavelength_px, 0, 1)
+        return labels[0], confidences[0] * travels * away**2
+
+
+def _from_dark(wave: np.ndarray) -> np.ndarray:
+    """Return the distance of pixels (y, x) to the next unlit one, px; the wave is 0 there."""
+    lit = (wave != 0).astype(np.uint8)
+    if lit.all():
+        return np.full(lit.shape, np.inf, np.float32)
+    return cv2.distanceTransform(lit, cv2.DIST_L2, 5)

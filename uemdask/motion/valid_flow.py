@@ -1,0 +1,242 @@
+"""Where the displacement of a pair is that of a travelling wave that is there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from uemdask.cube.blocks import Place, map_space
+from uemdask.cube.layout import PAIRS
+from uemdask.cube.required_variables import require_variables
+from uemdask.labels.pairing import frames_of, in_slabs
+from uemdask.motion.validity import (
+    DISAGREEMENT_LIMIT,
+    DISPLACEMENT_LIMIT,
+    FIELD_LIMIT,
+    NOISE_THRESHOLD,
+    TRAVEL_THRESHOLD,
+    disagreement,
+    valid_pixels,
+)
+from uemdask.spectrum.complex_wave import COARSE, ComplexWave, complex_wave, fine
+from uemdask.spectrum.peak_maps import PHASE_SIGMA
+from uemdask.spectrum.phase import local_wavevector, travel_index, wavelength
+from uemdask.spectrum.presence import lasting, sharp_amplitude
+from uemdask.spectrum.smoothing import smooth
+
+WAVE_HALO = 40
+"""Halo in px of the wave around the pixels that are judged."""
+
+STRENGTH_THRESHOLD = 0.25
+"""Share of the pixel's own amplitude over the series from which a wave counts as present."""
+
+# Relative error of a label in units of the noise over the amplitude, as simulated dim waves show.
+_NOISE_TOLERANCE = 0.15
+
+
+def valid_block(
+    wave: Any,
+    flow: np.ndarray,
+    label: np.ndarray,
+    confidence: np.ndarray,
+    mask: np.ndarray,
+    travels: np.ndarray,
+    amplitude: np.ndarray,
+    pairs: np.ndarray,
+    *,
+    place: Place,
+    delays: np.ndarray,
+    centre: float,
+    noise: float,
+    smoothing: float,
+    window: float,
+    limits: Mapping[str, float],
+) -> dict[str, np.ndarray]:
+    """Return where displacements of a block count.
+
+    Parameters
+    ----------
+    wave : array, (time, y, x) float32
+        The wave at all delays with a halo of `WAVE_HALO`; read only where it is indexed.
+    flow, label : ndarray, (pair, 2, y, x)
+        px, without the halo; `confidence` (pair, y, x) is the label's, 0..1.
+    mask, travels, amplitude : ndarray, (y, x)
+        Relevant pixels, where the series as a whole travels, and each pixel's own amplitude,
+        without the halo.
+    pairs : ndarray, (pair, 2)
+        Indices of the frames.
+    limits : mapping
+        The keywords of `uemdask.valid`.
+    """
+    own = limits["strength_threshold"] * amplitude
+    mask = mask & travels
+    valid = np.empty((len(pairs), *mask.shape), bool)
+    told = measurable_pairs(delays, pairs, centre, limits["displacement_limit"])
+    rest = {name: limit for name, limit in limits.items() if name != "strength_threshold"}
+    for begin in range(0, len(pairs), PAIRS):
+        slab = pairs[begin : begin + PAIRS]
+        frames = int(slab.min()), int(slab.max())
+        there = complex_wave(wave, delays, frames, centre=centre, place=place)
+        strength, present = _present(there, delays, centre, noise, window, own)
+        travel = [travel_index(Z, sigma=PHASE_SIGMA)[place.inner] for Z in there.values]
+        for i, (start, end) in enumerate(slab - there.first, begin):
+            if not told[i]:
+                valid[i] = False
+                continue
+            k = local_wavevector(there.values[start], sigma=PHASE_SIGMA, smoothing=smoothing)
+            weakest = np.maximum(np.minimum(strength[start], strength[end]), 1e-30)
+            # Both frames have a say: in one of them the wave may not have come yet.
+            valid[i] = valid_pixels(
+                flow[i],
+                mask=mask & present[start] & present[end],
+                travel=np.minimum(travel[start], travel[end]),
+                amplitude_to_noise=weakest / max(noise, 1e-30),
+                disagreement=disagreement(flow[i], label[i], confidence[i])
+                - _NOISE_TOLERANCE * noise / weakest,
+                wavelength_px=wavelength(k)[place.inner],
+                field_px=place.frame,
+                **rest,
+            )
+    return {"valid": valid}
+
+
+def _present(
+    wave: ComplexWave,
+    delays: np.ndarray,
+    centre: float,
+    noise: float,
+    window: float,
+    own: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return amplitude (frame, y, x), and where the wave is there, neither just coming nor gone."""
+    around, period = delays[wave.around], 1e3 / centre
+    power = smooth(wave.power, PHASE_SIGMA / COARSE)
+    amplitude = sharp_amplitude(power, around, period=period, window=window, noise=noise)
+    lasts = lasting(amplitude, around, period=period)
+    shape = wave.values.shape[1:]
+    frames = np.arange(len(wave.values)) + wave.first - wave.around.start
+    strength = np.stack([fine(amplitude[i], shape)[wave.inner] for i in frames])
+    there = np.stack([fine(lasts[i].astype(np.float32), shape)[wave.inner] > 0.5 for i in frames])
+    return strength, there & (strength > own)
+
+
+def measurable_pairs(
+    delays: np.ndarray, pairs: np.ndarray, centre: float, displacement_limit: float
+) -> np.ndarray:
+    """Return the pairs in which a motion can be told at all.
+
+    Not those in which the wave runs on by too many wavelengths, whatever the flow says: the next
+    front looks the same. Not those from before time zero: there is no wave yet, only the trace
+    that the window of the band-pass carries there.
+    """
+    start, end = delays[pairs[:, 0]], delays[pairs[:, 1]]
+    periods = centre * 1e-3 * (end - start)
+    return np.asarray((periods < displacement_limit) & (start >= 0))
+
+
+def valid(
+    flow: xr.Dataset,
+    wave: xr.DataArray,
+    labels: xr.Dataset,
+    peaks: xr.Dataset,
+    *,
+    travel_threshold: float = TRAVEL_THRESHOLD,
+    noise_threshold: float = NOISE_THRESHOLD,
+    strength_threshold: float = STRENGTH_THRESHOLD,
+    disagreement_limit: float = DISAGREEMENT_LIMIT,
+    displacement_limit: float = DISPLACEMENT_LIMIT,
+    field_limit: float = FIELD_LIMIT,
+) -> xr.DataArray:
+    """Return where a displacement means something: relevant, travelling, there, not ambiguous.
+
+    Parameters
+    ----------
+    flow : Dataset
+        From `uemdask.predict_flow`: `flow` (pair, component, y, x), px, and its pairs. What the
+        labels had a say in would always agree with them.
+    wave : DataArray, (time, y, x) float32
+        From `uemdask.band_pass`, or ``ds.uem.wave`` of a run.
+    labels : Dataset
+        From `uemdask.estimate_labels`: `label`, px, and `label_confidence`, with which the flow
+        must agree.
+    peaks : Dataset
+        From `uemdask.peaks`: `mask` and `peak_amplitude` (y, x).
+    travel_threshold, noise_threshold, strength_threshold : float
+        Least travel index; least amplitude over its noise, and over that of the whole series.
+    disagreement_limit : float
+        By which local means of flow and labels may differ, relative; more where noise makes the
+        labels uncertain.
+    displacement_limit, field_limit : float
+        In wavelengths; longest wavelength, in lengths of the field of view.
+
+    Returns
+    -------
+    DataArray, (pair, y, x) bool
+        Lazy where an input is.
+
+    Raises
+    ------
+    UemError
+        If the delays are cut into chunks, or the wave does not tell how it was made.
+
+    Examples
+    --------
+    >>> ds = uemdask.open_run("run.zarr")
+    >>> some = ds.isel(pair=slice(0, 8))
+    >>> flow = uemdask.predict_flow(ds.wave, some, ds, views=1)
+    >>> uemdask.valid(flow, ds.uem.wave, some, ds).dims
+    ('pair', 'y', 'x')
+    """
+    require_variables(
+        wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing", "wave_window"
+    )
+    require_variables(peaks, "mask", "peak_amplitude")
+    require_variables(labels, "label", "label_confidence")
+    parts = [
+        flow["flow"],
+        labels["label"],
+        labels["label_confidence"],
+        peaks["mask"],
+        wave.coords.get("wave_travels", xr.ones_like(peaks["mask"], bool)),
+        peaks["peak_amplitude"],
+    ]
+    limits = {
+        "travel_threshold": travel_threshold,
+        "noise_threshold": noise_threshold,
+        "strength_threshold": strength_threshold,
+        "disagreement_limit": disagreement_limit,
+        "displacement_limit": displacement_limit,
+        "field_limit": field_limit,
+    }
+    found = map_space(
+        _whole_valid_block,
+        wave.transpose("time", "y", "x").reset_coords(drop=True),
+        *(part.reset_coords(drop=True) for part in parts),
+        in_slabs(frames_of(flow), wave),
+        out=["valid"],
+        halo=WAVE_HALO,
+        whole={
+            "time": "the wave is asked around each pair",
+            "end": "a pair has two frames",
+            "component": "a displacement has two",
+        },
+        delays=np.asarray(wave["time"].values, np.float64),
+        centre=wave["wave_centre"],
+        noise=wave["wave_noise"],
+        smoothing=wave["wave_smoothing"],
+        window=wave["wave_window"],
+        limits=limits,
+    )["valid"]
+    pairs = {name: flow[name] for name in ("frame_from", "frame_to", "time_from", "time_to")}
+    return found.assign_coords(pairs)
+
+
+def _whole_valid_block(
+    wave: np.ndarray, *blocks: Any, place: Place, **keywords: Any
+) -> dict[str, np.ndarray]:
+    maps = [block[..., *place.inner] for block in blocks[:-1]]
+    judge: Callable[..., dict[str, np.ndarray]] = valid_block
+    return judge(wave, *maps, blocks[-1], place=place, **keywords)
