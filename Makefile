@@ -3,6 +3,8 @@
 # make test-fast   for daily work, three minutes at most on two cores: no pipelines, trainings, process
 #   groups or browser
 # make test-kills   kill the driver in every phase of every stage, and go on; EVERY=1: at each change of the disk
+# make bench   how fast everything is, beside its limits: about 15 minutes on two idle cores; writes
+#   docs/performance.md, and fails where a ratio is a fifth worse than there; ACCEPT=1 writes it all the same
 # make test-cluster   the same work through a real Slurm on this machine, and faults; as root
 # All make their own environment in .venv; they need Python 3.11 or later and make, the last one Slurm too.
 
@@ -15,7 +17,7 @@ JOBS ?= 2
 # A file of tests stays in one process, with what its tests share; each process has one thread.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/pytest -n $(JOBS) --dist loadfile
 
-.PHONY: help demo test test-fast test-kills test-cluster lint install clean
+.PHONY: help demo test test-fast test-kills test-cluster bench lint install clean
 
 help:
 	@sed -n 's/^# //p' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ test-kills: $(INSTALLED)
 
 test-cluster: $(INSTALLED)
 	$(BIN)/pytest --durations=0 tests/cluster
+
+bench: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/performance.py $(if $(ACCEPT),--accept)
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache

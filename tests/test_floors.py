@@ -16,9 +16,9 @@ _CLI = _ROOT.parent / "cli" / "uemdask_cli"
 
 #: From the ground up. What stands on one line does not know of each other.
 _FLOORS = (
-    ("errors", "plain", "version"),
+    ("errors", "printable", "version"),
     ("numbers",),
-    ("durable", "files", "units"),
+    ("atomic_write", "regular_files", "units"),
     ("metadata",),
     ("cube",),
     ("readers", "simulate"),
@@ -40,7 +40,15 @@ _HEIGHT = {name: height for height, names in enumerate(_FLOORS) for name in name
 _KERNELS = ("align", "spectrum", "labels", "network", "motion", "regions", "evaluate")
 _NOT_FOR_KERNELS = {"cube", "metadata", "readers", "simulate"}
 #: Parts of `cube` that know of no store.
-_OF_ARRAYS = {"attributes", "blocks", "contract", "layout", "needed", "packing", "rounding"}
+_OF_ARRAYS = {
+    "attributes",
+    "blocks",
+    "contract",
+    "layout",
+    "packing",
+    "required_variables",
+    "rounding",
+}
 # These score a whole run against its truth.
 _EXCEPT = {f"evaluate/{name}.py": {"cube", "simulate"} for name in ("run_scores", "strength")}
 

@@ -9,6 +9,7 @@ import xarray as xr
 
 import uemdask
 from uemdask.cube.store import RECORD
+from uemdask.regions.front_speed import HEADLINE
 
 
 def computed(*args, **kwargs):
@@ -43,7 +44,8 @@ def notebook(raw, run):
         systematic_degree=found["region_turn"],
     )
     modes = uemdask.mode(features, peaks, ds, spectrum, band, rois)
-    parts = (ds, spectrum, peaks, pairs, labels, motion, features, modes)
+    speeds = uemdask.headline(motion, wave, peaks, rois)
+    parts = (ds, spectrum, peaks, pairs, labels, motion, features, modes, speeds)
     steps = {name: part[name] for part in parts for name in part.variables}
     return steps | {"wave": wave}
 
@@ -99,6 +101,15 @@ def test_so_are_valid_pixels(run, values):
 def test_so_are_features_and_modes(run, values, name):
     np.testing.assert_allclose(values[name].values, run[1][name].values, rtol=1e-4, atol=1e-6)
     assert values["mode"].values.tolist() == run[1]["mode"].values.tolist()
+
+
+@pytest.mark.parametrize("name", HEADLINE)
+def test_so_are_headlines(run, values, name):
+    found, wanted = values[name].values, run[1][name].values
+    if name == "roi_speed_missing":
+        assert found.tolist() == wanted.tolist()
+    else:
+        np.testing.assert_allclose(found, wanted, rtol=1e-3)
 
 
 def test_what_is_in_memory_needs_no_dask(run, values):

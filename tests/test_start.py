@@ -7,12 +7,12 @@ from typing import get_args
 
 import pytest
 
+import uemdask
 from uemdask.cube import STAGES, create_run
 from uemdask.simulate import DelaySource
-from uemdask_cli import run, simulate
-from uemdask_cli.main import uemdask
+from uemdask_cli import main, run, simulate
 
-VERBS = uemdask.list_commands(None)
+VERBS = main.uemdask.list_commands(None)
 #: Import of each takes a tenth of a second and more.
 HEAVY = {
     "bokeh", "cv2", "dask", "distributed", "h5py", "matplotlib", "numpy", "pydantic", "rich",
@@ -41,8 +41,25 @@ def test_help_imports_nothing_heavy():
     assert loaded(code) == set()
 
 
-def test_the_library_imports_little_more_than_xarray_and_zarr():
-    assert loaded("import uemdask") == OF_ZARR
+def test_the_library_imports_less_than_xarray_and_zarr():
+    assert loaded("import uemdask") <= OF_ZARR
+    code = "import sys, uemdask; print(*(m for m in sys.modules if m.startswith('uemdask.')))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == {"uemdask.errors", "uemdask.version"}
+
+
+def test_what_is_offered_is_there():
+    for name in dir(uemdask):
+        assert getattr(uemdask, name) is not None
+    assert {"open_raw", "spectrum", "evaluate"} < set(dir(uemdask))
+    with pytest.raises(AttributeError, match="no attribute 'opne_run'"):
+        uemdask.opne_run  # noqa: B018
+
+
+def test_a_dataset_has_its_methods_at_once():
+    code = "import xarray, uemdask; print(type(xarray.Dataset().uem).__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "UemAccessor\n"
 
 
 def test_looking_at_a_run_imports_little_more(tmp_path):
@@ -62,7 +79,7 @@ def test_the_command_offers_what_the_library_has():
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_has_help(verb):
-    command = uemdask.get_command(None, verb)
+    command = main.uemdask.get_command(None, verb)
     assert command is not None
     assert command.help
 

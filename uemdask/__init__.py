@@ -1,21 +1,27 @@
 """Numbers from films of coherent phonons in ultrafast electron microscopy.
 
 Functions on xarray objects, lazy on what is lazy; and runs, stores in which a cluster does the same
-for many data sets. What is heavy is imported when it is first asked for.
+for many data sets. Functions and submodules are imported when they are first asked for.
 """
+
+from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from uemdask.accessor import UemAccessor
-from uemdask.cube import create_run, open_run
+import xarray as xr
+
 from uemdask.errors import FaultsError, UemError
 from uemdask.version import __version__
 
 if TYPE_CHECKING:
+    from uemdask.accessor import UemAccessor
     from uemdask.align.frames import aligned
     from uemdask.align.series import estimate_drift, gain, reference
+    from uemdask.cube.creation import create_run
+    from uemdask.cube.run_dataset import open_run
     from uemdask.execution.python_api import ingest, run_stages
+    from uemdask.labels.base_image import estimate_base_labels
     from uemdask.labels.label_estimation import estimate_labels
     from uemdask.labels.pairing import pairs
     from uemdask.motion.space_time import space_time
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
     from uemdask.motion.valid_flow import valid
     from uemdask.network.flow import predict_flow
     from uemdask.nexus import write_nexus
+    from uemdask.regions.front_speed import headline
     from uemdask.regions.region_modes import mode
     from uemdask.regions.roi import Roi
     from uemdask.regions.roi_features import roi_features
@@ -36,19 +43,24 @@ if TYPE_CHECKING:
 _WHERE = {
     "Band": "spectrum.band",
     "Roi": "regions.roi",
+    "UemAccessor": "accessor",
     "aligned": "align.frames",
     "band_pass": "spectrum.filtering",
     "choose_band": "spectrum.mean_spectrum",
+    "create_run": "cube.creation",
+    "estimate_base_labels": "labels.base_image",
     "estimate_drift": "align.series",
     "estimate_labels": "labels.label_estimation",
     "flag_frames": "stages.open_raw",
     "from_hyperspy": "signals",
     "fuse_flow": "motion.speed_angle",
     "gain": "align.series",
+    "headline": "regions.front_speed",
     "ingest": "execution.python_api",
     "mean_spectrum": "spectrum.mean_spectrum",
     "mode": "regions.region_modes",
     "open_raw": "stages.open_raw",
+    "open_run": "cube.run_dataset",
     "pairs": "labels.pairing",
     "peaks": "spectrum.peak_maps",
     "predict_flow": "network.flow",
@@ -62,6 +74,11 @@ _WHERE = {
     "write_nexus": "nexus",
 }
 
+_SUBMODULES = (
+    "align", "cube", "errors", "evaluate", "labels", "metadata", "motion", "network", "readers",
+    "regions", "report", "simulate", "spectrum", "units",
+)  # fmt: skip
+
 __all__ = [
     "Band",
     "FaultsError",
@@ -73,12 +90,14 @@ __all__ = [
     "band_pass",
     "choose_band",
     "create_run",
+    "estimate_base_labels",
     "estimate_drift",
     "estimate_labels",
     "flag_frames",
     "from_hyperspy",
     "fuse_flow",
     "gain",
+    "headline",
     "ingest",
     "mean_spectrum",
     "mode",
@@ -99,10 +118,20 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"uemdask.{name}")
     if name not in _WHERE:
         raise AttributeError(f"module 'uemdask' has no attribute {name!r}")
     return getattr(import_module(f"uemdask.{_WHERE[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return [*__all__, *_SUBMODULES]
+
+
+@xr.register_dataset_accessor("uem")
+def _accessor(dataset: xr.Dataset) -> UemAccessor:
+    """Return the methods of a run, see `uemdask.UemAccessor`."""
+    from uemdask.accessor import UemAccessor
+
+    return UemAccessor(dataset)

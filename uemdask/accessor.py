@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 _DELAYS = ("time", "pair_time", "time_from", "time_to")
 
 
-@xr.register_dataset_accessor("uem")
 class UemAccessor:
     """Methods of a run opened with `uemdask.open_run`. `show` alone computes something.
 

@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -92,9 +93,15 @@ def sync_files(files: Iterable[Path], root: Path) -> None:
                 break
     if not waiting:
         return
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        list(pool.map(_sync_file, waiting))
-        list(pool.map(sync_folder, sorted(folders)))
+    pool = _waiters(os.getpid())
+    list(pool.map(_sync_file, waiting))
+    list(pool.map(sync_folder, sorted(folders)))
+
+
+# To begin and end threads costs more than what they do here; a fork has none of its parent's.
+@lru_cache(maxsize=1)
+def _waiters(process: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="uemdask-settle")
 
 
 def _sync_file(file: Path) -> None:

@@ -37,9 +37,8 @@ class PlainStream:
         if not isinstance(text, str):
             raise TypeError(f"text is wanted, not {type(text).__name__}")
         if not text.replace("\n", "").isprintable():
-            from uemdask.printable import (
-                printable,  # takes the library, for which help does not wait
-            )
+            # Here, as help does not wait for the library.
+            from uemdask.printable import printable
 
             text = printable(text)
         return self.stream.write(with_flags(text))

@@ -32,7 +32,7 @@ def too_much() -> None:
 
 @pytest.fixture
 def window(slurm, work, monkeypatch):
-    """Give flights on a CPU worker of 700 MiB."""
+    """Give the window of a CPU worker of 700 MiB."""
     here = work("run0", pools=[{"name": "cpu", "cores": 1, "memory": "700MiB"}])
     monkeypatch.chdir(here.folder)
     # The tasks are functions of this module, which a worker elsewhere does not find by itself.

@@ -114,7 +114,7 @@ def test_without_a_command_what_is_there_is_left_alone(run):
 
 @pytest.mark.parametrize("command", [7, {"run": 1}, ["run", 3]])
 def test_a_damaged_note_of_the_command_is_told(run, command):
-    run._write(attributes={"uemdask": run.record | {"command": command}})
+    run.describe(uemdask=run.record | {"command": command})
     with pytest.raises(UemError, match=r"is damaged .command"):
         Run(run.path)
 

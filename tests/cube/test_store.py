@@ -313,3 +313,50 @@ def test_the_record_is_ours_alone(run):
     # What a user's metadata are called must not break the run.
     assert RECORD in run.group.attrs
     assert set(run.record) == {"contract", "run_id", "created_by", "stages"}
+
+
+def on_disk(run):
+    return json.loads((run.path / "zarr.json").read_text())["attributes"]
+
+
+def test_what_is_noted_at_once_is_on_the_disk_at_the_end_and_here_before(run):
+    before = on_disk(run)
+    with run.at_once():
+        run.begin("align", digest="d1", parameters={})
+        run.put("gain", np.ones(run.sizes["time"]), run.sizes)
+        run.note("align", created=True, results={"edges": (1, 2)})
+        assert run.stage("align")["results"] == {"edges": [1, 2]}
+        assert on_disk(run) == before
+    assert Run(run.path).stage("align") == run.stage("align")
+    with xr.open_zarr(run.path) as dataset:
+        assert "gain" in dataset
+
+
+def test_nothing_is_noted_of_what_fails_on_the_way(run):
+    def fill_the_disk():
+        with run.at_once():
+            run.begin("align", digest="d1", parameters={})
+            raise OSError("full")
+
+    before = on_disk(run)
+    with pytest.raises(OSError, match="full"):
+        fill_the_disk()
+    assert on_disk(run) == before
+
+
+def test_what_was_made_before_goes_only_when_the_record_says_so(labelled):
+    with labelled.at_once():
+        labelled.begin("spectrum", digest="new", parameters={})
+        assert "label" not in on_disk(labelled)["uemdask"]["stages"]
+
+
+def test_a_record_that_is_changed_by_whoever_asked_for_it_is_not_the_runs(run):
+    run.record["stages"]["ingest"]["digest"] = "another"
+    assert run.stage("ingest")["digest"] == "d0"
+
+
+def test_variables_tell_what_makes_them_from_the_start(run):
+    run.begin("align", digest="d1", parameters={"a": 1})
+    run.create("gain", run.sizes)
+    attributes = run.group["gain"].attrs
+    assert (attributes["stage"], attributes["inputs_digest"]) == ("align", "d1")

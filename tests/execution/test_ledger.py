@@ -106,3 +106,16 @@ def test_every_line_is_json_with_its_time(ledger):
     (line,) = [json.loads(text) for text in ledger.path.read_text().splitlines()]
     assert line["made"] == "id1"
     assert line["at"].startswith("20")
+
+
+def test_lines_of_tasks_are_put_on_the_disk_together(ledger, monkeypatch):
+    synced = []
+    monkeypatch.setattr("uemdask.execution.ledger.os.fsync", synced.append)
+    for number in range(5):
+        note(ledger, f"pair={number}:{number + 1}")
+    of_tasks = len(synced) - 1  # the folder of a new ledger
+    ledger.settle()
+    assert (of_tasks, len(synced)) == (0, 2)
+    ledger.wrote(stage="label", digest="d1", files={})  # before a stage is noted as done
+    assert len(synced) == 3
+    assert len(ledger.receipts("label", "pairs", "d1")) == 5

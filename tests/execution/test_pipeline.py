@@ -184,7 +184,7 @@ def test_a_store_works_without_its_raw_data(finished, plan, drive):
     record["stages"]["ingest"]["parameters"] = ready.runs[0].parameters.ingest.model_dump(
         mode="json"
     )  # as if it had been ingested here
-    run._save(record)
+    run.describe(uemdask=record)
     shutil.rmtree(finished / "raw")
     again = drive(ready)
     assert again.outcome.done == ["raw"]

@@ -69,7 +69,7 @@ def test_a_failure_is_over_when_its_stage_is_finished_without_a_task(finished, p
     run = Run(planned.store)
     record = run.record
     record["stages"]["mode"]["finished"] = "2999-01-01T00:00:00+00:00"
-    run._save(record)
+    run.describe(uemdask=record)
     assert run_status(planned).failed == ""
 
 
@@ -117,7 +117,7 @@ def test_a_stage_is_never_done_too_soon(finished, plan):
     run = Run(finished / "results" / "raw.zarr")
     record = run.record
     del record["stages"]["mode"]["finished"]
-    run._save(record)
+    run.describe(uemdask=record)
     assert campaign_status(plan(finished))[0].shares["mode"] == 0.99
 
 
@@ -127,7 +127,7 @@ def test_a_failure_shows_though_the_clock_was_ahead_before_it(finished, plan):
     run.begin("align", digest="", parameters={})
     record = run.record
     record["stages"]["ingest"]["finished"] = "2999-01-01T00:00:00+00:00"
-    run._save(record)
+    run.describe(uemdask=record)
     Ledger(planned.store, "").failed(
         stage="align", phase="", region="", message="out of memory", trace=""
     )
@@ -139,6 +139,6 @@ def test_damaged_metadata_of_a_variable_are_no_end_of_the_table(finished, plan):
     run = Run(planned.store)
     record = run.record
     del record["stages"]["flow"]["finished"]
-    run._save(record)
+    run.describe(uemdask=record)
     (run.path / "flow" / "zarr.json").write_bytes(b"")
     assert run_status(planned).shares["label"] == 1.0

@@ -273,7 +273,7 @@ def test_what_another_version_made_is_not_mended_in_part(store, mend):
     run = Run(store)
     record = run.record
     record["stages"]["label"]["digest"] = "another"
-    run._save(record)
+    run.describe(uemdask=record)
     ledger = Ledger(store, run.identity("label"))
     files = {"label/c/0/0/0/0": (7, "00000000")}
     ledger.done(
@@ -311,7 +311,7 @@ def test_files_are_on_the_disk_before_their_receipt(raw, plan, drive, monkeypatc
             file = raw / "results" / "raw.zarr" / key
             if told is not None:
                 wrong.extend(p for p in (file, file.parent) if str(p) not in settled)
-        real_done(self, files=files, **entry)
+        return real_done(self, files=files, **entry)
 
     monkeypatch.setattr(os, "fsync", sync)
     monkeypatch.setattr(Ledger, "done", done)

@@ -1,11 +1,14 @@
 """Base image against later frames."""
 
+import dask
 import numpy as np
 import pytest
+import xarray as xr
 from scipy import ndimage
 
 from uemdask.errors import UemError
 from uemdask.labels import base_label, base_range
+from uemdask.labels.base_image import estimate_base_labels
 
 INNER = np.s_[24:-24, 24:-24]
 
@@ -54,3 +57,25 @@ def test_frames_of_another_size_are_refused():
         base_label(np.zeros((32, 32)), np.zeros((1, 32, 32)), limits=(1.0, 1.0))
     with pytest.raises(UemError, match="no finite value"):
         base_range(np.full((4, 4), np.nan))
+
+
+def computed(*args, **kwargs):
+    raise AssertionError("something was computed")
+
+
+def test_frames_after_time_zero_are_labelled_lazily_where_they_are_lazy():
+    base = reference((96, 96))
+    shifts = (0.0, 0.0, 1.0, 2.0, 3.0)
+    frames = xr.DataArray(
+        np.stack([ndimage.shift(base, (0, d), order=3, mode="nearest") for d in shifts]),
+        {"time": [-5.0, 0.0, 5.0, 10.0, 15.0], "frame_ok": ("time", [True] * 3 + [False, True])},
+        ("time", "y", "x"),
+    )
+    about = xr.DataArray(base, dims=("y", "x"))
+    found = estimate_base_labels(frames, about).base_label
+    assert np.isnan(found[[0, 1, 3]]).all()  # not after time zero, or flagged
+    for frame, drift in ((2, 1.0), (4, 3.0)):
+        assert np.median(found[frame, 0, *INNER]) == pytest.approx(drift, abs=0.1)
+    with dask.config.set(scheduler=computed):
+        lazy = estimate_base_labels(frames.chunk(time=2), about).base_label
+    np.testing.assert_array_equal(lazy.compute(scheduler="synchronous"), found)

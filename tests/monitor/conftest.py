@@ -60,7 +60,7 @@ def get():
 
 @pytest.fixture
 def progress(tmp_path):
-    """Return a function that makes the board of a campaign whose runs have the given names."""
+    """Return a function that makes the progress of a campaign whose runs have the given names."""
 
     def progress(names, name="ge"):
         (tmp_path / "raw").mkdir(exist_ok=True)

@@ -1,4 +1,4 @@
-"""The board: what the driver told, counted, and what follows for the time left."""
+"""The progress of a campaign: what the driver told, counted, and what follows for the time left."""
 
 import json
 import os

@@ -47,7 +47,7 @@ def root(cluster):
 
 @pytest.fixture
 def show(foreign):
-    """Return a function that sends the state of a board to the scheduler."""
+    """Return a function that sends the state of a campaign to the scheduler."""
     assert _show(foreign)
 
     def show(progress, key="k"):

@@ -28,7 +28,7 @@ def campaign(tmp_path, monkeypatch):
 
 @pytest.fixture
 def at_work(campaign, progress):
-    """Return the board of a driver that is at work on them."""
+    """Return the progress of a driver that is at work on them."""
     made = progress([LONG, *(f"run{number:02d}" for number in range(39))])
     made.cluster_is_up("http://127.0.0.1:8787/status", 4)
     made.phase_begins(LONG, "ingest", "dark", 0, 0)

@@ -28,6 +28,7 @@ def test_the_flow_has_the_size_of_the_images(n, height, width, reduction, levels
 
 
 def test_an_untrained_network_says_almost_no_motion():
+    torch.manual_seed(0)
     with torch.no_grad():
         flow, log_variance = UNet()(torch.randn(2, 2, 64, 64))
     assert float(flow.abs().max()) < 0.5
@@ -102,3 +103,15 @@ def test_a_wrong_shape_of_network_is_refused(wrong):
 def test_something_else_than_image_pairs_is_refused():
     with pytest.raises(UemError, match="image pairs"):
         UNet(UNetConfig(filters=(4, 8)))(torch.zeros(1, 3, 16, 16))
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        UNetConfig(),
+        UNetConfig(filters=(4, 8), log_variance=False),
+        UNetConfig(filters=(3, 5, 7), reduction=1),
+    ],
+)
+def test_the_size_is_told_before_the_network_is_made(config):
+    assert config.size == sum(weight.numel() for weight in UNet(config).parameters())

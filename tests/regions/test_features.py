@@ -6,7 +6,8 @@ from scipy import ndimage
 
 from uemdask.errors import UemError
 from uemdask.motion import speed_and_angle, speed_and_angle_sd
-from uemdask.regions import FEATURES, RoiSums, feature_vectors, finalise
+from uemdask.regions import FEATURES, RoiSums, finalise
+from uemdask.regions.features import CORRELATION_PX
 
 NAMES = [feature.name for feature in FEATURES]
 PIXEL, STEP = 3.0, 5.0
@@ -23,6 +24,10 @@ def measured(flow, flow_sd=None, valid=None):
             flow, flow_sd, size, STEP, valid
         )
     return arguments
+
+
+def roi_features(*, correlation_px=CORRELATION_PX, **measured):
+    return finalise(RoiSums.of_tile(**measured), correlation_px=correlation_px)
 
 
 def uniform(x, y, shape=(64, 96), pairs=1):
@@ -51,7 +56,7 @@ def test_the_contract_features_come_with_unit_and_meaning():
 
 
 def test_a_uniform_wave_gives_its_numbers():
-    values, _ = feature_vectors(**measured(uniform(4.0, -3.0)), rois=np.ones((1, 64, 96), bool))
+    values, _ = roi_features(**measured(uniform(4.0, -3.0)), rois=np.ones((1, 64, 96), bool))
     got = named(values[0, :, 0])
     assert values.shape == (1, len(FEATURES), 1)
     assert got["mean_speed"] == pytest.approx(5 * PIXEL / STEP)
@@ -71,7 +76,7 @@ def test_regions_and_pairs_are_kept_apart():
     flow[:, :, :, 48:] *= -1
     rois = np.zeros((2, 64, 96), bool)
     rois[0, :, :48] = rois[1, :, 48:] = True
-    values, _ = feature_vectors(**measured(flow), rois=rois)
+    values, _ = roi_features(**measured(flow), rois=rois)
     speed, angle = (values[:, NAMES.index(name)] for name in ("mean_speed", "mean_angle"))
     np.testing.assert_allclose(speed, [[1.2, 2.4], [1.2, 2.4]], rtol=1e-5)
     np.testing.assert_allclose(angle, [[0, 0], [180, 180]], atol=1e-3)
@@ -80,7 +85,7 @@ def test_regions_and_pairs_are_kept_apart():
 def test_angles_are_averaged_across_the_cut_at_180_degrees():
     angle = np.radians(np.where(np.arange(64) % 2, 170.0, -170.0))[:, None]
     flow = uniform(3 * np.cos(angle), -3 * np.sin(angle))
-    values, _ = feature_vectors(**measured(flow), rois=np.ones((1, 64, 96), bool))
+    values, _ = roi_features(**measured(flow), rois=np.ones((1, 64, 96), bool))
     got = named(values[0, :, 0])
     assert abs(got["mean_angle"]) == pytest.approx(180, abs=0.01)
     assert got["coherence"] == pytest.approx(np.cos(np.radians(10)), abs=1e-4)
@@ -93,7 +98,7 @@ def test_only_valid_pixels_count():
     flow[..., 48:] = 50.0
     valid = np.zeros((1, 64, 96), bool)
     valid[:, :, :24] = True
-    values, _ = feature_vectors(**measured(flow, valid=valid), rois=np.ones((1, 64, 96), bool))
+    values, _ = roi_features(**measured(flow, valid=valid), rois=np.ones((1, 64, 96), bool))
     got = named(values[0, :, 0])
     assert got["mean_speed"] == pytest.approx(1.2)
     assert got["valid_fraction"] == pytest.approx(0.25)
@@ -102,7 +107,7 @@ def test_only_valid_pixels_count():
 @pytest.mark.parametrize("rois", [np.ones((1, 64, 96), bool), np.zeros((1, 64, 96), bool)])
 def test_without_a_valid_pixel_all_is_nan_but_the_valid_fraction(rois):
     valid = np.zeros((1, 64, 96), bool)
-    values, sd = feature_vectors(**measured(uniform(2.0, 0.0), valid=valid), rois=rois)
+    values, sd = roi_features(**measured(uniform(2.0, 0.0), valid=valid), rois=rois)
     got = named(values[0, :, 0])
     assert got.pop("valid_fraction") == 0.0
     assert np.isnan(list(got.values())).all()
@@ -115,7 +120,7 @@ def test_noise_hardly_biases_the_mean_speed():
     rng = np.random.default_rng(0)
     flow = uniform(3.0, 4.0, (256, 256)) + correlated_noise((1, 2, 256, 256), 2, 2.0, rng)
     arguments = measured(flow)
-    values, _ = feature_vectors(**arguments, rois=np.ones((1, 256, 256), bool))
+    values, _ = roi_features(**arguments, rois=np.ones((1, 256, 256), bool))
     true = 5 * PIXEL / STEP
     naive = arguments["speed"].mean()
     assert naive / true - 1 > 0.06
@@ -127,7 +132,7 @@ def test_bent_fronts_hardly_lose_speed():
     radius = np.hypot(x, y)
     flow = np.stack([3 * x / radius, 3 * y / radius])[None].astype(np.float32)
     rois = ((radius > 60) & (radius < 120))[None]
-    values, _ = feature_vectors(**measured(flow), rois=rois)
+    values, _ = roi_features(**measured(flow), rois=rois)
     got = named(values[0, :, 0])
     assert got["mean_speed"] == pytest.approx(3 * PIXEL / STEP, rel=0.01)
     # Rings go every way: no single direction must be claimed.
@@ -140,7 +145,7 @@ def test_stated_errors_of_the_mean_match_the_scatter_over_many_runs(stated):
     runs, sigma, sd = 60, 2.0, 0.5
     flow = uniform(4.0, 3.0, (64, 96), runs) + correlated_noise((runs, 2, 64, 96), sigma, sd, rng)
     flow_sd = np.full(flow.shape, sd, np.float32) if stated else None
-    values, errors = feature_vectors(
+    values, errors = roi_features(
         **measured(flow, flow_sd), rois=np.ones((1, 64, 96), bool), correlation_px=sigma
     )
     for name in ("mean_speed", "mean_angle", "mean_flow_x", "mean_flow_y"):
@@ -153,7 +158,7 @@ def test_one_pixel_has_the_error_of_a_pixel():
     flow_sd = np.full((1, 2, 64, 96), 0.2, np.float32)
     roi = np.zeros((1, 64, 96), bool)
     roi[0, 5, 5] = True
-    _, sd = feature_vectors(**measured(uniform(4.0, 0.0), flow_sd), rois=roi)
+    _, sd = roi_features(**measured(uniform(4.0, 0.0), flow_sd), rois=roi)
     got = named(sd[0, :, 0])
     assert got["mean_flow_x"] == pytest.approx(0.2)
     assert got["mean_speed"] == pytest.approx(0.2 * PIXEL / STEP)
@@ -164,7 +169,7 @@ def test_more_pixels_make_the_mean_more_certain_by_the_root_of_their_number():
     flow_sd = np.full((1, 2, 128, 128), 0.2, np.float32)
     rois = np.zeros((2, 128, 128), bool)
     rois[0, :64, :64] = rois[1] = True
-    _, sd = feature_vectors(**measured(uniform(4.0, 0.0, (128, 128)), flow_sd), rois=rois)
+    _, sd = roi_features(**measured(uniform(4.0, 0.0, (128, 128)), flow_sd), rois=rois)
     assert sd[0, 0, 0] == pytest.approx(2 * sd[1, 0, 0], rel=1e-3)
 
 
@@ -176,7 +181,7 @@ def test_tiles_add_up_to_the_whole_image(stated):
     valid = rng.random((3, 64, 96)) > 0.3
     rois = rng.random((2, 64, 96)) > 0.5
     arguments = measured(flow, flow_sd, valid)
-    whole_values, whole_sd = feature_vectors(**arguments, rois=rois)
+    whole_values, whole_sd = roi_features(**arguments, rois=rois)
     total = None
     for top, bottom in ((0, 32), (32, 64)):
         for left, right in ((0, 16), (16, 80), (80, 96)):
@@ -200,7 +205,7 @@ def test_slabs_of_pairs_join_to_the_whole_series():
         for cut in (np.s_[:1], np.s_[1:])
     ]
     values, _ = finalise(RoiSums.concatenate(parts))
-    np.testing.assert_allclose(values, feature_vectors(**arguments, rois=rois)[0], rtol=1e-6)
+    np.testing.assert_allclose(values, roi_features(**arguments, rois=rois)[0], rtol=1e-6)
 
 
 def test_a_tile_that_starts_inside_a_block_is_refused():
@@ -219,7 +224,7 @@ def test_sums_of_different_regions_do_not_add():
 def test_shapes_that_do_not_fit_are_refused():
     arguments = measured(uniform(1.0, 0.0))
     with pytest.raises(UemError, match="rois"):
-        feature_vectors(**arguments, rois=np.ones((1, 64, 95), bool))
+        roi_features(**arguments, rois=np.ones((1, 64, 95), bool))
 
 
 def test_a_turn_that_all_pixels_share_is_not_averaged_away():

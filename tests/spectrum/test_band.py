@@ -20,8 +20,8 @@ SHORT = np.arange(24) * 5.0
 
 def band_of(series: np.ndarray, t: np.ndarray) -> Band:
     f = frequency_grid(t)
-    survey = statistics_of_tile(series.astype(np.float32), statistics_operator(t, f))
-    return band_of_spectrum(f, survey.power, survey.peak_count)
+    statistics = statistics_of_tile(series.astype(np.float32), statistics_operator(t, f))
+    return band_of_spectrum(f, statistics.power, statistics.peak_count)
 
 
 def noise(t: np.ndarray, level: float = 0.07, seed: int = 0) -> np.ndarray:

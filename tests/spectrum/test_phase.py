@@ -15,7 +15,6 @@ from uemdask.spectrum import (
     local_wavevector,
     phase_flow,
     smooth,
-    steady_flow,
     travel_index,
     wavelength,
 )
@@ -30,6 +29,15 @@ def plane(angle: float, length: float = 40.0) -> np.ndarray:
     """Z of a wave that travels at an angle anticlockwise on the display (y down)."""
     Z = plane_wave((SIZE, SIZE), [0.0], frequency=34.5, wavelength=length, angle=angle)
     return Z[0].astype(np.complex64)
+
+
+def steady_flow(
+    Z: np.ndarray, frequency: float, step: float, *, sigma: float = 8.0
+) -> tuple[np.ndarray, np.ndarray]:
+    """Displacement per frame of a steady wave (GHz, ps)."""
+    advance = 2e-3 * np.pi * frequency * step
+    second = (Z * np.exp(1j * advance)).astype(np.complex64)
+    return phase_flow(Z, second, phase_step=advance, sigma=sigma)
 
 
 def relative_error(flow: np.ndarray, truth: np.ndarray) -> float:
@@ -127,7 +135,7 @@ def test_a_smoothed_wave_is_not_longer_at_the_edge_of_the_frame(angle: float) ->
     rim = np.ones((SIZE, SIZE), bool)
     rim[8:-8, 8:-8] = False
     naive = along(local_wavevector(Z, smoothing=0), angle, 36.0)
-    assert naive[rim].mean() < 0.93
+    assert naive[rim].mean() < 0.95
     assert ratio[rim].mean() == pytest.approx(1, abs=0.01)
     assert np.abs(ratio - 1).max() < 0.03
 

@@ -1,4 +1,4 @@
-"""The survey finds the power and the peaks of known waves and adds up over tiles."""
+"""The statistics of a tile find the power and the peaks of known waves and add up over tiles."""
 
 import numpy as np
 import pytest
@@ -18,10 +18,10 @@ def wave(shape: tuple[int, int], frequency: float, amplitude: float = 0.1) -> np
 
 
 def test_power_is_half_the_squared_amplitude() -> None:
-    survey = statistics_of_tile(wave((32, 48), 34.0), OPERATOR, smoothing=0)
-    assert F[survey.power.argmax()] == 34.0
-    assert survey.power.max() == pytest.approx(0.1**2 / 2, rel=0.01)
-    assert survey.peak_count.sum() == survey.pixel_count == 32 * 48
+    statistics = statistics_of_tile(wave((32, 48), 34.0), OPERATOR, smoothing=0)
+    assert F[statistics.power.argmax()] == 34.0
+    assert statistics.power.max() == pytest.approx(0.1**2 / 2, rel=0.01)
+    assert statistics.peak_count.sum() == statistics.pixel_count == 32 * 48
 
 
 def test_peaks_are_counted_at_their_frequencies() -> None:
@@ -62,8 +62,8 @@ def test_tiles_add_up_to_the_whole() -> None:
 
 def test_noise_level_and_white_floor() -> None:
     s = np.random.default_rng(0).normal(0, 0.07, (100, 128, 128)).astype(np.float32)
-    survey = statistics_of_tile(s, OPERATOR)
-    assert survey.noise_level == pytest.approx(0.07, rel=0.01)
+    statistics = statistics_of_tile(s, OPERATOR)
+    assert statistics.noise_level == pytest.approx(0.07, rel=0.01)
     raw = statistics_of_tile(s, OPERATOR, smoothing=0)
     assert raw.noise_level == pytest.approx(0.07, rel=0.01)
     # Each frequency explains two of the hundred degrees of freedom.
@@ -82,8 +82,10 @@ def test_smoothing_lowers_noise_not_wave() -> None:
 def test_breathing_shows_in_the_mean_brightness() -> None:
     breath = 0.05 * np.cos(2e-3 * np.pi * 34 * T)
     s = np.broadcast_to(breath[:, None, None], (100, 16, 16)).astype(np.float32)
-    survey = statistics_of_tile(s, OPERATOR)
-    np.testing.assert_allclose(survey.brightness_sum / survey.pixel_count, breath, atol=1e-6)
+    statistics = statistics_of_tile(s, OPERATOR)
+    np.testing.assert_allclose(
+        statistics.brightness_sum / statistics.pixel_count, breath, atol=1e-6
+    )
 
 
 def test_sliver_at_the_edge_adds_nothing() -> None:

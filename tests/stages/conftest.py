@@ -13,7 +13,7 @@ LENGTH, ANGLE = 40 / np.hypot(1, 0.5), -np.degrees(np.arctan(0.5))
 BAND = {"low": 30.0, "high": 38.0, "centre": 34.0, "significance": 9.0, "found": True}
 RESULTS = {"band": BAND, "noise_level": 0.05, "wave_noise": 0.002, "grey_scale": 0.1,
            "wave_scale": 0.07, "wavelength_px": 40.0, "mean_modulation": [],
-           "directional": "none", "opposed_share": 0.0,
+           "directional": "none", "binning": 1, "opposed_share": 0.0,
            "wave_power": [0.005] * 20}  # fmt: skip
 
 

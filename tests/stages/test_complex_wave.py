@@ -3,10 +3,19 @@
 import numpy as np
 import pytest
 
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.spectrum import local_wavevector
-from uemdask.stages.stored_wave import check_wave, read_complex_wave
+from uemdask.spectrum.complex_wave import complex_wave
+from uemdask.stages.spectrum import band_of
+from uemdask.stages.stored_wave import check_wave, stored_wave
+
+
+def read_complex_wave(run, region, frames, *, halo):
+    place = Place.of(region, run.sizes, halo)
+    wave, centre = stored_wave(run, place), band_of(run).centre
+    return complex_wave(wave, run.read("time"), frames, centre=centre, place=place)
 
 
 def test_it_is_the_plane_wave_of_the_store(waving):
@@ -24,7 +33,7 @@ def test_a_field_across_tiles_has_no_seam(waving):
     field = Region((("y", 200, 290), ("x", 250, 280)))
     part = read_complex_wave(waving, field, (8, 9), halo=16)
     assert part.values.shape == (2, 16 + 90 + 10, 16 + 30)  # the halo ends with the frame
-    inner = part.values[:, *part.inner]
+    inner = part.values[:, *part.grid.place.inner]
     np.testing.assert_allclose(inner, whole.values[:, 200:290, 250:280], atol=1e-6)
 
 

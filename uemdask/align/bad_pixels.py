@@ -49,9 +49,6 @@ offset is left."""
 _HIT = 0.2
 """Smallest X-ray hit that matters, as a share of the local brightness."""
 
-_SAMPLE = 2**15
-"""Pixels, about, that tell the noise of a frame."""
-
 _NEAR = 2
 """Radius, px, up to which a bad pixel is the mean of its neighbours; then it is the nearest."""
 
@@ -248,31 +245,28 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     if min(frame.shape) < 5:
         return hits
     middle = cv2.medianBlur(frame, 5)
-    above = frame - middle
-    step = max(4, round((frame.size / _SAMPLE) ** 0.5))
-    some = middle[::step, ::step], above[::step, ::step]
+    above = cv2.subtract(frame, middle)
+    some = middle[::4, ::4], above[::4, ::4]
     lit = some[0] > 0
     if 2 * np.count_nonzero(lit) > lit.size:
         quantum = float(np.median(np.abs(some[1][lit]) / np.sqrt(some[0][lit])) * _MAD_TO_SD) ** 2
     else:
         quantum = _smallest(frame)
-    last_digit = np.float32(1e-5 * max(float(frame.max()), -float(frame.min())))
-
-    def limit(level: npt.ArrayLike) -> npt.NDArray[np.float32]:
-        level = np.maximum(np.asarray(level, np.float32), np.float32(0))
-        counting = np.float32(8) * np.sqrt(np.float32(quantum) * (level + np.float32(quantum)))
-        limit = np.maximum(counting, np.float32(_HIT) * level)
-        return np.asarray(np.maximum(limit, last_digit), np.float32)
-
-    # The limit rises with the level: what exceeds that of the dim twentieth is looked at, and the
-    # dim twentieth.
-    dim = np.float32(np.partition(some[0], some[0].size // 20, axis=None)[some[0].size // 20])
-    candidates = above > limit(dim)
-    candidates |= (middle < dim) & (above > 0)
-    rows, columns = np.divmod(np.flatnonzero(candidates), frame.shape[1])
-    limits = limit(middle[rows, columns])
-    exceeds = above[rows, columns] > limits
-    rows, columns, limits = rows[exceeds], columns[exceeds], limits[exceeds]
+    least, _, _, _ = cv2.minMaxLoc(middle)
+    lowest, highest, _, _ = cv2.minMaxLoc(frame)
+    least = max(least, 0.0)
+    digit = 1e-5 * max(abs(lowest), abs(highest))
+    # Most pixels are below what any place asks for; only the others are looked at.
+    lower = max(8.0 * np.sqrt(quantum * (least + quantum)), _HIT * least, digit)
+    found = cv2.findNonZero((above > np.float32(lower)).view(np.uint8))
+    if found is None:
+        return hits
+    columns, rows = found.reshape(-1, 2).T
+    level = np.maximum(middle[rows, columns], np.float32(0))
+    limit = np.maximum(8.0 * np.sqrt(quantum * (level + quantum)), _HIT * level)
+    limit = np.maximum(limit, digit)
+    high = above[rows, columns] > limit
+    rows, columns, limit = rows[high], columns[high], limit[high]
     if not rows.size:
         return hits
     dy, dx = (
@@ -283,7 +277,7 @@ def find_hits(frame: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
     near_x = np.clip(columns[:, None] + dx[ring], 0, frame.shape[1] - 1)
     # Another hit may lie on the ring.
     brightest = np.partition(frame[near_y, near_x], -2, axis=1)[:, -2]
-    alone = frame[rows, columns] > brightest + 0.5 * limits
+    alone = frame[rows, columns] > brightest + 0.5 * limit
     hits[rows[alone], columns[alone]] = True
     return hits
 

@@ -1,4 +1,4 @@
-"""Drift of all frames of a series at once, from what holds still in the sample.
+"""Groupwise registration: drift of all frames at once, from what holds still in the sample.
 
 After a first alignment the spectrum of a patch of frame t is
 

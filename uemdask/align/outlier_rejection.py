@@ -1,4 +1,4 @@
-"""Votes among repeats of a pixel: which values the noise cannot explain, such as cosmic rays."""
+"""Outliers among repeats of a pixel: values that the noise cannot explain, as of cosmic rays."""
 
 from __future__ import annotations
 

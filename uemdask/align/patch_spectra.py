@@ -1,4 +1,4 @@
-"""Spectra of patches of frames: what following, the search and the joint fit work on.
+"""Spectra of patches of frames: what following, search and groupwise fit of the drift need.
 
 A frame is first divided by its own smooth brightness. Gain, shading and broad contours drop out,
 and the texture of the crystal has the same size in bright and in dark contours.

@@ -1,8 +1,9 @@
-"""Following the sample from frame to frame, over jumps of many pixels.
+"""Sequential registration: the sample is followed over jumps of many pixels.
 
 Each frame is registered against the mean of the few before it, which show nearly the same bend
 contours and the same wave. That is safe, also where the brightness falls and contours move, but
-where contours are stronger than the texture it goes with them. :mod:`uemdask.align.groupwise` mends it.
+where contours are stronger than the texture it goes with them.
+:mod:`uemdask.align.groupwise` mends it.
 
 The mean is kept as spectra of patches, so that a frame is transformed once or twice: at the drift
 of the frame before, where most are found, and where it lies. Only frames that are not found so are

@@ -180,12 +180,12 @@ def join_tiles(
     elif not fitted:
         drift, good, seen = np.zeros((count, 2)), np.zeros(len(frames), bool), False
     else:
-        joint, error = mean_drift([t.drift for t in fitted], [t.error for t in fitted])
+        mean, error = mean_drift([t.drift for t in fitted], [t.error for t in fitted])
         votes = np.max([t.votes for t in fitted], axis=0)
         good = np.isfinite(error).all(axis=1) & (votes >= LEAST_VOTES)
         # The rest may be noise, or a wave, laid on itself.
         seen = followed > 0.5 and bool(good.mean() > 0.5)
-        drift = spread_drift(count, frames, joint, good) if seen else np.zeros((count, 2))
+        drift = spread_drift(count, frames, mean, good) if seen else np.zeros((count, 2))
         if seen:
             drift_sd[frames[good]] = error[good]
     if seen:

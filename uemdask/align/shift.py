@@ -9,6 +9,9 @@ Drift components are (x, y) in px, y downwards.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -53,6 +56,10 @@ def shift_weights(fraction: float) -> npt.NDArray[np.float32]:
     window = np.i0(KAISER_BETA * np.sqrt(np.clip(1.0 - (offset / KERNEL_RADIUS) ** 2, 0.0, None)))
     weights = np.sinc(offset) * window
     return (weights / weights.sum()).astype(np.float32)
+
+
+#: One frame is sampled in many parts.
+_kernel = lru_cache(maxsize=4096)(shift_weights)
 
 
 def split_shift(shift: float) -> tuple[int, float]:
@@ -136,8 +143,8 @@ def sample_window(
     fine = cv2.sepFilter2D(
         source,
         cv2.CV_32F,
-        shift_weights(fraction_x),
-        shift_weights(fraction_y),
+        _kernel(fraction_x),
+        _kernel(fraction_y),
         anchor=(before, before),
         borderType=cv2.BORDER_REPLICATE,
     )
@@ -165,7 +172,7 @@ def sample_nearest(
     """
     dx, dy = drift_pair(drift)
     top, left = corner[0] + round(dy), corner[1] + round(dx)
-    return np.asarray(_cut(flags, top, left, *shape) > 0)
+    return _cut(flags.view(np.uint8), top, left, *shape, dtype=np.uint8).view(bool)
 
 
 def sample_shifted(
@@ -230,14 +237,14 @@ def sample_shifted(
 
 
 def _cut(
-    image: np.ndarray, top: int, left: int, height: int, width: int
-) -> npt.NDArray[np.float32]:
-    """Part of an image as float32, edge pixels repeated where it reaches outside."""
+    image: np.ndarray, top: int, left: int, height: int, width: int, *, dtype: Any = np.float32
+) -> np.ndarray:
+    """Part of an image in one type, edge pixels repeated where it reaches outside."""
     rows = slice(min(max(top, 0), image.shape[0] - 1), max(1, min(top + height, image.shape[0])))
     columns = slice(
         min(max(left, 0), image.shape[1] - 1), max(1, min(left + width, image.shape[1]))
     )
-    part = image[rows, columns].astype(np.float32, copy=False)
+    part = image[rows, columns].astype(dtype, copy=False)
     if part.shape == (height, width):
         return part
     above = min(max(-top, 0), height - part.shape[0])

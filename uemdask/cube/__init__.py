@@ -6,6 +6,7 @@ from uemdask.cube.creation import create_run
 from uemdask.cube.export import export_run
 from uemdask.cube.next_step import next_command
 from uemdask.cube.run_dataset import open_run
+from uemdask.cube.run_like import RunLike
 from uemdask.cube.store import Run, missing_stages
 from uemdask.cube.summary import describe_run, onset_sentence
 
@@ -15,6 +16,7 @@ __all__ = [
     "VARIABLES",
     "Answer",
     "Run",
+    "RunLike",
     "answers_of",
     "create_run",
     "describe_run",

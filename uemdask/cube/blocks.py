@@ -201,6 +201,35 @@ def as_number(value: Any, *, units: str, long_name: str) -> xr.DataArray:
     return xr.DataArray(value, attrs={"units": units, "long_name": long_name}, dims=())
 
 
+def as_variables(
+    found: Any, names: Iterable[str], sizes: Mapping[str, int]
+) -> dict[str, tuple[tuple[str, ...], Any, dict[str, str]]]:
+    """Return what a function of `of_few` returned, perhaps delayed, as variables of the contract.
+
+    Parameters
+    ----------
+    found : sequence of array, or a Dask ``Delayed`` of it
+        One a name.
+    names : names
+        Of the data contract.
+    sizes : mapping
+        Of their dims.
+    """
+    variables = {}
+    for number, name in enumerate(names):
+        about, values = VARIABLES[name], found[number]
+        dtype = object if about.dtype == "str" else about.dtype
+        if is_lazy(found):
+            import dask.array as da
+
+            values = da.from_delayed(values, tuple(sizes[dim] for dim in about.dims), dtype)
+        else:
+            values = np.asarray(values, dtype)
+        attributes = {"units": about.units, "long_name": about.long_name}
+        variables[name] = (about.dims, values, attributes)
+    return variables
+
+
 def map_space(
     kernel: Kernel,
     *arrays: xr.DataArray,

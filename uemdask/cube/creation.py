@@ -16,7 +16,7 @@ import zarr
 
 from uemdask.atomic_write import sync_folder
 from uemdask.cube.attributes import structured
-from uemdask.cube.contract import CONTRACT_VERSION, coordinate_faults, validate
+from uemdask.cube.contract import CONTRACT_VERSION, coordinate_faults
 from uemdask.cube.sidecar import remove_sidecar, sidecar, store_of
 from uemdask.cube.store import RECORD, Run
 from uemdask.errors import FaultsError, UemError, telling_of_room
@@ -37,6 +37,7 @@ def create_run(
     metadata: Mapping[str, Any] | None = None,
     digest: str = "",
     parameters: Mapping[str, Any] | None = None,
+    facts: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Run:
     """Make an empty run: coordinates and metadata, and an `intensity` to be written in slabs.
@@ -64,6 +65,8 @@ def create_run(
         ``vendor`` the vendor's own tags.
     digest, parameters : str, mapping
         What the frames were made from, for the record of the stage ``ingest``.
+    facts : mapping, optional
+        What else that record is to tell.
     overwrite : bool
         Replace a run that is there already.
 
@@ -123,21 +126,20 @@ def create_run(
             part.mkdir()  # ours alone: not what somebody else may have put there
             zarr.create_group(str(part), zarr_format=3, attributes=attributes)
         run = Run(part)
-        run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))
         sizes = {"time": count, "y": shape[0], "x": shape[1]}
-        run.put("time", delays, sizes)
-        for dim, values in centres.items():
-            run.put(dim, values, sizes)
-        run.put("frame_ok", np.ones(count, bool), sizes)
-        run.put("frame_flag", [""] * count, sizes)
-        run.put("source_file", files, sizes)
-        run.put("scan_count", scans, sizes)
-        run.create("intensity", sizes, dtype=dtype)
-        if dark:
-            run.create("dark", sizes)
-        run.consolidate()
-        with xr.open_zarr(part, consolidated=True) as dataset:
-            validate(dataset, str(path))
+        with run.at_once():
+            run.begin("ingest", digest=digest, parameters=_plain(parameters or {}))
+            run.put("time", delays, sizes)
+            for dim, values in centres.items():
+                run.put(dim, values, sizes)
+            run.put("frame_ok", np.ones(count, bool), sizes)
+            run.put("frame_flag", [""] * count, sizes)
+            run.put("source_file", files, sizes)
+            run.put("scan_count", scans, sizes)
+            run.create("intensity", sizes, dtype=dtype)
+            if dark:
+                run.create("dark", sizes)
+            run.note("ingest", **(facts or {}))
         if path.exists():
             shutil.rmtree(path)
         os.replace(part, path)

@@ -1,4 +1,4 @@
-"""The files of a store on the disk: each written whole, with an account of its size and sum."""
+"""The files of a store on the disk: each written whole, with a record of its size and checksum."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Files = dict[str, tuple[int, str] | None]
 
 
 class FileStore(LocalStore):
-    """A store on the disk that keeps account of what is written.
+    """A store on the disk that records size and checksum of what is written.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class FileStore(LocalStore):
     async def set(self, key: str, value: Buffer) -> None:
         """Write a file."""
         self._check_writable()
-        await asyncio.to_thread(self._put, key, value)
+        await asyncio.to_thread(self.put, key, value.to_bytes())
 
     async def set_if_not_exists(self, key: str, value: Buffer) -> None:
         """Write a file unless it is there."""
@@ -57,7 +57,7 @@ class FileStore(LocalStore):
     def set_sync(self, key: str, value: Buffer) -> None:
         """Write a file."""
         self._check_writable()
-        self._put(key, value)
+        self.put(key, value.to_bytes())
 
     async def delete(self, key: str) -> None:
         """Remove a file or folder."""
@@ -69,13 +69,12 @@ class FileStore(LocalStore):
         super().delete_sync(key)
         self._forget(key)
 
-    def _put(self, key: str, value: Buffer) -> None:
+    def put(self, key: str, data: bytes) -> None:
         """Write a file so that a reader sees all or nothing of it."""
         file = self.root / key
         file.parent.mkdir(parents=True, exist_ok=True)
         # In the root Zarr would warn of a file that it does not know.
         drafts = self.root.parent if file.parent == self.root else None
-        data = value.to_bytes()
         with atomic_write(file, drafts=drafts, settled=False) as stream:
             stream.write(data)
         self.note(file)

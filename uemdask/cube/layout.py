@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from uemdask.cube.contract import VARIABLES
 from uemdask.errors import UemError
@@ -99,6 +100,18 @@ def fields(sizes: Mapping[str, int]) -> list[Region]:
     return regions(sizes, y=FIELD, x=FIELD)
 
 
+def along_tiles(span: slice) -> list[slice]:
+    """Cut a span of pixels where tiles meet.
+
+    Examples
+    --------
+    >>> along_tiles(slice(200, 520))
+    [slice(200, 256, None), slice(256, 512, None), slice(512, 520, None)]
+    """
+    inner = range(span.start - span.start % TILE + TILE, span.stop, TILE)
+    return [slice(low, high) for low, high in pairwise([span.start, *inner, span.stop])]
+
+
 def tiles(sizes: Mapping[str, int]) -> list[Region]:
     """Return regions of `TILE` x `TILE` pixels for all frames."""
     return regions(sizes, y=TILE, x=TILE)
@@ -110,8 +123,10 @@ def pair_fields(sizes: Mapping[str, int], dim: str = "pair") -> list[Region]:
 
 
 def chunks_of(name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """Return the chunk shape of a variable in a run of these sizes."""
-    return tuple(min(sizes[d], _CHUNK.get(d, sizes[d])) or 1 for d in VARIABLES[name].dims)
+    """Return the chunk shape of a variable in a run of these sizes; what has no image is one."""
+    dims = VARIABLES[name].dims
+    most = _CHUNK if {"y", "x"} <= set(dims) else {}
+    return tuple(min(sizes[d], most.get(d, sizes[d])) or 1 for d in dims)
 
 
 def shards_of(name: str, sizes: Mapping[str, int]) -> tuple[int, ...] | None:

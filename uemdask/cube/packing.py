@@ -16,6 +16,7 @@ import numpy.typing as npt
 import zarr
 
 from uemdask.cube.contract import VARIABLES
+from uemdask.cube.single import Single
 from uemdask.errors import UemError
 
 
@@ -38,7 +39,7 @@ class Packing:
     missing: int | None = None
 
     @classmethod
-    def of(cls, array: zarr.Array[Any]) -> Packing | None:
+    def of(cls, array: zarr.Array[Any] | Single) -> Packing | None:
         """Return how a stored array is packed, None where it is not."""
         attributes: Mapping[str, Any] = array.attrs
         if "scale_factor" not in attributes:
@@ -108,7 +109,7 @@ class Unpacked:
 
     Parameters
     ----------
-    array : zarr.Array
+    array : zarr.Array or Single
         Packed or not.
     store : Path
         The run.
@@ -116,7 +117,7 @@ class Unpacked:
         Of the variable.
     """
 
-    def __init__(self, array: zarr.Array[Any], store: Path, name: str) -> None:
+    def __init__(self, array: zarr.Array[Any] | Single, store: Path, name: str) -> None:
         self._array, self._store, self._name = array, store, name
         self._packing = Packing.of(array)
         self.shape: tuple[int, ...] = array.shape

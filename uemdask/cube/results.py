@@ -158,6 +158,8 @@ class SpectrumResults(Results):
         Median over the relevant pixels.
     wave_scale, grey_scale : float
         Of the wave, by which network and optical flow divide.
+    binning : int
+        Factor by which the grid of the motion is coarser than the pixels: a power of two.
     travel_index, opposed_share, relevant_share : float
         1 where the wave travels; share of the power that runs against it; of the lit pixels those
         that are relevant.
@@ -174,6 +176,7 @@ class SpectrumResults(Results):
     wavelength_px: FiniteFloat = _told()
     wave_scale: FiniteFloat = _told()
     grey_scale: FiniteFloat = _told()
+    binning: Literal[1, 2, 4, 8, 16] = _told()
     travel_index: FiniteFloat | None = None
     opposed_share: FiniteFloat = _told()
     relevant_share: FiniteFloat | None = None

@@ -1,4 +1,4 @@
-"""Hidden folders beside a store: what is made for its place, and what it replaces."""
+"""Sidecars, hidden folders beside a store: what is made for its place, and what it replaces."""
 
 from __future__ import annotations
 

@@ -6,51 +6,43 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import Any
 
 import numpy as np
 import zarr
-from zarr.codecs import BloscCodec, BloscShuffle
 from zarr.errors import ContainsArrayError
 
 from uemdask.cube import layout
 from uemdask.cube.contract import STAGES, VARIABLES, later_stages, variables_of
+from uemdask.cube.encoding import FAST_VARIABLES, new_document
 from uemdask.cube.file_store import Files, FileStore
 from uemdask.cube.layout import Region
 from uemdask.cube.packing import Packing, Unpacked, unreadable
+from uemdask.cube.run_like import RunLike
 from uemdask.cube.sidecar import sidecar, store_of
-from uemdask.cube.zarr_metadata import all_array_metadata, change_metadata
+from uemdask.cube.single import Single, is_single
+from uemdask.cube.zarr_metadata import (
+    all_array_metadata,
+    array_metadata,
+    change_metadata,
+    consolidated_metadata,
+)
 from uemdask.errors import UemError, telling_of_room
 from uemdask.regular_files import check_regular
 from uemdask.version import __version__
 
-if TYPE_CHECKING:
-    from uemdask.cube.results import (
-        AlignResults,
-        FeatureResults,
-        FlowResults,
-        IngestResults,
-        LabelResults,
-        Results,
-        SpectrumResults,
-        TrainResults,
-    )
-
 #: Root attribute that holds what uemdask knows about the run and its stages.
 RECORD = "uemdask"
 
-# Frames and wave are read twice and more: fast lz4. Results are written once: smaller zstd.
-_FAST = BloscCodec(cname="lz4", clevel=1, shuffle=BloscShuffle.bitshuffle)
-_SMALL = BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.bitshuffle)
-_FAST_VARIABLES = ("intensity", "wave")
 
-
-class Run:
+class Run(RunLike):
     """A handle on the store of one run, cheap to open on a worker.
 
     Parameters
@@ -68,6 +60,10 @@ class Run:
         self.path = Path(path)
         check_regular(self.path / "zarr.json")
         self._disk = FileStore(self.path)
+        #: What the store's ``zarr.json`` does not tell yet: attributes, and metadata of variables.
+        self._told: dict[str, Any] = {}
+        self._made: dict[str, dict[str, Any]] = {}
+        self._waits = False
         self.group = self._open()
         if RECORD not in self.group.attrs:
             raise UemError(
@@ -119,15 +115,30 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """The run's own record: identity and what each stage did."""
-        return dict(self.group.attrs[RECORD])
+        return deepcopy(self._record)
+
+    @property
+    def _record(self) -> dict[str, Any]:
+        """The record itself, of which only the stages may be replaced."""
+        record: dict[str, Any] = self.group.attrs[RECORD]
+        return record | {"stages": dict(record["stages"])}
 
     @property
     def sizes(self) -> dict[str, int]:
         """Size of every dim that exists so far."""
         sizes: dict[str, int] = {}
-        for array in all_array_metadata(self.path).values():
+        for array in self._documents().values():
             sizes.update(zip(array["dimension_names"], array["shape"], strict=True))
         return sizes
+
+    def _documents(self) -> dict[str, dict[str, Any]]:
+        """Return the metadata of every variable that is here."""
+        try:
+            listed = consolidated_metadata(self.path)
+        except UemError:  # not listed yet, or that is damaged
+            return all_array_metadata(self.path)
+        there = set(os.listdir(self.path))
+        return {name: array for name, array in (listed | self._made).items() if name in there}
 
     @property
     def pixel_size(self) -> tuple[float, float]:
@@ -152,41 +163,7 @@ class Run:
         """Return the record of a stage: digest, parameters, results; empty where not begun."""
         from uemdask.cube.record_schema import Facts
 
-        return Facts(self.record["stages"].get(stage, {}), self.path, stage)
-
-    @overload
-    def results(self, stage: Literal["ingest"]) -> IngestResults: ...
-    @overload
-    def results(self, stage: Literal["align"]) -> AlignResults: ...
-    @overload
-    def results(self, stage: Literal["spectrum"]) -> SpectrumResults: ...
-    @overload
-    def results(self, stage: Literal["label"]) -> LabelResults: ...
-    @overload
-    def results(self, stage: Literal["train"]) -> TrainResults: ...
-    @overload
-    def results(self, stage: Literal["flow"]) -> FlowResults: ...
-    @overload
-    def results(self, stage: Literal["feature"]) -> FeatureResults: ...
-    @overload
-    def results(self, stage: str) -> Results: ...
-
-    def results(self, stage: str) -> Results:
-        """Return what a stage found; where it has not begun, such as tells nothing.
-
-        Raises
-        ------
-        UemError
-            If the record is damaged.
-
-        Examples
-        --------
-        >>> Run("run.zarr").results("spectrum").band.found
-        True
-        """
-        from uemdask.cube.record_schema import results_of
-
-        return results_of(self.path, stage, self.record["stages"].get(stage, {}))
+        return Facts(self._record["stages"].get(stage, {}), self.path, stage)
 
     def is_done(self, stage: str) -> bool:
         """Return whether `stage` has finished."""
@@ -218,7 +195,7 @@ class Run:
             )
         return packing
 
-    def _stored(self, name: str) -> zarr.Array[Any]:
+    def _stored(self, name: str) -> zarr.Array[Any] | Single:
         if name not in VARIABLES:
             there = ", ".join(other for other in VARIABLES if other in self)
             raise UemError(f"{self.path}: {name!r} is no variable of a run; here are {there}")
@@ -227,9 +204,16 @@ class Run:
                 f"{self.path}: has no {name!r}; make it with `only=['{VARIABLES[name].stage}']`"
             )
         try:
-            return self.group[name]
+            return self._on_disk(name)
         except Exception as error:
             raise unreadable(self.path, name, error) from error
+
+    def _on_disk(self, name: str) -> zarr.Array[Any] | Single:
+        document = array_metadata(self.path, name)
+        # Others may be long, and are read in parts.
+        if VARIABLES[name].pattern == "whole" and is_single(document):
+            return Single(self._disk, name, document)
+        return self.group[name]
 
     def _index(self, name: str, shape: tuple[int, ...], region: Region | None) -> tuple[slice, ...]:
         sizes = dict(zip(VARIABLES[name].dims, shape, strict=True))
@@ -239,30 +223,13 @@ class Run:
 
     def create(self, name: str, sizes: Mapping[str, int], *, dtype: str | None = None) -> None:
         """Create a variable of the contract; its chunks follow from the sizes alone."""
-        variable = VARIABLES[name]
-        kind = dtype or variable.dtype
-        fill: Any = {"float32": np.nan, "float64": np.nan, "str": ""}.get(kind, variable.missing)
-        if fill is None:
-            fill = False if kind == "bool" else 0
-        attributes: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
-        if variable.step is not None:
-            attributes["scale_factor"] = variable.step
-        if variable.missing is not None:
-            attributes["_FillValue"] = variable.missing
-        text = kind == "str"
+        document = new_document(name, sizes, dtype)
+        document["attributes"] |= self._made_by(VARIABLES[name].stage)
         with telling_of_room(store_of(self.path)):
-            self.group.create_array(
-                name,
-                shape=tuple(sizes[d] for d in variable.dims),
-                dtype=str if text else kind,
-                chunks=layout.chunks_of(name, sizes),
-                shards=layout.shards_of(name, sizes),
-                compressors=None if text else (_FAST if name in _FAST_VARIABLES else _SMALL),
-                fill_value=fill,
-                dimension_names=variable.dims,
-                attributes=attributes,
-                overwrite=True,
-            )
+            if (self.path / name).exists():
+                shutil.rmtree(self.path / name)
+            self._disk.put(f"{name}/zarr.json", json.dumps(document).encode())
+        self._made[name] = document
 
     def write(self, name: str, data: Any, region: Region | None = None) -> None:
         """Write values of a variable, or of whole chunks of it, and pack what is packed.
@@ -278,7 +245,7 @@ class Run:
 
     def write_stored(self, name: str, data: Any, region: Region | None = None) -> None:
         """Write as `write` does, what is packed as the integers that are stored."""
-        array = self.group[name]
+        array = self._on_disk(name)
         index = self._index(name, array.shape, region)
         unit = array.shards or array.chunks
         if array.size:
@@ -289,8 +256,11 @@ class Run:
         if np.shape(data) != shape:  # Zarr would repeat a smaller array without a word
             raise UemError(f"{name}: data of shape {np.shape(data)} for a region of {shape}")
         with telling_of_room(store_of(self.path)):
+            if isinstance(array, Single):
+                array.write(data)
+                return
             # No chunk of frames is empty, and to look costs as much as to encode it.
-            array.with_config({"write_empty_chunks": name in _FAST_VARIABLES})[index] = data
+            array.with_config({"write_empty_chunks": name in FAST_VARIABLES})[index] = data
 
     def put(self, name: str, data: Any, sizes: Mapping[str, int]) -> None:
         """Create a variable and write all of it."""
@@ -304,32 +274,46 @@ class Run:
 
     # ---- stages
 
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Write to the store's ``zarr.json`` at the end what is noted, begun and made meanwhile."""
+        before, self._waits = self._waits, True
+        try:
+            yield
+        finally:
+            self._waits = before
+        self._tell()
+
     def begin(self, stage: str, *, digest: str, parameters: Mapping[str, Any]) -> None:
         """Remove what `stage` and all later ones wrote, and note that `stage` begins."""
         entry = {"digest": digest, "parameters": dict(parameters), "version": __version__}
-        record = self.record
-        gone = [name for later in later_stages(stage) for name in variables_of(later)]
-        for later in later_stages(stage):
-            record["stages"].pop(later, None)
+        record, later = self._record, later_stages(stage)
+        there = set(os.listdir(self.path))
+        gone = [name for each in later for name in variables_of(each) if name in there]
+        known = [record["stages"].pop(each, None) for each in later]
         record["stages"][stage] = entry | {"begun": uuid.uuid4().hex}
-        # The record goes first: a kill in between leaves spare variables, never a false record.
-        self._save(record, without=gone)
-        for name in gone:
-            if (self.path / name).exists():  # perhaps without its metadata, if that was killed
+        if gone or any(known):
+            # The record goes first: a kill in between leaves spare variables, never a false record.
+            self._describe({RECORD: record})
+            kept = self._documents()
+            self._write({name: array for name, array in kept.items() if name not in gone})
+            for name in gone:
                 shutil.rmtree(self.path / name)
+        else:
+            self.describe(**{RECORD: record})
 
     def remember(self, command: Sequence[str]) -> None:
         """Note the command that makes this run, the words after ``uemdask``."""
-        record = self.record
+        record = self._record
         if command and record.get("command") != list(command):
-            self._write(attributes={RECORD: record | {"command": list(command)}})
+            self.describe(**{RECORD: record | {"command": list(command)}})
 
     def identity(self, stage: str) -> str:
         """Return what tells this making of a stage from every other, of this store or another.
 
         A receipt of an earlier making says nothing of the variables that are here now.
         """
-        return f"{self.record['run_id']}/{self.stage(stage)['begun']}"
+        return f"{self._record['run_id']}/{self.stage(stage)['begun']}"
 
     def renew(self, stage: str, *names: str) -> None:
         """Note that `stage` is made again with the same inputs, to restore deleted variables.
@@ -338,9 +322,9 @@ class Run:
         """
         entry = {key: value for key, value in self.stage(stage).items() if key != "finished"}
         self._note(stage, entry | {"begun": uuid.uuid4().hex})
-        for name in names:
-            self.create(name, self.sizes)
-        self.consolidate()
+        with self.at_once():
+            for name in names:
+                self.create(name, self.sizes)
 
     def reopen(self, stage: str) -> None:
         """Note that `stage` is to be finished again, because some of its files are damaged."""
@@ -361,71 +345,87 @@ class Run:
         self._note(stage, self.stage(stage) | facts)
 
     def finish(self, stage: str) -> None:
-        """Note that `stage` is done, stamp its variables with what made them, renew metadata."""
+        """Note that `stage` is done, and see that its variables tell what made them."""
         entry = {"results": {}} | self.stage(stage)
         entry["finished"] = datetime.now(UTC).isoformat(timespec="seconds")
+        made_by, documents = self._made_by(stage), self._documents()
+        for name in variables_of(stage):
+            if name in documents and not made_by.items() <= documents[name]["attributes"].items():
+                self._change(name, made_by)
+        # The record goes last: a kill in between leaves the stage to be finished again.
+        self._note(stage, entry)
+
+    def _made_by(self, stage: str) -> dict[str, Any]:
+        """Return the attributes that say what makes the variables of a stage."""
+        entry = self.stage(stage)
+        if not entry:
+            return {}
         made_by = {
             "stage": stage,
             "parameters": json.dumps(entry["parameters"], sort_keys=True),
             "uemdask_version": entry["version"],
             "inputs_digest": entry["digest"],
         }
-        if "model_digest" in entry["results"]:
+        if "model_digest" in entry.get("results", {}):
             made_by["model_digest"] = entry["results"]["model_digest"]
-        for name in variables_of(stage):
-            if name in self:
-                change_metadata(self.path, name, attributes=made_by, settled=False)
-                self._disk.note(self.path / name / "zarr.json")
-        # The record goes last: a kill in between leaves the stage to be finished again.
-        record = self.record
-        record["stages"][stage] = entry
-        self._save(record)
-
-    def _note(self, stage: str, entry: dict[str, Any]) -> None:
-        record = self.record
-        record["stages"][stage] = entry
-        self._write(attributes={RECORD: record})
+        return made_by
 
     def set_step(self, name: str, step: float) -> None:
         """Choose the step of a packed variable, before any of it is written."""
-        change_metadata(self.path, name, attributes={"scale_factor": step})
-        self.consolidate()
+        self._change(name, {"scale_factor": step})
+        self._tell()
+
+    def _change(self, name: str, attributes: Mapping[str, Any]) -> None:
+        """Change attributes of a variable."""
+        self._made[name] = change_metadata(self.path, name, attributes=attributes, settled=False)
+        self._disk.note(self.path / name / "zarr.json")
 
     def describe(self, **attributes: Any) -> None:
         """Set attributes of the run, such as `notes`."""
-        self._write(attributes=attributes)
+        self._describe(attributes)
+        self._tell()
+
+    def _describe(self, attributes: Mapping[str, Any]) -> None:
+        plain = json.loads(json.dumps(attributes))  # a tuple is a list for whoever reads it
+        known = self.group.metadata.attributes
+        self._told |= {key: value for key, value in plain.items() if known.get(key) != value}
+        known |= plain
 
     def consolidate(self) -> None:
-        """Renew the coordinate list and the consolidated metadata."""
-        self._save(self.record)
+        """Renew the coordinate list and the consolidated metadata from those of the variables."""
+        self._write(all_array_metadata(self.path))
 
-    def _save(self, record: Mapping[str, Any], *, without: Collection[str] = ()) -> None:
-        """Write the record and the consolidated metadata, in one file and so at one moment.
+    def _note(self, stage: str, entry: dict[str, Any]) -> None:
+        record = self._record
+        record["stages"][stage] = entry
+        self.describe(**{RECORD: record})
 
-        Whoever looks at a run at work finds both, and no variable that is about to go.
+    def _tell(self) -> None:
+        """Write what was noted and made, unless that is to wait."""
+        if (self._told or self._made) and not self._waits:
+            self._write(self._documents())
+
+    def _write(self, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Renew the store's ``zarr.json``, once all that it speaks of is on the disk.
+
+        Record and consolidated metadata are in one file and so change at one moment: whoever looks
+        at a run at work finds both, and no variable that is about to go.
         """
-        listed = {
-            name: array
-            for name, array in all_array_metadata(self.path).items()
-            if name not in without
-        }
+        with telling_of_room(store_of(self.path)):
+            self._disk.settle()
+        listed = dict(sorted(documents.items()))
         extra = [
             v.name
             for v in VARIABLES.values()
             if v.coordinate and v.dims != (v.name,) and v.name in listed
         ]
-        consolidated = {"kind": "inline", "must_understand": False, "metadata": listed}
-        self._write(
-            attributes={"coordinates": " ".join(extra), RECORD: dict(record)},
-            consolidated_metadata=consolidated,
+        self._describe({"coordinates": " ".join(extra)})
+        change_metadata(
+            self.path,
+            attributes=self._told,
+            consolidated_metadata={"kind": "inline", "must_understand": False, "metadata": listed},
         )
-
-    def _write(self, *, attributes: Mapping[str, Any], **parts: Any) -> None:
-        """Change parts of the store's ``zarr.json``, once all that it speaks of is on the disk."""
-        with telling_of_room(store_of(self.path)):
-            self._disk.settle()
-        whole = change_metadata(self.path, attributes=attributes, **parts)
-        self.group.metadata.attributes.update(whole["attributes"])
+        self._told, self._made = {}, {}
 
 
 def missing_stages(run: Run) -> list[str]:

@@ -15,7 +15,7 @@ from uemdask.cube.store import Run, missing_stages
 from uemdask.metadata import read_metadata
 
 if TYPE_CHECKING:
-    from uemdask.cube.results import AlignResults
+    from uemdask.cube.results import AlignResults, SpectrumResults
 
 #: A beam that falls no further over the field is not worth a word.
 _EVEN_BEAM = 0.25
@@ -56,6 +56,8 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     for note in run.group.attrs.get("notes", []):
         lines.append(f"note      {note}")
     lines += _alignment(run)
+    if "binning" in run.results("spectrum"):
+        lines.append(f"grid      {grid_sentence(run.results('spectrum'))}")
     lines += [f"warning   {text}" for stage in STAGES for text in run.results(stage).warnings]
     for name in run.results("feature").empty_rois:
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
@@ -158,6 +160,19 @@ def counts_sentence(means: Sequence[float | None]) -> str:
     """
     told = ", ".join("none" if mean is None else f"{mean:.4g}" for mean in means)
     return f"mean {told} of the first, middle and last frame"
+
+
+def grid_sentence(results: SpectrumResults) -> str:
+    """Say on which grid the motion is computed.
+
+    Parameters
+    ----------
+    results : SpectrumResults
+        Of the run.
+    """
+    if results.binning == 1:
+        return "motion pixel by pixel"
+    return f"motion in squares of {results.binning} x {results.binning} px"
 
 
 def onset_sentence(results: AlignResults) -> str:

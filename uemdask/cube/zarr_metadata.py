@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import threading
+from collections import OrderedDict
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +20,7 @@ from uemdask.regular_files import read_regular
 def all_array_metadata(store: Path) -> dict[str, dict[str, Any]]:
     """Return the metadata of every array of a store, as they stand in its ``zarr.json``.
 
-    Zarr gives them too, ten times slower: too slow for a driver of a thousand runs.
+    Zarr gives them too, ten times slower.
 
     Raises
     ------
@@ -39,23 +42,75 @@ def array_metadata(store: Path, array: str) -> dict[str, Any]:
 
 
 def consolidated_metadata(store: Path) -> dict[str, dict[str, Any]]:
-    """Return the metadata of every array as the store itself lists them; not to be changed."""
-    file = store / "zarr.json"
-    try:
-        now = file.stat()
-    except OSError:
-        return _listed(store, 0, 0, 0)  # which says what is wrong
-    return _listed(store, now.st_ino, now.st_mtime_ns, now.st_size)
+    """Return the metadata of every array as the store itself lists them; not to be changed.
 
-
-# Of one store at a time: its stages are looked at one after the other.
-@lru_cache(maxsize=1)
-def _listed(store: Path, inode: int, modified: int, size: int) -> dict[str, dict[str, Any]]:
-    listed = _read(store / "zarr.json").get("consolidated_metadata")
-    found = listed.get("metadata") if isinstance(listed, dict) else None
-    if not isinstance(found, dict) or not all(map(_is_array, found.values())):
+    Raises
+    ------
+    UemError
+        If there is no such list, or it is damaged.
+    """
+    found = _roots.of(store)
+    if found.listed is None:
         raise UemError(f"{store}: its list of variables in zarr.json is damaged; {_REMEDY}")
-    return found
+    return found.listed
+
+
+class _Root:
+    """What stands in the ``zarr.json`` of a store, and the list of variables in it, if it is one.
+
+    Neither is to be changed.
+    """
+
+    def __init__(self, metadata: dict[str, Any]) -> None:
+        self.metadata = metadata
+
+    @cached_property
+    def listed(self) -> dict[str, dict[str, Any]] | None:
+        listed = self.metadata.get("consolidated_metadata")
+        found = listed.get("metadata") if isinstance(listed, dict) else None
+        return found if isinstance(found, dict) and all(map(_is_array, found.values())) else None
+
+
+class _Roots:
+    """The roots of the stores that were looked at last, each as long as its file is the same.
+
+    A driver has many runs at work, and asks for the metadata of each again and again.
+    """
+
+    _MOST = 64
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Path, tuple[tuple[int, int, int], _Root]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, store: Path) -> _Root:
+        file = store / "zarr.json"
+        try:
+            now = _state_of(file)
+        except OSError:
+            return _Root(_read(file))  # which says what is wrong
+        with self._lock:
+            known = self._found.get(store)
+        return known[1] if known and known[0] == now else self.note(store, now, _read(file))
+
+    def note(self, store: Path, state: tuple[int, int, int], metadata: dict[str, Any]) -> _Root:
+        """Note what was found in a file that is in this state."""
+        found = _Root(metadata)
+        with self._lock:
+            self._found[store] = (state, found)
+            self._found.move_to_end(store)
+            while len(self._found) > self._MOST:
+                self._found.popitem(last=False)
+        return found
+
+
+_roots = _Roots()
+
+
+def _state_of(file: Path | int) -> tuple[int, int, int]:
+    """Return what tells a file from what was in its place before."""
+    found = os.stat(file)
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def restore_array_metadata(store: Path, array: str, metadata: Mapping[str, Any]) -> None:
@@ -75,12 +130,12 @@ def change_metadata(
 ) -> dict[str, Any]:
     """Change attributes and other parts of the metadata of a store, or of one of its arrays.
 
-    Whoever reads the file finds the old one or the new one, see `uemdask.atomic_write.atomic_write`.
+    Whoever reads the file finds the old one or the new one, see `uemdask.atomic_write`.
 
     Returns
     -------
     dict
-        All of the metadata, as whoever reads the file finds them.
+        All of the metadata, as whoever reads the file finds them; not to be changed.
 
     Raises
     ------
@@ -88,17 +143,20 @@ def change_metadata(
         If there is no room, or the file is damaged.
     """
     file = store / array / "zarr.json"
-    metadata = _read(file) | parts
-    metadata["attributes"] |= attributes
-    text = json.dumps(metadata)
+    metadata = _read(file) if array else dict(_roots.of(store).metadata)
+    metadata |= parts | {"attributes": metadata["attributes"] | attributes}
     # Drafts outside the store, as Zarr warns of files that it does not know.
     with (
         telling_of_room(store_of(store)),
         atomic_write(file, drafts=store.parent, settled=settled) as stream,
     ):
-        stream.write(text.encode())
-    written: dict[str, Any] = json.loads(text)
-    return written
+        stream.write(json.dumps(metadata).encode())
+        stream.flush()
+        state = _state_of(stream.fileno())
+    if not array:
+        # What was listed was looked at when it was read or made.
+        _roots.note(store, state, metadata).listed = metadata["consolidated_metadata"]["metadata"]
+    return metadata
 
 
 def _read(file: Path) -> dict[str, Any]:

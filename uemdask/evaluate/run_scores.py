@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
+from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.evaluate.classical import farneback_flows, wave_flows, zero_flows
 from uemdask.evaluate.masks import area_under_curve, intersection_over_union
@@ -18,7 +20,8 @@ from uemdask.evaluate.strength import strength_facts, wave_there
 from uemdask.evaluate.table import scores_as_dict, scores_as_text
 from uemdask.labels.optical_flow import Method
 from uemdask.motion import along_pixel_normal
-from uemdask.network import load_model, model_digest, predict
+from uemdask.network import model_digest
+from uemdask.network.flow import flow_block
 from uemdask.simulate import Truth
 
 _WARPED_PAIRS = 20  # looked at for the warp error
@@ -199,14 +202,21 @@ def _forward_backward(run: Run, known: Truth, chosen: np.ndarray) -> float | Non
     path = Path(record.model)
     if not path.exists() or model_digest(path) != record.model_digest:
         return None
-    model, _ = load_model(path)
     pairs = _sample(known.present[chosen], _TURNED_PAIRS)
-    ends = [np.asarray(run.read(name))[pairs] for name in ("frame_from", "frame_to")]
-    wave = run.array("wave")
-    first, second = (np.stack([wave[int(i)] for i in frames]) for frames in ends)
-    scale = run.results("spectrum").wave_scale
-    there, _ = predict(model, first, second, scale=scale)
-    back, _ = predict(model, second, first, scale=scale)
+    ends = np.stack([run.read(name) for name in ("frame_from", "frame_to")], axis=1)[pairs]
+    there, back = (
+        flow_block(
+            run.array("wave"),
+            some,
+            place=Place.of(Region(), run.sizes),
+            model=path,
+            scale=run.results("spectrum").wave_scale,
+            views=1,
+            samples=0,
+            binning=run.results("spectrum").binning,
+        )["flow"]
+        for some in (ends, ends[:, ::-1])
+    )
     errors = [forward_backward_error(*each, known.mask) for each in zip(there, back, strict=True)]
     return float(np.nanmean(errors))
 

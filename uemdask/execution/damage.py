@@ -115,7 +115,8 @@ def refuse_damaged(run: Run, stage: str, ledger: Path, only: Sequence[str]) -> N
     later = any(name in later_stages(stage) for name in only)
     if later and run.is_done(stage) and (damages := damages_of(run, stage, ledger)):
         raise UemError(
-            f"{describe_damages(run.path, damages)}; add `only=['{stage}']`, or give 'uemdask verify --repair'"
+            f"{describe_damages(run.path, damages)}; add `only=['{stage}']`, or give "
+            f"'uemdask verify --repair'"
         )
 
 

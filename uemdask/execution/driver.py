@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from uemdask.errors import UemError
@@ -36,6 +37,8 @@ _ATTEMPTS = 3
 _POLL = 0.5
 #: How often is looked whether a task that rests is to be tried again, in s.
 _REST = 0.05
+#: How long a line of a ledger may be on its way to the disk, in s.
+_SETTLED = 1.0
 
 
 @dataclass
@@ -101,6 +104,8 @@ class Driver:
         )
         self._runs = [ActiveRun(planned, pipeline(planned)) for planned in plan.runs]
         self._round_robin = RoundRobin(self._runs)
+        self._unsettled: dict[Path, Ledger] = {}
+        self._settled = time.monotonic()
 
     def run(self) -> Outcome:
         """Do everything that is left to do, and return how it ended.
@@ -197,7 +202,7 @@ class Driver:
     # ---- tasks
 
     def _fill_window(self) -> None:
-        """Send tasks to the cluster, in turn over the runs, as many as there is room for."""
+        """Send tasks to the cluster, round robin over the runs, as long as slots are free."""
         free_slots = self._has_free_slots()
         if not any(free_slots.values()):
             return
@@ -230,9 +235,10 @@ class Driver:
     def _wait(self, timeout: float) -> None:
         """Take in the tasks that ended, waiting at most `timeout` s for the first."""
         self._report_training()
+        self._settle_ledgers()
         supervisor = self._cluster.supervisor
-        for events in supervisor.events() if supervisor is not None else ():
-            self._listener.notice(events)
+        for event in supervisor.events() if supervisor is not None else ():
+            self._listener.notice(event)
         if not self._window:
             if timeout and any(active.has_resting() for active in self._runs):
                 time.sleep(_REST)
@@ -245,15 +251,28 @@ class Driver:
             else:
                 self._on_task_end(ended, ended.sent.work)
 
+    def _settle_ledgers(self) -> None:
+        """Put the lines of tasks on the disk, those of a second together."""
+        if not self._unsettled or time.monotonic() - self._settled < _SETTLED:
+            return
+        for ledger in self._unsettled.values():
+            ledger.settle()
+        self._unsettled.clear()
+        self._settled = time.monotonic()
+
+    def _note(self, work: PhaseWork, region: str, result: dict[str, Any]) -> None:
+        work.note(region, result)
+        self._unsettled[work.ledger.path] = work.ledger
+
     def _on_task_end(self, ended: EndedTask[ActiveRun], work: PhaseWork) -> None:
         (active,), region = ended.sent.runs, ended.sent.region
         if active.over:  # what its last tasks have done need not be done again
             if ended.error is None:
-                work.note(region, ended.result)
+                self._note(work, region, ended.result)
             record_failure(active)
             return
         if ended.error is None:
-            work.note(region, ended.result)
+            self._note(work, region, ended.result)
             self._listener.task_done(
                 active.planned.name, work.stage.name, work.phase.name, ended.result
             )

@@ -1,4 +1,4 @@
-"""The account of a stage's files: what its ledger says of them, against what is on the disk."""
+"""The manifest of a stage: what its ledger says of its files, against what is on the disk."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from uemdask.cube import Run
 from uemdask.cube.contract import variables_of
 from uemdask.cube.file_store import Files, checksum_of, checksums_of
 from uemdask.execution.ledger import Ledger, Tasks
+from uemdask.execution.ledger_entries import TaskDone
 
 #: What is wrong with a file.
 Wrong = Literal["missing", "short", "too long", "changed", "not expected", "cannot be read"]
@@ -51,12 +52,18 @@ class FileManifest:
 
     @classmethod
     def of(cls, run: Run, stage: str, ledger: Path) -> FileManifest:
-        """Read the account of a stage of a run; `ledger` is the store whose ledger it is."""
+        """Read the manifest of a stage of a run; `ledger` is the store whose ledger it is."""
         record = run.stage(stage)
         if not record:
             return cls(run.path, stage)
         book, digest = Ledger(ledger, run.identity(stage)), record["digest"]
         return cls(run.path, stage, *book.history(stage, digest), book.written(stage, digest))
+
+    def add(self, task: TaskDone) -> None:
+        """Take in a task that has ended."""
+        name = task.phase, task.region
+        self.tasks.pop(name, None)  # done again, it is the last one to have written its files
+        self.tasks[name] = task
 
     @property
     def files(self) -> Files:

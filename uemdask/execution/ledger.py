@@ -1,7 +1,8 @@
 """The ledger of a run: one line for every finished or failed task, beside the store.
 
 It is append-only, so that a driver that is killed loses at most the line it was writing. A task's
-line is written when its files are on the disk.
+line is written when its files are on the disk. The lines of many tasks are put on the disk
+together: what a power cut takes of them is done again.
 """
 
 from __future__ import annotations
@@ -94,9 +95,13 @@ class Ledger:
             if entry.made == self.identity and getattr(entry, "stage", "") == stage:
                 yield entry
 
-    def done(self, *, stage: str, phase: str, digest: str, region: str, **entry: Any) -> None:
-        """Append a finished task: its receipt, files, seconds and worker."""
-        self._append({"stage": stage, "phase": phase, "digest": digest, "region": region} | entry)
+    def done(self, *, stage: str, phase: str, digest: str, region: str, **entry: Any) -> TaskDone:
+        """Append a finished task: its receipt, files, seconds and worker.
+
+        It is on the disk after the next `settle`, or the next line of another kind.
+        """
+        line = {"stage": stage, "phase": phase, "digest": digest, "region": region} | entry
+        return TaskDone.model_validate(self._append(line, settled=False))
 
     def wrote(self, *, stage: str, digest: str, files: Files) -> None:
         """Append what the driver itself wrote in a stage."""
@@ -124,25 +129,33 @@ class Ledger:
             if isinstance(last_entry(self.path), Failed):
                 self._append({"mended": True})
 
-    def _append(self, line: dict[str, Any]) -> None:
+    def settle(self) -> None:
+        """Put all lines on the disk."""
+        with suppress(OSError, ValueError), self.path.open("rb") as file:
+            os.fsync(file.fileno())
+
+    def _append(self, line: dict[str, Any], *, settled: bool = True) -> dict[str, Any]:
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "made": self.identity,
             **line,
         }
-        text = sealed(line)
+        text = sealed(line).encode()
         # Without its line a task is done again; other runs must not stop for it.
         with suppress(OSError, ValueError):  # or its name is none
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            new = not self.path.exists() or not self.path.stat().st_size
-            torn = not new and not _ends_with_newline(self.path)
-            with self.path.open("a", encoding="utf-8") as file:
+            with self.path.open("a+b", buffering=0) as file:
+                new = not file.seek(0, os.SEEK_END)
+                if not new:
+                    file.seek(-1, os.SEEK_END)
                 # A line torn by a kill must not swallow the next one.
-                file.write("\n" + text if torn else text)
-                file.flush()
-                os.fsync(file.fileno())
+                torn = not new and file.read(1) != b"\n"
+                file.write(b"\n" * torn + text)
+                if settled:
+                    os.fsync(file.fileno())
             if new:
                 sync_folder(self.path.parent)
+        return line
 
 
 def ledger_path(store: Path) -> Path:
@@ -227,9 +240,3 @@ def last_entry(path: Path) -> Entry | None:
             return entry
     # Longer than that: the whole is read.
     return next(iter(deque(read_entries(path), maxlen=1)), None)
-
-
-def _ends_with_newline(path: Path) -> bool:
-    with path.open("rb") as file:
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"

@@ -26,7 +26,7 @@ class PhaseWork:
     """The tasks of a phase that are still to be done; `receipts` fills as they end.
 
     `made` is the identity of this making of the stage, see `Run.identity`; `store` is where it is
-    made; `warnings` are there once the phase has finished.
+    made; `manifest` is that of the stage's files; `warnings` are there once the phase has finished.
     """
 
     stage: Stage
@@ -37,18 +37,20 @@ class PhaseWork:
     ledger: Ledger
     made: str
     store: Path
+    manifest: FileManifest
     receipts: dict[str, Receipt] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
     def note(self, region: str, result: dict[str, Any]) -> None:
         """Take in what `run_task` returned, into the ledger first."""
-        self.ledger.done(
+        task = self.ledger.done(
             stage=self.stage.name,
             phase=self.phase.name,
             digest=self.digest,
             region=region,
             **result,
         )
+        self.manifest.add(task)
         self.receipts[region] = result["receipt"]
 
     @property
@@ -178,19 +180,24 @@ class Pipeline(Iterator[Work]):
             if stage.name == "ingest":
                 self._remember(run)
             RunTemplate.of_run(run).refuse(later, self._planned.parameters)
+        manifest = FileManifest(run.path, stage.name)
         if step.how == "anew":
             made_of = parameters.model_dump(mode="json")
-            run.begin(stage.name, digest=step.digest, parameters=made_of)
-            self._remember(run)
-            stage.create(run, parameters)
-            run.note(stage.name, created=True)
-            run.consolidate()
-        yield from self._phases(run, stage, step.digest, parameters)
+            with run.at_once():
+                run.begin(stage.name, digest=step.digest, parameters=made_of)
+                self._remember(run)
+                stage.create(run, parameters)
+                run.note(stage.name, created=True)
+        else:
+            manifest = FileManifest.of(run, stage.name, self._planned.store)
+        yield from self._phases(run, stage, manifest, parameters)
 
-    def _phases(self, run: Run, stage: Stage, digest: str, parameters: Any) -> Iterator[Work]:
-        """Do what is left of a stage, and finish it."""
+    def _phases(
+        self, run: Run, stage: Stage, manifest: FileManifest, parameters: Any
+    ) -> Iterator[Work]:
+        """Do what is left of a stage, of which some files are there already, and finish it."""
         ledger = Ledger(self._planned.store, run.identity(stage.name))
-        manifest = FileManifest.of(run, stage.name, self._planned.store)
+        digest = run.stage(stage.name)["digest"]
         # A receipt whose files are gone, or were cut short, counts for nothing.
         spoilt = manifest.spoilt({broken.key for broken in manifest.broken()})
         for phase in stage.phases:
@@ -206,6 +213,7 @@ class Pipeline(Iterator[Work]):
                 ledger=ledger,
                 made=run.identity(stage.name),
                 store=run.path,
+                manifest=manifest,
                 receipts={
                     region: task.receipt
                     for (of, region), task in manifest.tasks.items()
@@ -216,16 +224,25 @@ class Pipeline(Iterator[Work]):
             yield work
             # In the order of the regions, so that sums do not depend on which task ended first.
             receipts = {region: work.receipts[region] for region in work.regions}
-            results = phase.finish(run, parameters, receipts)
-            work.warnings += results.get("warnings", [])
-            run.note(stage.name, results=results)
+            with run.at_once():
+                results = phase.finish(run, parameters, receipts)
+                work.warnings += results.get("warnings", [])
+                run.note(stage.name, results=results)
+                if phase is stage.phases[-1]:
+                    self._finish(run, stage, manifest, ledger)
         self.phase = ""
-        done = FileManifest.of(run, stage.name, self._planned.store)
-        others = done.others(run.take_checksums())
+        if not stage.phases:
+            self._finish(run, stage, manifest, ledger)
+
+    def _finish(self, run: Run, stage: Stage, manifest: FileManifest, ledger: Ledger) -> None:
+        """Finish a stage of which all tasks are done."""
+        others = manifest.others(run.take_checksums())
+        digest = run.stage(stage.name)["digest"]
         ledger.wrote(stage=stage.name, digest=digest, files=others)
+        manifest.own |= others
         # A region made again is as it was before, or what was made of it is made again too.
         before = {key: file for task in manifest.void.values() for key, file in task.files.items()}
-        if any(done.files.get(key) != file for key, file in before.items()):
+        if any(manifest.files.get(key) != file for key, file in before.items()):
             remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
 
@@ -247,10 +264,11 @@ class Pipeline(Iterator[Work]):
         parameters = self._planned.parameters.train.model_dump(mode="json")
         if record.get("digest") != digest or not record.get("finished"):
             refuse_removal(run.path, "train", self._only)
-            run.begin("train", digest=digest, parameters=parameters)
-            self._remember(run)
-            run.note("train", results=results)
-            run.finish("train")
+            with run.at_once():
+                run.begin("train", digest=digest, parameters=parameters)
+                self._remember(run)
+                run.note("train", results=results)
+                run.finish("train")
         elif record["parameters"] != parameters or record["results"] != results:
             # The same weights by another training, or from another folder.
             run.restate("train", parameters=parameters, results=results)

@@ -46,6 +46,9 @@ class RunPreview(BaseModel):
     network : {"given", "kept", "existing", "trained"}, optional
         Where its network comes from: the plan, itself, the finished runs of the campaign, or a
         training; None where training is left out.
+    binning : int, optional
+        Factor by which the grid of its motion is coarser than the pixels; None where only the
+        spectrum can tell.
     """
 
     run: str
@@ -58,6 +61,7 @@ class RunPreview(BaseModel):
     fault: str = ""
     failed_before: str = ""
     network: NetworkSource | None = None
+    binning: int | None = None
 
 
 class StagePreview(BaseModel):
@@ -157,12 +161,8 @@ def preview(
 
     Parameters
     ----------
-    plan : Plan
-        The campaign.
-    only : sequence of str
-        Stages to do; all where empty.
-    overwrite : bool
-        Replace stores made from other raw data.
+    plan, only, overwrite
+        As of `uemdask.execution.run_plan.plan_stages`.
     profile : ClusterProfile, optional
         The cluster; this machine where not given.
 
@@ -223,7 +223,18 @@ def _run(found: RunPlan, tasks: Mapping[str, Tasks]) -> RunPreview:
         fault=found.fault,
         failed_before=run_status(found.planned).failed,
         network=found.network,
+        binning=_binning(found),
     )
+
+
+def _binning(found: RunPlan) -> int | None:
+    asked = found.planned.parameters.spectrum.binning
+    if asked != "auto":
+        return asked
+    if found.run is None or "spectrum" in found.to_do:
+        return None
+    results = found.run.results("spectrum")
+    return results.binning if "binning" in results else None
 
 
 def _stages(

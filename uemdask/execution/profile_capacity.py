@@ -1,4 +1,4 @@
-"""The room that a cluster profile gives, known without starting anything."""
+"""The capacity that a cluster profile gives, known without starting anything."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class PoolPreview(BaseModel):
 
 
 def capacity_of(profile: ClusterProfile, gpu: bool) -> Capacity:
-    """Return the room for GPU tasks or for the others; memory 0 where it is not known."""
+    """Return the capacity for GPU tasks or for the others; memory 0 where it is not known."""
     if isinstance(profile, LocalProfile):
         memory = parse_memory_limit(profile.memory, 1, logger=_LOG)
         return Capacity(slots=profile.workers, memory=memory or 0)

@@ -12,7 +12,7 @@ from dask.utils import format_bytes
 
 from uemdask.align.series_drift import WHOLE
 from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE
-from uemdask.errors import FaultsError
+from uemdask.errors import FaultsError, UemError
 from uemdask.execution.cluster import IDLE_WORKER, Capacity, Cluster
 from uemdask.execution.run_plan import RunPlan
 from uemdask.execution.status import run_status
@@ -106,13 +106,13 @@ def check_requirements(plans: Sequence[RunPlan], cluster: Cluster) -> list[str]:
 
 def at_work(plans: Sequence[RunPlan]) -> list[RunPlan]:
     """Return the runs that have something to do, of which the sizes can be known."""
-    return [plan for plan in plans if plan.to_do and not plan.fault and _can_be_foreseen(plan)]
+    return [plan for plan in plans if plan.to_do and not plan.fault and _sizes_are_known(plan)]
 
 
-def _can_be_foreseen(plan: RunPlan) -> bool:
+def _sizes_are_known(plan: RunPlan) -> bool:
     try:
-        return bool(plan.template)
-    except Exception:  # the run itself will say what is wrong with it, and stops no other
+        return bool(plan.template.sizes)
+    except (UemError, OSError):  # the run itself will say what is wrong with it, and stops no other
         return False
 
 

@@ -1,4 +1,4 @@
-"""Runs at work, and whose turn it is: every run gets on, however many tasks another one has."""
+"""Runs at work, round robin: every run gets on, however many tasks another one has."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class ActiveRun:
 
 
 class RoundRobin:
-    """Whose turn it is: the run that has waited longest since its last task.
+    """Round robin over runs: next is the one that has waited longest since its last task.
 
     Parameters
     ----------

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import numpy as np
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.layout import Region
-from uemdask.cube.record_schema import results_of
-from uemdask.cube.results import Results
 from uemdask.errors import FaultsError, UemError
 from uemdask.readers import RawAcquisition
 from uemdask.stages import STAGE_BY_NAME, StageParameters
@@ -40,7 +38,7 @@ class RefusedError(UemError):
         super().__init__(str(errors[0] if len(errors) == 1 else all_of_them))
 
 
-class RunTemplate:
+class RunTemplate(RunLike):
     """Stands in for a `Run` with all its stages done.
 
     Parameters
@@ -68,8 +66,8 @@ class RunTemplate:
     ) -> None:
         pairs = max(0, int(known["frame_ok"].sum()) - 1)
         self.path = path
-        self.sizes = sizes | {"pair": pairs, "component": 2}
-        self.pixel_size = pixel_size
+        self._sizes = sizes | {"pair": pairs, "component": 2}
+        self._pixel_size = pixel_size
         self._known = known
         self._dark = dark
 
@@ -93,6 +91,16 @@ class RunTemplate:
         sizes = {dim: len(known[dim]) for dim in ("time", "y", "x")}
         return cls(run.path, sizes, run.pixel_size, known, dark="dark" in run)
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Size of every dim of it."""
+        return self._sizes
+
+    @property
+    def pixel_size(self) -> tuple[float, float]:
+        """Pixel size (y, x) in nm."""
+        return self._pixel_size
+
     def __contains__(self, name: str) -> bool:
         return name != "dark" or self._dark
 
@@ -102,9 +110,9 @@ class RunTemplate:
             return np.zeros((self.sizes["y"], self.sizes["x"]), bool)
         return self._known[name]
 
-    def results(self, stage: str) -> Results:
-        """Return what a stage found that has not begun: it tells nothing."""
-        return results_of(self.path, stage, {})
+    def stage(self, stage: str) -> dict[str, Any]:
+        """Return the record of a stage that has not begun: it is empty."""
+        return {}
 
     def refuse(self, stages: Iterable[str], parameters: StageParameters) -> None:
         """Refuse what the stages will refuse, all at once.
@@ -117,7 +125,7 @@ class RunTemplate:
         errors: dict[str, UemError] = {}
         for stage in stages:
             try:
-                STAGE_BY_NAME[stage].check(cast(Run, self), getattr(parameters, stage))
+                STAGE_BY_NAME[stage].check(self, getattr(parameters, stage))
             except UemError as error:
                 errors[stage] = error
         if errors:
@@ -128,12 +136,10 @@ class RunTemplate:
 Tasks = dict[str, list[str] | None]
 
 
-def tasks_of(run: Run | RunTemplate, stage: str, parameters: StageParameters) -> Tasks:
+def tasks_of(run: RunLike, stage: str, parameters: StageParameters) -> Tasks:
     """Return the tasks of a stage."""
     settings = getattr(parameters, stage)
-    found = {
-        phase.name: phase.regions(cast(Run, run), settings) for phase in STAGE_BY_NAME[stage].phases
-    }
+    found = {phase.name: phase.regions(run, settings) for phase in STAGE_BY_NAME[stage].phases}
     return {
         phase: None if regions is None else [region.key for region in regions]
         for phase, regions in found.items()

@@ -1,4 +1,4 @@
-"""Tasks on the cluster: a bounded window of them, and what it means when one does not come back."""
+"""The window of tasks on the cluster, and what it means when one does not come back."""
 
 from __future__ import annotations
 
@@ -178,10 +178,10 @@ class TaskWindow(Generic[_Run]):
         return {future.key: result for future, result in zip(finished, found, strict=True)}
 
     def _check_scheduler(self) -> None:
-        worker_failures = self.cluster.worker_failures
-        if worker_failures is not None and worker_failures.scheduler_is_lost:
+        failures = self.cluster.worker_failures
+        if failures is not None and failures.scheduler_is_lost:
             raise UemError(
-                f"{worker_failures.place}: the connection to the scheduler was lost; see that one runs "
+                f"{failures.place}: the connection to the scheduler was lost; see that one runs "
                 f"there, then give the same command again, and it goes on from here"
             )
 
@@ -206,8 +206,8 @@ class TaskWindow(Generic[_Run]):
 
     def _judge_memory(self) -> None:
         """Give up tasks that used up the memory of their workers again and again."""
-        worker_failures = self.cluster.worker_failures
-        for loss in worker_failures.over_memory() if worker_failures is not None else ():
+        failures = self.cluster.worker_failures
+        for loss in failures.over_memory() if failures is not None else ():
             if loss.key not in self._in_flight:
                 continue
             future, sent = self._in_flight[loss.key]
@@ -229,9 +229,9 @@ class TaskWindow(Generic[_Run]):
                 f"{sent.name}: ran out of memory on a worker of {capacity.place} "
                 f"({_limit(capacity)}){said}; {_REMEDY}"
             )
-        worker_failures = self.cluster.worker_failures
+        failures = self.cluster.worker_failures
         if isinstance(error, KilledWorker):
-            crashes = worker_failures.crashes(key) if worker_failures is not None else _CRASHES
+            crashes = failures.crashes(key) if failures is not None else _CRASHES
             if crashes >= _CRASHES:
                 return UemError(
                     f"{sent.name}: {crashes} workers of {capacity.place} died while they were "

@@ -189,7 +189,8 @@ class Repair(Pipeline):
                 reopen(run, name, damages, run.path)
             if name != "train" and (damages or self._was_reopened(run, name)):
                 parameters = stage.parameters.model_validate(record["parameters"])
-                yield from self._phases(run, stage, record["digest"], parameters)
+                account = FileManifest.of(run, name, run.path)
+                yield from self._phases(run, stage, account, parameters)
             upstream = record["digest"]
 
     @staticmethod

@@ -15,7 +15,7 @@ from uemdask.labels.confidence import label_confidence
 from uemdask.labels.estimator import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale, to_grey
 from uemdask.labels.normal import project_on_normal, wave_normal
-from uemdask.labels.optical_flow import FlowEstimator, estimate_flow
+from uemdask.labels.optical_flow import FlowEstimator
 from uemdask.labels.pair_labels import label_pairs
 from uemdask.labels.refinement import refine_along_normal
 from uemdask.labels.remapping import leaves_image, remap
@@ -27,7 +27,6 @@ __all__ = [
     "base_label",
     "base_range",
     "combine_labels",
-    "estimate_flow",
     "grey_scale",
     "label_confidence",
     "label_pairs",

@@ -7,13 +7,19 @@ drift, not the displacement of wave fronts: useful as an input, not as a velocit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import numpy.typing as npt
+import xarray as xr
 
+from uemdask.cube.blocks import Place, at_once, is_lazy, map_space, of_few
+from uemdask.cube.rounding import round_flow
 from uemdask.errors import UemError
 from uemdask.labels.grey import to_grey
-from uemdask.labels.optical_flow import FlowEstimator, Method, Preset
+from uemdask.labels.optical_flow import LABEL_HALO, FlowEstimator, Method, Preset
+from uemdask.spectrum.usable_series import usable_frames
 
 BASE_SMOOTHING_PX = 2.0
 """Sigma of the Gaussian against pixel noise, px."""
@@ -23,6 +29,9 @@ BASE_QUANTILES = (0.005, 0.995)
 
 BASE_MARGIN = 0.25
 """The range is wider than the reference by this share on either side: frames brighten later."""
+
+# A base label carries no motion; finer steps would only store noise.
+_STEP = 1 / 16
 
 
 def base_range(reference: np.ndarray) -> tuple[float, float]:
@@ -64,7 +73,7 @@ def base_label(
     limits: tuple[float, float],
     smoothing: float = BASE_SMOOTHING_PX,
     method: Method = "dis",
-    preset: Preset = "medium",
+    preset: Preset = "ultrafast",
 ) -> npt.NDArray[np.float32]:
     """Displacement from the base image to each later frame: modulation, not wave motion.
 
@@ -79,7 +88,7 @@ def base_label(
     smoothing : float
         Sigma of a Gaussian, px.
     method, preset : str
-        See `FlowEstimator`; "medium" because texture has fine detail.
+        See `FlowEstimator`; finer presets cost ten times as much.
 
     Returns
     -------
@@ -125,3 +134,87 @@ def base_label(
     for index, frame in enumerate(frames):
         flow[index] = estimate(base, grey(frame))
     return flow
+
+
+def base_block(
+    frames: np.ndarray,
+    reference: np.ndarray,
+    *,
+    place: Place,
+    limits: Sequence[float],
+) -> npt.NDArray[np.float32]:
+    """Return base labels (time, 2, y, x) of a block with a halo of `LABEL_HALO`, rounded.
+
+    Parameters
+    ----------
+    frames : ndarray, (time, y, x)
+        Aligned frames, counts; `reference` (y, x) likewise.
+    limits : (low, high)
+        From `base_range` of the whole reference.
+    """
+    low, high = limits
+    label = np.empty((len(frames), 2, *reference[place.inner].shape), np.float32)
+    for frame, found in zip(frames, label, strict=True):
+        whole = base_label(reference, frame[None], limits=(low, high))[0]
+        found[:] = round_flow(whole[:, *place.inner], _STEP)
+    return label
+
+
+def estimate_base_labels(frames: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
+    """Return the displacement from the reference to each later frame: modulation, not motion.
+
+    Parameters
+    ----------
+    frames : DataArray, (time, y, x) float32
+        From ``uemdask.aligned(ds, ratio=False)``, counts; delays in ps.
+    reference : DataArray, (y, x) float32
+        From `uemdask.reference`, counts.
+
+    Returns
+    -------
+    Dataset
+        `base_label` (time, component, y, x), px: ``reference(r) = frame(r + base_label(r))``; NaN
+        in frames up to time zero and in those that may not be used. Lazy where an input is.
+
+    Raises
+    ------
+    UemError
+        If the reference holds no finite value.
+
+    Examples
+    --------
+    >>> ds = uemdask.open_run("run.zarr")
+    >>> late = uemdask.aligned(ds, ratio=False).isel(time=slice(-2, None))
+    >>> uemdask.estimate_base_labels(late, ds.reference).base_label.dims
+    ('time', 'component', 'y', 'x')
+    """
+    frames = frames.transpose("time", "y", "x")
+    told = usable_frames(frames) & (at_once(frames["time"]) > 0)
+    wanted = xr.DataArray(told, dims="time")
+    if is_lazy(frames):
+        wanted = wanted.chunk(time=frames.chunksizes["time"])
+    whole = reference.reset_coords(drop=True)
+    found = map_space(
+        _told_base_block,
+        wanted,
+        frames.reset_coords(drop=True),
+        whole.chunk({d: frames.chunksizes[d] for d in "yx"}) if is_lazy(frames) else whole,
+        out=["base_label"],
+        halo=LABEL_HALO,
+        limits=of_few(base_range, whole),
+    )
+    return found.assign_coords(time=frames["time"])
+
+
+def _told_base_block(
+    wanted: np.ndarray,
+    frames: np.ndarray,
+    reference: np.ndarray,
+    *,
+    place: Place,
+    limits: Sequence[float],
+) -> dict[str, np.ndarray]:
+    shape = reference[place.inner].shape
+    label = np.full((len(frames), 2, *shape), np.nan, np.float32)
+    label[wanted] = base_block(frames[wanted], reference, place=place, limits=limits)
+    return {"base_label": label}

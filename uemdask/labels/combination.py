@@ -48,7 +48,8 @@ def combine_labels(
     --------
     >>> import numpy as np
     >>> good, bad = np.full((2, 1, 1), 2.0), np.full((2, 1, 1), -9.0)
-    >>> label, confidence = combine_labels([good, bad], [np.full((1, 1), 0.9), np.full((1, 1), 0.1)])
+    >>> trust = [np.full((1, 1), 0.9), np.full((1, 1), 0.1)]
+    >>> label, confidence = combine_labels([good, bad], trust)
     >>> label.ravel().round(2), confidence.ravel().round(2)
     (array([2., 2.], dtype=float32), array([0.81], dtype=float32))
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import cv2
@@ -14,11 +14,14 @@ from uemdask.labels.combination import combine_labels
 from uemdask.labels.confidence import AMBIGUOUS_DISPLACEMENT
 from uemdask.labels.pair_labels import label_pairs
 from uemdask.spectrum import phase_flow, travel_index
+from uemdask.spectrum.grid import binned_noise, binned_smoothing
 
 Method = Literal["phase", "dis", "farneback"]
 
-# An eighth of a wavelength, within these bounds, px: wider than the noise, inside the halo.
-_PHASE_SIGMA = (8.0, 20.0)
+# An eighth of a wavelength: at least this many px, wider than the noise ...
+_LEAST_SIGMA = 8.0
+# ... and at most this many squares, inside the halo.
+_MOST_SIGMA = 20.0
 # Trust in a label from two frames, beside one from the frames around them. A contrast that is
 # reversed across a line holds the former there, and it does not know.
 _TWO_FRAMES = 0.1
@@ -42,6 +45,8 @@ class LabelEstimator:
         Amplitude that fills the grey range of the optical flow.
     smoothing : float
         Sigma of the Gaussian that the wave was smoothed with, px.
+    binning : int
+        Edge in px of the squares that images lie on; lengths are in squares.
     """
 
     methods: Sequence[Method]
@@ -50,6 +55,22 @@ class LabelEstimator:
     noise: float
     grey_scale: float
     smoothing: float
+    binning: int = 1
+
+    def on_grid(self, binning: int) -> LabelEstimator:
+        """Return the same for means over squares of so many px."""
+        return replace(
+            self,
+            wavelength_px=self.wavelength_px / binning,
+            noise=binned_noise(self.noise, self.smoothing, binning),
+            smoothing=binned_smoothing(self.smoothing, binning),
+            binning=binning,
+        )
+
+    @property
+    def sigma(self) -> float:
+        """Width of the means over phases: an eighth of a wavelength, wider than the noise."""
+        return float(np.clip(self.wavelength_px / 8, _LEAST_SIGMA / self.binning, _MOST_SIGMA))
 
     def __call__(
         self, first: np.ndarray, second: np.ndarray, step: float
@@ -63,7 +84,7 @@ class LabelEstimator:
         step : float
             Delay between them, ps.
         """
-        found = [self._by(method, first, second, step) for method in self.methods]
+        found = [self._estimate(method, first, second, step) for method in self.methods]
         merged, trust = found[0]
         if len(found) > 1:
             labels, confidences = zip(*found, strict=True)
@@ -77,7 +98,7 @@ class LabelEstimator:
         ambiguous = self.frequency * 1e-3 * step >= AMBIGUOUS_DISPLACEMENT
         return merged, np.zeros_like(trust) if ambiguous else trust
 
-    def _by(
+    def _estimate(
         self, method: Method, first: np.ndarray, second: np.ndarray, step: float
     ) -> tuple[np.ndarray, np.ndarray]:
         if method == "phase":
@@ -85,7 +106,7 @@ class LabelEstimator:
                 first,
                 second,
                 phase_step=2e-3 * np.pi * self.frequency * step,
-                sigma=float(np.clip(self.wavelength_px / 8, *_PHASE_SIGMA)),
+                sigma=self.sigma,
                 smoothing=self.smoothing,
             )
             power = (np.abs(first) ** 2 + np.abs(second) ** 2) / 2
@@ -99,7 +120,9 @@ class LabelEstimator:
             method=method,
         )
         # Two frames cannot tell a standing wave from one that travels; those around them can.
-        travels = np.minimum(travel_index(first), travel_index(second))
+        travels = np.minimum(
+            *(travel_index(image, sigma=_LEAST_SIGMA / self.binning) for image in (first, second))
+        )
         # Pyramids carry the edge of an unlit area far into the wave.
         away = np.clip(_from_dark(first) / self.wavelength_px, 0, 1)
         return labels[0], confidences[0] * travels * away**2

@@ -15,12 +15,17 @@ from uemdask.cube.required_variables import require_variables
 from uemdask.cube.rounding import round_flow
 from uemdask.labels.estimator import LabelEstimator, Method
 from uemdask.labels.grey import grey_scale
+from uemdask.labels.optical_flow import LABEL_HALO
 from uemdask.labels.pairing import frames_of, in_slabs
 from uemdask.spectrum.complex_wave import complex_wave
-from uemdask.spectrum.wave_sample import WaveSample, wave_sample
-
-LABEL_HALO = 64
-"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
+from uemdask.spectrum.grid import Grid
+from uemdask.spectrum.wave_sample import (
+    WaveSample,
+    check_reach,
+    length_of,
+    natural_grid,
+    wave_sample,
+)
 
 
 def label_block(
@@ -31,8 +36,9 @@ def label_block(
     place: Place,
     delays: np.ndarray,
     estimator: LabelEstimator,
+    binning: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Return labels of a block with a halo of `LABEL_HALO`, and their confidence.
+    """Return labels of a block with a halo, see `label_halo`, and their confidence.
 
     Parameters
     ----------
@@ -42,20 +48,24 @@ def label_block(
         Where the series as a whole travels.
     pairs : ndarray, (pair, 2)
         Indices of the frames. `PAIRS` at a time share what is read.
+    binning : int
+        Edge of the squares on which the estimates are made, px, see `uemdask.spectrum.grid`.
     """
+    grid, estimator = Grid(place, binning), estimator.on_grid(binning)
     shape = tuple(part.stop - part.start for part in place.inner)
     label = np.empty((len(pairs), 2, *shape), np.float32)
     confidence = np.empty((len(pairs), *shape), np.float32)
     for first in range(0, len(pairs), PAIRS):
         slab = pairs[first : first + PAIRS]
         frames = int(slab.min()), int(slab.max())
-        there = complex_wave(wave, delays, frames, centre=estimator.frequency, place=place)
+        there = complex_wave(wave, delays, frames, centre=estimator.frequency, grid=grid)
+        lit = there.lit()
         # Pair by pair: the estimates of a whole slab would be many times the result.
         for i, (start, end) in enumerate(slab, first):
             ends = there.values[start - there.first], there.values[end - there.first]
             found, trust = estimator(*ends, float(delays[end] - delays[start]))
-            label[i] = round_flow(found[:, *place.inner])
-            confidence[i] = trust[place.inner] * travels[place.inner]
+            label[i] = round_flow(binning * grid.fine(found, lit))
+            confidence[i] = grid.fine(trust) * travels[place.inner]
     packing = Packing.of_variable("label_confidence")
     return {"label": label, "label_confidence": packing.unpack(packing.pack(confidence))}
 
@@ -65,10 +75,13 @@ def _label_block(
     place: Place,
     delays: np.ndarray,
     methods: Sequence[Method],
-    **numbers: float,
+    binning: int,
+    reach: int,
+    **numbers: Any,
 ) -> dict[str, np.ndarray]:
+    check_reach(place, binning, LABEL_HALO, reach)
     estimator = LabelEstimator(methods, **numbers)
-    return label_block(*blocks, place=place, delays=delays, estimator=estimator)
+    return label_block(*blocks, place=place, delays=delays, estimator=estimator, binning=binning)
 
 
 def estimate_labels(
@@ -77,6 +90,7 @@ def estimate_labels(
     peaks: xr.Dataset,
     *,
     methods: Sequence[Method] = ("dis", "phase"),
+    binning: int | None = None,
 ) -> xr.Dataset:
     """Return pseudo-ground-truth displacements of every pair.
 
@@ -92,6 +106,9 @@ def estimate_labels(
     methods : sequence of {"dis", "farneback", "phase"}
         Estimators; several are combined by confidence. The two of OpenCV see only the pair;
         ``phase`` is the windowed phase velocity from the frames around it.
+    binning : int, optional
+        Edge in px of the squares on which the estimates are made; by default those that leave 16 to
+        32 of the wavelength.
 
     Returns
     -------
@@ -113,6 +130,7 @@ def estimate_labels(
     """
     require_variables(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing")
     sample = wave_sample(wave, peaks)
+    binning, reach = natural_grid(wave, peaks, binning, LABEL_HALO)
     travels = wave.coords.get("wave_travels", xr.ones_like(peaks["mask"], bool))
     found = map_space(
         _label_block,
@@ -120,7 +138,7 @@ def estimate_labels(
         travels.reset_coords(drop=True),
         in_slabs(frames_of(pairs), wave),
         out=["label", "label_confidence"],
-        halo=LABEL_HALO,
+        halo=reach,
         whole={"time": "the wave is asked around each pair", "end": "a pair has two frames"},
         delays=np.asarray(wave["time"].values, np.float64),
         frequency=wave["wave_centre"],
@@ -129,6 +147,8 @@ def estimate_labels(
         grey_scale=of_few(grey_of, sample),
         wavelength_px=of_few(length_of, sample),
         methods=tuple(methods),
+        binning=binning,
+        reach=reach,
     )
     return found.assign_coords(pairs.coords)
 
@@ -136,8 +156,3 @@ def estimate_labels(
 def grey_of(sample: WaveSample) -> float:
     """Return the amplitude of a wave for grey images, see `uemdask.labels.grey_scale`."""
     return grey_scale(sample.values) if np.any(sample.values) else 1.0
-
-
-def length_of(sample: WaveSample) -> float:
-    """Return the wavelength of a wave, px."""
-    return sample.wavelength_px

@@ -104,7 +104,7 @@ def gaussian_mean(image: np.ndarray, sigma: float) -> npt.NDArray[np.float32]:
     """
     image = np.ascontiguousarray(image, dtype=np.float32)
     factor = 1
-    while sigma / factor > 8.0 and min(image.shape) // (2 * factor) >= 16:
+    while sigma / factor > 6.0 and min(image.shape) // (2 * factor) >= 16:
         factor *= 2
     if factor == 1:
         blurred = cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)

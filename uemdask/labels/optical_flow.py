@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.labels.grey import to_grey
+from uemdask.spectrum.grid import halo_on_grid
 
 Method = Literal["dis", "farneback"]
 Preset = Literal["ultrafast", "fast", "medium"]
@@ -30,6 +30,15 @@ SMALLEST_IMAGE_PX = 16
 
 FARNEBACK_WINDOW_PX = 15
 """Smallest averaging window of Farneback; with a known wavelength it is one wavelength."""
+
+LABEL_HALO = 64
+"""Halo in px: optical flow sees about two of its coarsest patches, phase flow its Gaussians."""
+
+
+def label_halo(binning: int) -> int:
+    """Return how many px around a block its labels need on squares of `binning` px."""
+    return halo_on_grid(LABEL_HALO, binning)
+
 
 DIS_PRESETS = {
     "ultrafast": cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST,
@@ -82,7 +91,7 @@ class FlowEstimator:
     wavelength : float, optional
         Wavelength in px; limits the pyramid depth.
     preset : {"ultrafast", "fast", "medium"}
-        Effort of DIS; "fast" did best on smoothed band-passed waves.
+        Effort of DIS; on smoothed band-passed waves its own refinement adds nothing.
 
     Raises
     ------
@@ -96,7 +105,7 @@ class FlowEstimator:
         shape: tuple[int, int],
         *,
         wavelength: float | None = None,
-        preset: Preset = "fast",
+        preset: Preset = "ultrafast",
     ) -> None:
         if method not in ("dis", "farneback"):
             raise UemError(f"method: found {method!r}; use 'dis' or 'farneback'")
@@ -132,57 +141,3 @@ class FlowEstimator:
                 cv2.OPTFLOW_FARNEBACK_GAUSSIAN,
             )  # fmt: skip
         return np.ascontiguousarray(np.moveaxis(flow, -1, 0).astype(np.float32, copy=False))
-
-
-def estimate_flow(
-    first: np.ndarray,
-    second: np.ndarray,
-    *,
-    scale: float,
-    method: Method = "dis",
-    wavelength: float | None = None,
-    preset: Preset = "fast",
-) -> npt.NDArray[np.float32]:
-    """Estimate where each point of the first image is in the second.
-
-    Parameters
-    ----------
-    first, second : ndarray, (y, x)
-        Band-passed, smoothed wave, unit 1.
-    scale : float
-        The run's amplitude (`grey_scale`): one number for all pairs of a run.
-    method : {"dis", "farneback"}
-        See `FlowEstimator`.
-    wavelength : float, optional
-        Wavelength in px; keeps the pyramid from jumping by a whole wavelength.
-    preset : {"ultrafast", "fast", "medium"}
-        Effort of DIS.
-
-    Returns
-    -------
-    ndarray of float32, (2, y, x)
-        Displacement in px, components ``[x, y]``: ``first(r) = second(r + flow(r))``. Along a
-        crest it is noise: keep `project_on_normal` of it.
-
-    Raises
-    ------
-    UemError
-        If the two images differ in shape, are too small, or a name is unknown.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> y, x = np.mgrid[:96, :96]
-    >>> first, second = (np.sin((x - s) / 5) * np.sin(y / 6) for s in (0.0, 3.0))
-    >>> flow = estimate_flow(first, second, scale=1.0, wavelength=34.0)
-    >>> bool(abs(flow[0, 30:60, 30:60].mean() - 3.0) < 0.2)
-    True
-    """
-    if first.shape != second.shape or first.ndim != 2:
-        raise UemError(
-            f"images: found shapes {first.shape} and {second.shape}; give two equal (y, x) images"
-        )
-    estimator = FlowEstimator(
-        method, (first.shape[0], first.shape[1]), wavelength=wavelength, preset=preset
-    )
-    return estimator(to_grey(first, scale), to_grey(second, scale))

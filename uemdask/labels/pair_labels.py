@@ -26,7 +26,7 @@ def label_pairs(
     wavelength: float | Sequence[float] | np.ndarray | None = None,
     noise: float | np.ndarray = 0.0,
     method: Method = "dis",
-    preset: Preset = "fast",
+    preset: Preset = "ultrafast",
     normal_only: bool = True,
     refinements: int = 2,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:

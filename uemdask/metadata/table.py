@@ -142,7 +142,9 @@ ENTRIES: dict[str, MetadataEntry] = {
                 ("AcquireInfo.DwellTimePath", "s"),
             ),
         ),
-        MetadataEntry("pixel_size", "length", "nm", "size of a pixel on the sample (y, x)", "3 nm, 2.5 nm"),
+        MetadataEntry(
+            "pixel_size", "length", "nm", "size of a pixel on the sample (y, x)", "3 nm, 2.5 nm"
+        ),
         MetadataEntry("time_zero", "time", "ps", "delay of time zero, already taken off", "12 ps"),
         MetadataEntry(
             "offset", "count", "counts", "counts of a pixel without the beam, taken off on reading",

@@ -1,4 +1,4 @@
-"""The board: keeps count of what the driver tells, and says at any time how far all is."""
+"""Progress of a campaign: counts what the driver tells, and says at any time how far all is."""
 
 from __future__ import annotations
 

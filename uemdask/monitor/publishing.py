@@ -121,7 +121,7 @@ def _show(client: Client, hosts: Sequence[str] = ()) -> bool:
 
 
 class _Publisher(threading.Thread):
-    """Tells the board's state again and again; the driver never waits for it."""
+    """Tells the progress again and again; the driver never waits for it."""
 
     def __init__(
         self, progress: CampaignProgress, path: Path, client: Client | None, key: str

@@ -36,7 +36,7 @@ PAGE_RUNS = 50
 SHOWN_FAILURES = 5
 SHOWN_NAMES = 8
 SHOWN_TRAININGS = 2
-#: Name of the operation and of the place where the board hangs on the scheduler.
+#: Name of the operation and of the place where the campaigns hang on the scheduler.
 NAME = "uemdask_campaign"
 
 _HEADERS = {

@@ -109,6 +109,8 @@ def fuse(
     flow_sd: np.ndarray,
     label: np.ndarray,
     label_sd: np.ndarray,
+    *,
+    binning: int = 1,
 ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
     """Mean of the network's displacement and the label, weighted by their variances.
 
@@ -125,6 +127,8 @@ def fuse(
         px.
     label_sd : ndarray, (y, x)
         Of each component, px; inf where there is no label.
+    binning : int
+        Edge of the squares, px, that all of them lie on.
 
     Returns
     -------
@@ -145,7 +149,7 @@ def fuse(
     label_variance = np.where(known, np.square(np.where(known, label_sd, 0)), np.float32(0))
     variance = np.square(flow_sd, dtype=np.float32)
     apart = np.square(label - flow).sum(axis=0) - variance.sum(axis=0) - 2 * label_variance
-    excess = np.maximum(_nearby(np.where(known, apart, 0), known), 0) / 2
+    excess = np.maximum(_nearby(np.where(known, apart, 0), known, _NEARBY / binning), 0) / 2
     doubted = variance + excess
     total = doubted + label_variance
     share = np.divide(doubted, total, out=np.zeros_like(variance), where=known & (total > 0))
@@ -157,11 +161,11 @@ def fuse(
     return fused.astype(np.float32), sd.astype(np.float32)
 
 
-def _nearby(image: np.ndarray, known: np.ndarray) -> npt.NDArray[np.float32]:
+def _nearby(image: np.ndarray, known: np.ndarray, sigma: float) -> npt.NDArray[np.float32]:
     """Return the mean of the known pixels around each one; 0 where there is none."""
     total, weight = (
         cv2.GaussianBlur(
-            np.ascontiguousarray(part, np.float32), (0, 0), _NEARBY,
+            np.ascontiguousarray(part, np.float32), (0, 0), sigma,
             borderType=cv2.BORDER_REFLECT_101,
         )
         for part in (image, known)

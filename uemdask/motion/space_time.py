@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from uemdask.align.frames import whole_frames
@@ -13,6 +15,8 @@ from uemdask.cube.contract import Variable
 from uemdask.errors import UemError
 from uemdask.spectrum.leakage import leaked_frames
 from uemdask.spectrum.usable_series import usable_frames
+
+_LEAST_KNOWN = 0.25  # of the width
 
 
 def space_time(
@@ -34,7 +38,8 @@ def space_time(
     start, end : (x, y)
         Ends of the line in nm.
     width : float
-        The profile is averaged over this width across the line, nm.
+        The profile is averaged over this width across the line, nm; NaN where less than a quarter
+        of it is known.
 
     Returns
     -------
@@ -53,7 +58,13 @@ def space_time(
     >>> uemdask.space_time(ds.intensity, (100, 100), (700, 400), width=30).dims
     ('time', 'distance')
     """
-    weights, distance = _line(series["y"].values, series["x"].values, start, end, width)
+    y, x = series["y"].values, series["x"].values
+    strip = strip_along(y, x, start, end, width)
+    if strip.leaves:
+        raise UemError(
+            f"line: {start} to {end} nm with a width of {width:g} nm leaves the image of "
+            f"{len(x) * (x[1] - x[0]):g} x {len(y) * (y[1] - y[0]):g} nm; shorten it"
+        )
     name, units = str(series.name), series.attrs.get("units", "1")
     plot = Variable("space_time", ("time", "distance"), "float32", units, name, "")
     series = series.transpose("time", "y", "x")
@@ -64,13 +75,13 @@ def space_time(
         xr.DataArray(delays, dims="time"),
         out=[plot],
         whole=dict.fromkeys("yx", "a line crosses the whole frame"),
-        sizes={"distance": len(distance)},
-        weights=weights,
+        sizes={"distance": len(strip.distance)},
+        strip=strip,
         delays=delays[usable_frames(series)],
         wave_centre=series.coords.get("wave_centre"),
         wave_window=series.coords.get("wave_window"),
     )["space_time"]
-    return result.assign_coords(distance=("distance", distance, {"units": "nm"}))
+    return result.assign_coords(distance=("distance", strip.distance, {"units": "nm"}))
 
 
 def _along(
@@ -78,23 +89,56 @@ def _along(
     at: np.ndarray,
     *,
     place: Place,
-    weights: Any,
+    strip: Strip,
     delays: np.ndarray,
     wave_centre: float | None,
     wave_window: float | None,
 ) -> dict[str, np.ndarray]:
-    flat = np.asarray(frames, np.float32).reshape(len(frames), -1)
-    profile = np.asarray((weights @ flat.T).T, np.float32)
+    profile = strip.average(frames).astype(np.float32)
     if wave_centre is not None and wave_window is not None:
         leaked = leaked_frames(delays, centre=wave_centre, window=wave_window, at=at)
         profile[leaked] = np.nan
     return {"space_time": profile}
 
 
-def _line(
+@dataclass(frozen=True)
+class Strip:
+    """What averages frames across a line.
+
+    Attributes
+    ----------
+    weights : csr_array of float64, (distance, pixel)
+        Bilinear, of the points of the strip that lie in the image.
+    pixels : ndarray of int, (pixel,)
+        Which ones of a flat frame.
+    distance : ndarray, (distance,)
+        From the beginning of the line, nm.
+    leaves : bool
+        Whether a part of the strip lies outside the image.
+    """
+
+    weights: Any
+    pixels: npt.NDArray[np.intp]
+    distance: npt.NDArray[np.float64]
+    leaves: bool
+
+    def average(self, frames: np.ndarray) -> npt.NDArray[np.float64]:
+        """Average frames (frame, y, x) across the line, (frame, distance).
+
+        Pixels that are NaN do not count; where less than a quarter of the width does, it is NaN.
+        """
+        values = frames.reshape(len(frames), -1)[:, self.pixels].T.astype(np.float64)
+        known = np.isfinite(values)
+        share = self.weights @ known.astype(np.float64)
+        enough = (share > 0) & (share > _LEAST_KNOWN * self.weights.sum(axis=1)[:, None])
+        total = self.weights @ np.where(known, values, 0)
+        return np.divide(total, share, out=np.full(total.shape, np.nan), where=enough).T
+
+
+def strip_along(
     y: np.ndarray, x: np.ndarray, start: tuple[float, float], end: tuple[float, float], width: float
-) -> tuple[Any, np.ndarray]:
-    """Return bilinear weights (distance, pixel) of points along a line, and their distances."""
+) -> Strip:
+    """Lay a strip along a line, see `space_time`; `y` and `x` are pixel centres in nm."""
     from scipy.sparse import csr_array
 
     steps = float(y[1] - y[0]), float(x[1] - x[0])
@@ -109,25 +153,23 @@ def _line(
     at_y = start[1] + distance[:, None] * to_y + across * to_x
     column, row = (at_x - x[0]) / steps[1], (at_y - y[0]) / steps[0]
     # Half a pixel beyond the outermost centres is still the image.
-    outside = (np.abs(column - (len(x) - 1) / 2) > len(x) / 2) | (
-        np.abs(row - (len(y) - 1) / 2) > len(y) / 2
+    inside = (np.abs(column - (len(x) - 1) / 2) <= len(x) / 2) & (
+        np.abs(row - (len(y) - 1) / 2) <= len(y) / 2
     )
-    if outside.any():
-        raise UemError(
-            f"line: {start} to {end} nm with a width of {width:g} nm leaves the image of "
-            f"{len(x) * steps[1]:g} x {len(y) * steps[0]:g} nm; shorten it"
-        )
-    row, column = np.clip(row, 0, len(y) - 1), np.clip(column, 0, len(x) - 1)
-    top, left = (
-        np.minimum(row.astype(int), len(y) - 2),
-        np.minimum(column.astype(int), len(x) - 2),
-    )
+    point = np.broadcast_to(np.arange(len(distance))[:, None], row.shape)[inside]
+    row, column = np.clip(row[inside], 0, len(y) - 1), np.clip(column[inside], 0, len(x) - 1)
+    top, left = np.minimum(row.astype(int), len(y) - 2), np.minimum(column.astype(int), len(x) - 2)
     down, right = row - top, column - left
-    point = np.broadcast_to(np.arange(len(distance))[:, None], row.shape)
-    parts = []
-    for dy, wy in ((0, 1 - down), (1, down)):
-        for dx, wx in ((0, 1 - right), (1, right)):
-            parts.append((wy * wx / len(across), point, (top + dy) * len(x) + left + dx))
-    weight, index, pixel = (np.concatenate([p[i].ravel() for p in parts]) for i in range(3))
-    shape = (len(distance), len(y) * len(x))
-    return csr_array((weight.astype(np.float32), (index, pixel)), shape=shape), distance
+    corners = [
+        (wy * wx, (top + dy) * len(x) + left + dx)
+        for dy, wy in ((0, 1 - down), (1, down))
+        for dx, wx in ((0, 1 - right), (1, right))
+    ]
+    weight, pixel = (np.concatenate(part) for part in zip(*corners, strict=True))
+    # A pixel that a point lies beside, and not between, has no say.
+    there = weight > 0
+    pixels, index = np.unique(pixel[there], return_inverse=True)
+    weights = csr_array(
+        (weight[there], (np.tile(point, 4)[there], index)), shape=(len(distance), len(pixels))
+    )
+    return Strip(weights, pixels, distance, not inside.all())

@@ -21,14 +21,21 @@ from uemdask.motion.validity import (
     disagreement,
     valid_pixels,
 )
-from uemdask.spectrum.complex_wave import COARSE, ComplexWave, complex_wave, fine
+from uemdask.spectrum.complex_wave import ComplexWave, complex_wave
+from uemdask.spectrum.grid import Grid, binned_noise, binned_smoothing, halo_on_grid
 from uemdask.spectrum.peak_maps import PHASE_SIGMA
 from uemdask.spectrum.phase import local_wavevector, travel_index, wavelength
 from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import smooth
+from uemdask.spectrum.wave_sample import check_reach, natural_grid
 
-WAVE_HALO = 40
-"""Halo in px of the wave around the pixels that are judged."""
+_HALO = 40
+
+
+def wave_halo(binning: int) -> int:
+    """Return how many px of the wave around the pixels that are judged are needed."""
+    return halo_on_grid(_HALO, binning)
+
 
 STRENGTH_THRESHOLD = 0.25
 """Share of the pixel's own amplitude over the series from which a wave counts as present."""
@@ -54,13 +61,14 @@ def valid_block(
     smoothing: float,
     window: float,
     limits: Mapping[str, float],
+    binning: int = 1,
 ) -> dict[str, np.ndarray]:
     """Return where displacements of a block count.
 
     Parameters
     ----------
     wave : array, (time, y, x) float32
-        The wave at all delays with a halo of `WAVE_HALO`; read only where it is indexed.
+        The wave at all delays with a halo, see `wave_halo`; read only where it is indexed.
     flow, label : ndarray, (pair, 2, y, x)
         px, without the halo; `confidence` (pair, y, x) is the label's, 0..1.
     mask, travels, amplitude : ndarray, (y, x)
@@ -70,23 +78,28 @@ def valid_block(
         Indices of the frames.
     limits : mapping
         The keywords of `uemdask.valid`.
+    binning : int
+        Edge of the squares on which the wave is looked at, px, see `uemdask.spectrum.grid`.
     """
+    grid = Grid(place, binning)
+    sigma, blurred = PHASE_SIGMA / binning, binned_smoothing(smoothing, binning)
+    left = binned_noise(noise, smoothing, binning)
     own = limits["strength_threshold"] * amplitude
     mask = mask & travels
     valid = np.empty((len(pairs), *mask.shape), bool)
-    told = measurable_pairs(delays, pairs, centre, limits["displacement_limit"])
+    measurable = measurable_pairs(delays, pairs, centre, limits["displacement_limit"])
     rest = {name: limit for name, limit in limits.items() if name != "strength_threshold"}
     for begin in range(0, len(pairs), PAIRS):
         slab = pairs[begin : begin + PAIRS]
         frames = int(slab.min()), int(slab.max())
-        there = complex_wave(wave, delays, frames, centre=centre, place=place)
-        strength, present = _present(there, delays, centre, noise, window, own)
-        travel = [travel_index(Z, sigma=PHASE_SIGMA)[place.inner] for Z in there.values]
+        there = complex_wave(wave, delays, frames, centre=centre, grid=grid)
+        strength, present = _present(there, delays, centre, left, window, own)
+        travel = [grid.fine(travel_index(Z, sigma=sigma)) for Z in there.values]
         for i, (start, end) in enumerate(slab - there.first, begin):
-            if not told[i]:
+            if not measurable[i]:
                 valid[i] = False
                 continue
-            k = local_wavevector(there.values[start], sigma=PHASE_SIGMA, smoothing=smoothing)
+            k = local_wavevector(there.values[start], sigma=sigma, smoothing=blurred)
             weakest = np.maximum(np.minimum(strength[start], strength[end]), 1e-30)
             # Both frames have a say: in one of them the wave may not have come yet.
             valid[i] = valid_pixels(
@@ -96,7 +109,7 @@ def valid_block(
                 amplitude_to_noise=weakest / max(noise, 1e-30),
                 disagreement=disagreement(flow[i], label[i], confidence[i])
                 - _NOISE_TOLERANCE * noise / weakest,
-                wavelength_px=wavelength(k)[place.inner],
+                wavelength_px=binning * wavelength(grid.fine(k)),
                 field_px=place.frame,
                 **rest,
             )
@@ -113,13 +126,12 @@ def _present(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return amplitude (frame, y, x), and where the wave is there, neither just coming nor gone."""
     around, period = delays[wave.around], 1e3 / centre
-    power = smooth(wave.power, PHASE_SIGMA / COARSE)
+    power = smooth(wave.power, PHASE_SIGMA / wave.rougher.binning)
     amplitude = sharp_amplitude(power, around, period=period, window=window, noise=noise)
     lasts = lasting(amplitude, around, period=period)
-    shape = wave.values.shape[1:]
     frames = np.arange(len(wave.values)) + wave.first - wave.around.start
-    strength = np.stack([fine(amplitude[i], shape)[wave.inner] for i in frames])
-    there = np.stack([fine(lasts[i].astype(np.float32), shape)[wave.inner] > 0.5 for i in frames])
+    strength = wave.rougher.fine(amplitude[frames])
+    there = wave.rougher.fine(lasts[frames].astype(np.float32)) > 0.5
     return strength, there & (strength > own)
 
 
@@ -149,6 +161,7 @@ def valid(
     disagreement_limit: float = DISAGREEMENT_LIMIT,
     displacement_limit: float = DISPLACEMENT_LIMIT,
     field_limit: float = FIELD_LIMIT,
+    binning: int | None = None,
 ) -> xr.DataArray:
     """Return where a displacement means something: relevant, travelling, there, not ambiguous.
 
@@ -163,7 +176,7 @@ def valid(
         From `uemdask.estimate_labels`: `label`, px, and `label_confidence`, with which the flow
         must agree.
     peaks : Dataset
-        From `uemdask.peaks`: `mask` and `peak_amplitude` (y, x).
+        From `uemdask.peaks`: `mask`, `peak_amplitude` and `wavelength` (y, x).
     travel_threshold, noise_threshold, strength_threshold : float
         Least travel index; least amplitude over its noise, and over that of the whole series.
     disagreement_limit : float
@@ -171,6 +184,9 @@ def valid(
         labels uncertain.
     displacement_limit, field_limit : float
         In wavelengths; longest wavelength, in lengths of the field of view.
+    binning : int, optional
+        Edge in px of the squares on which the wave is looked at; by default those that leave 16 to
+        32 of the wavelength.
 
     Returns
     -------
@@ -211,13 +227,14 @@ def valid(
         "displacement_limit": displacement_limit,
         "field_limit": field_limit,
     }
+    binning, reach = natural_grid(wave, peaks, binning, _HALO)
     found = map_space(
         _whole_valid_block,
         wave.transpose("time", "y", "x").reset_coords(drop=True),
         *(part.reset_coords(drop=True) for part in parts),
         in_slabs(frames_of(flow), wave),
         out=["valid"],
-        halo=WAVE_HALO,
+        halo=reach,
         whole={
             "time": "the wave is asked around each pair",
             "end": "a pair has two frames",
@@ -229,14 +246,17 @@ def valid(
         smoothing=wave["wave_smoothing"],
         window=wave["wave_window"],
         limits=limits,
+        binning=binning,
+        reach=reach,
     )["valid"]
     pairs = {name: flow[name] for name in ("frame_from", "frame_to", "time_from", "time_to")}
     return found.assign_coords(pairs)
 
 
 def _whole_valid_block(
-    wave: np.ndarray, *blocks: Any, place: Place, **keywords: Any
+    wave: np.ndarray, *blocks: Any, place: Place, binning: int, reach: int, **keywords: Any
 ) -> dict[str, np.ndarray]:
+    check_reach(place, binning, _HALO, reach)
     maps = [block[..., *place.inner] for block in blocks[:-1]]
     judge: Callable[..., dict[str, np.ndarray]] = valid_block
-    return judge(wave, *maps, blocks[-1], place=place, **keywords)
+    return judge(wave, *maps, blocks[-1], place=place, binning=binning, **keywords)

@@ -18,10 +18,16 @@ from uemdask.network.checkpoint import load_model
 from uemdask.network.device import choose_device
 from uemdask.network.inference import predict
 from uemdask.network.unet import UNet
-from uemdask.spectrum.wave_sample import WaveSample, wave_sample
+from uemdask.spectrum.grid import Grid, halo_on_grid
+from uemdask.spectrum.wave_sample import WaveSample, check_reach, natural_grid, wave_sample
 
-FLOW_HALO = 96
-"""Halo in px of the network: further away a pixel hardly counts, whatever its receptive field."""
+# Further away a pixel hardly counts, whatever the receptive field.
+_HALO = 96
+
+
+def flow_halo(binning: int) -> int:
+    """Return how many px around a block the network needs."""
+    return halo_on_grid(_HALO, binning)
 
 
 def flow_block(
@@ -33,8 +39,9 @@ def flow_block(
     scale: float,
     views: int,
     samples: int,
+    binning: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Return the flow of a block with a halo of `FLOW_HALO`, and its standard deviation.
+    """Return the flow of a block with a halo, see `flow_halo`, and its standard deviation.
 
     Parameters
     ----------
@@ -48,9 +55,14 @@ def flow_block(
         Of the wave, see `uemdask.network.wave_scale`.
     views, samples : int
         See `uemdask.network.predict`.
+    binning : int
+        Edge of the squares that the network sees, px, see `uemdask.spectrum.grid`.
     """
+    grid = Grid(place, binning)
     first, last = int(pairs.min()), int(pairs.max())
-    frames = wave[first : last + 1, :, :]
+    frames = grid.bin(
+        np.asarray(wave[first : last + 1, :, :], np.float32), place.rows, place.columns
+    )
     flow, flow_sd = predict(
         model if isinstance(model, UNet) else _loaded(model),
         frames[pairs[:, 0] - first],
@@ -60,7 +72,14 @@ def flow_block(
         views=views,
         samples=samples,
     )
-    return {"flow": flow[:, :, *place.inner], "flow_sd": flow_sd[:, :, *place.inner]}
+    return {"flow": binning * grid.fine(flow), "flow_sd": binning * grid.fine(flow_sd)}
+
+
+def _flow_block(
+    *blocks: Any, place: Place, binning: int, reach: int, **keywords: Any
+) -> dict[str, np.ndarray]:
+    check_reach(place, binning, _HALO, reach)
+    return flow_block(*blocks, place=place, binning=binning, **keywords)
 
 
 def _loaded(model: Path) -> UNet:
@@ -78,8 +97,9 @@ def predict_flow(
     peaks: xr.Dataset,
     model: UNet | str | os.PathLike[str] = "base",
     *,
-    views: Literal[1, 2, 4] = 4,
+    views: Literal[1, 2, 4] = 1,
     samples: int = 0,
+    binning: int | None = None,
 ) -> xr.Dataset:
     """Return the displacement of every pair that a network sees, filled everywhere.
 
@@ -99,6 +119,9 @@ def predict_flow(
         1, 2 or 4 views of each pair that are averaged, see `uemdask.network.predict`.
     samples : int
         Monte-Carlo dropout samples per pair; 0 uses only the stated variance.
+    binning : int, optional
+        Edge in px of the squares that the network sees; by default those that leave 16 to 32 of the
+        wavelength.
 
     Returns
     -------
@@ -126,17 +149,20 @@ def predict_flow(
     if not isinstance(model, UNet):
         model = BASE_MODEL if str(model) == "base" else Path(model).absolute()
         load_model(model)
+    binning, reach = natural_grid(wave, peaks, binning, _HALO)
     found = map_space(
-        flow_block,
+        _flow_block,
         wave.transpose("time", "y", "x").reset_coords(drop=True),
         in_slabs(frames_of(pairs), wave),
         out=["flow", "flow_sd"],
-        halo=FLOW_HALO,
+        halo=reach,
         whole={"time": "a pair may lie anywhere in it", "end": "a pair has two frames"},
         model=model,
         scale=of_few(scale_of, wave_sample(wave, peaks)),
         views=views,
         samples=samples,
+        binning=binning,
+        reach=reach,
     )
     component = ("component", ["x", "y"])
     return found.assign_coords(pairs.coords).assign_coords(component=component)

@@ -91,7 +91,7 @@ _here = ProcessGroup()
 
 
 def process_group() -> ProcessGroup:
-    """Return the processes that train with this one; it alone unless it did `join_process_group` some."""
+    """Return the processes that train with this one; it alone where it joined none."""
     return _here
 
 

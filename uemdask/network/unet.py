@@ -70,6 +70,25 @@ class UNetConfig(BaseModel):
         reach = self.reduction * (encoder + decoder + head + 1)
         return int(-(-reach // self.stride) * self.stride)
 
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        filters, inputs = self.filters, (2 * self.reduction**2, *self.filters[:-1])
+        encoder = sum(_double(*each) for each in zip(inputs, filters, strict=True))
+        decoder = sum(
+            _weights(deep, skip, 1) + _double(2 * skip, skip)
+            for skip, deep in itertools.pairwise(filters)
+        )
+        return encoder + decoder + _weights(filters[0], 4 if self.log_variance else 2, 3)
+
+
+def _weights(channels_in: int, channels_out: int, edge: int) -> int:
+    return channels_out * (channels_in * edge**2 + 1)
+
+
+def _double(channels_in: int, channels_out: int) -> int:
+    return _weights(channels_in, channels_out, 3) + _weights(channels_out, channels_out, 3)
+
 
 class DoubleConvolution(nn.Module):
     """Two 3 x 3 convolutions with leaky rectifiers.

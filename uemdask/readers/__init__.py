@@ -3,6 +3,7 @@
 from uemdask.readers.acquisition import (
     RawAcquisition,
     inspect_raw,
+    name_from,
     raw_folder,
     relative_name,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "inspect_raw",
     "is_image",
     "match_drift",
+    "name_from",
     "raw_folder",
     "read_drift_table",
     "read_image",

@@ -114,9 +114,10 @@ class RawAcquisition:
     def source_names(self) -> list[list[str]]:
         """Files of each delay from the raw folder, with the place in a stack as ``name#3``."""
         several = Counter(image.file for images in self.repeats for image in images)
+        folder = raw_folder(self.path)
 
         def name(image: RawImage) -> str:
-            file = relative_name(self.path, image.file)
+            file = name_from(folder, image.file)
             return f"{file}#{image.index}" if several[image.file] > 1 else file
 
         return [[name(image) for image in images] for images in self.repeats]
@@ -129,8 +130,19 @@ def raw_folder(raw: Path) -> Path:
 
 def relative_name(raw: Path, file: Path) -> str:
     """Return the path of a file from the raw folder, with ``/``; whole if it lies elsewhere."""
-    folder = raw_folder(raw)
-    return file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.as_posix()
+    return name_from(raw_folder(raw), file)
+
+
+def name_from(folder: Path, file: Path) -> str:
+    """Return the path of a file from a folder, with ``/``; whole if it lies elsewhere.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> name_from(Path("raw"), Path("raw/scan 1/a.tif"))
+    'scan 1/a.tif'
+    """
+    return file.as_posix().removeprefix(f"{folder.as_posix().removesuffix('/')}/")
 
 
 def inspect_raw(path: Path, *, every_file: bool = False, **known: Any) -> RawAcquisition:

@@ -6,7 +6,7 @@ import hashlib
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,19 @@ def fingerprint(file: Path, blocks: int) -> list[Any]:
     try:
         with file.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
-            for start in np.unique(np.linspace(0, max(size - _BLOCK, 0), blocks).astype(np.int64)):
-                stream.seek(int(start))
+            for start in _starts(size, blocks):
+                stream.seek(start)
                 found.update(stream.read(_BLOCK))
     except OSError as error:
         raise UemError(f"{file}: cannot be read ({error.strerror}); check its rights") from error
     return [size, found.hexdigest()[:16]]
+
+
+@lru_cache(maxsize=16)  # frames are of one size
+def _starts(size: int, blocks: int) -> list[int]:
+    """Return where the blocks of a file begin."""
+    starts = np.linspace(0, max(size - _BLOCK, 0), blocks).astype(np.int64)
+    return [int(start) for start in np.unique(starts)]
 
 
 def _counts(part: Path, folder: Path) -> bool:

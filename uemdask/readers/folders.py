@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import re
 import unicodedata
 from pathlib import Path
 
@@ -18,6 +19,7 @@ _LEFT = (
     *("temporary items", "thevolumesettingsfolder", "thumbs.db*", "ehthumbs*.db", "desktop.ini"),
     *("icon\r", "~$*", "aquota.user", "aquota.group"),
 )
+_IS_LEFT = re.compile("|".join(map(fnmatch.translate, _LEFT)))
 
 
 def is_left_by_system(name: str) -> bool:
@@ -29,7 +31,7 @@ def is_left_by_system(name: str) -> bool:
     [True, True, True, False]
     """
     small = name.casefold()
-    return small.startswith(".") or any(fnmatch.fnmatchcase(small, left) for left in _LEFT)
+    return small.startswith(".") or _IS_LEFT.match(small) is not None
 
 
 def entries(folder: Path) -> list[Path]:

@@ -1,6 +1,6 @@
 """Regions of interest, the feature vector of each, and the kind of motion in it."""
 
-from uemdask.regions.features import FEATURES, Feature, feature_vectors, finalise
+from uemdask.regions.features import FEATURES, Feature, finalise
 from uemdask.regions.fronts import FRONT_HALO, FrontSums, away_from_rims, front_sums
 from uemdask.regions.headline import Headline, headlines
 from uemdask.regions.mode_classifier import (
@@ -27,7 +27,6 @@ __all__ = [
     "RoiSums",
     "away_from_rims",
     "classify_mode",
-    "feature_vectors",
     "finalise",
     "front_sums",
     "headlines",

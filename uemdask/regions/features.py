@@ -57,60 +57,6 @@ _MEDIAN_SHARE = float((SPEED_EDGES[1] / SPEED_EDGES[0] - 1) / np.sqrt(12))
 """Standard deviation of an even distribution over a bin of the histogram, of the speed."""
 
 
-def feature_vectors(
-    flow: np.ndarray,
-    flow_sd: np.ndarray | None,
-    speed: np.ndarray,
-    angle: np.ndarray,
-    valid: np.ndarray,
-    rois: np.ndarray,
-    *,
-    speed_sd: np.ndarray | None = None,
-    angle_sd: np.ndarray | None = None,
-    correlation_px: float = CORRELATION_PX,
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """Feature vectors of regions of a whole image.
-
-    Parameters
-    ----------
-    flow : ndarray, (pair, 2, y, x)
-        Displacement in px, components ``[x, y]``.
-    flow_sd : ndarray, (pair, 2, y, x), or None
-        Its standard deviation, px.
-    speed, angle : ndarray, (pair, y, x)
-        nm/ps and degree.
-    valid : ndarray of bool, (pair, y, x)
-    rois : ndarray of bool, (roi, y, x)
-    speed_sd, angle_sd : ndarray, (pair, y, x), optional
-        nm/ps and degree. Without all three standard deviations the spread is used.
-    correlation_px : float
-        Sigma of the correlation of errors, px.
-
-    Returns
-    -------
-    features, sd : ndarray of float32, (roi, feature, pair)
-        In the order of `FEATURES`. NaN where a region has no valid pixel, but for valid_fraction.
-
-    Raises
-    ------
-    UemError
-        If shapes do not fit.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> ones = np.ones((1, 32, 32))
-    >>> flow = np.stack([2 * ones, 0 * ones], axis=1)
-    >>> values, sd = feature_vectors(flow, None, 6 * ones, 0 * ones, ones > 0, ones > 0)
-    >>> values[0, :5, 0]
-    array([6., 0., 2., 0., 1.], dtype=float32)
-    """
-    sums = RoiSums.of_tile(
-        flow, flow_sd, speed, angle, valid, rois, speed_sd=speed_sd, angle_sd=angle_sd
-    )
-    return finalise(sums, correlation_px=correlation_px)
-
-
 def finalise(
     sums: RoiSums,
     *,

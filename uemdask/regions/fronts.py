@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.spectrum import smooth, smoothing_halo
+from uemdask.spectrum import mean_wavevector, smooth, smoothing_halo
 from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS
 
 CELL_PX = 16
@@ -267,7 +267,7 @@ def _chords(
     noise: float,
 ) -> _Chords:
     """Lay a chord across the fronts through each pixel of a tile."""
-    k = _mean_wavevector(Z, lag=2 * max(round(half), 2))
+    k = mean_wavevector(Z, sigma=_DIRECTION_SIGMA, lag=2 * max(round(half), 2))
     size = np.maximum(np.hypot(*k), np.float32(1e-6))
     normal = k / size
     curvature = np.ones_like(size)
@@ -304,30 +304,6 @@ def _chords(
         turn=np.exp(1j * expected[inner]).astype(np.complex64),
         static=static[:, *inner].astype(np.float32),
     )
-
-
-def _mean_wavevector(Z: np.ndarray, lag: int) -> npt.NDArray[np.float32]:
-    """Wave vector (2, y, x) in rad/px of frames of one wave, from all of them together.
-
-    As `uemdask.spectrum.local_wavevector` does for one frame, with the products of all summed.
-    """
-    k = np.empty((2, *Z.shape[1:]), np.float32)
-    for component, axis in enumerate((1, 0)):
-        near = -np.angle(smooth(_products(Z, 1, axis), _DIRECTION_SIGMA)) / 2
-        turn = np.exp(1j * lag * near).astype(np.complex64)
-        rest = smooth(_products(Z, lag // 2, axis) * turn, _DIRECTION_SIGMA)
-        k[component] = near - np.angle(rest) / lag
-    return k
-
-
-def _products(Z: np.ndarray, reach: int, axis: int) -> npt.NDArray[np.complex64]:
-    """Sum over frames of ``conj(Z(r - reach)) Z(r + reach)``; 0 at the ends of the axis."""
-    total = np.zeros(Z.shape[1:], np.complex64)
-    lines = np.moveaxis(total, axis, 0)
-    for frame in Z:
-        ahead = np.moveaxis(frame, axis, 0)
-        lines[reach:-reach] += ahead[: -2 * reach].conj() * ahead[2 * reach :]
-    return total
 
 
 def _envelope_curvature(Z: np.ndarray, normal: np.ndarray, noise: float) -> npt.NDArray[np.float32]:

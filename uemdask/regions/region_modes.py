@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.blocks import Place, at_once, is_lazy, map_space, of_few
-from uemdask.cube.contract import VARIABLES
+from uemdask.cube.blocks import Place, as_variables, at_once, is_lazy, map_space, of_few
 from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 from uemdask.regions.mode_classifier import MODES, classify_mode, roi_numbers, uniform_share
@@ -201,16 +200,9 @@ def mode(
     ends = [at_once(features[name]) for name in ("time_from", "time_to")]
     share = of_few(_share, gain, spectrum["mean_modulation"], delays, centre)
     decided = of_few(decide, *(found[name] for name in MODE_NAMES), share, valid, *ends, centre)
-    shapes = {"roi_brightness_share": (len(regions),), "roi_travelling_share": (len(regions),),
-              "mode": (len(regions),), "mode_probability": (len(regions), len(MODES))}  # fmt: skip
-    for number, (name, shape) in enumerate(shapes.items()):
-        about, values = VARIABLES[name], decided[number]
-        if is_lazy(decided):
-            import dask.array as da
-
-            values = da.from_delayed(values, shape, object if name == "mode" else np.float64)
-        attributes = {"units": about.units, "long_name": about.long_name}
-        found[name] = (about.dims, values, attributes)
+    names = ("roi_brightness_share", "roi_travelling_share", "mode", "mode_probability")
+    shape = {"roi": len(regions), "mode_class": len(MODES)}
+    found = found.assign(as_variables(decided, names, shape))
     return found.assign_coords(roi=features["roi"], mode_class=list(MODES))
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from uemdask.cube.blocks import Place, at_once, is_lazy, map_space, of_few
-from uemdask.cube.contract import VARIABLES, Variable
+from uemdask.cube.blocks import Place, as_variables, at_once, is_lazy, map_space, of_few
+from uemdask.cube.contract import Variable
 from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 from uemdask.motion.kinematics import speed_and_angle, speed_and_angle_sd
@@ -84,13 +84,14 @@ def _sum_block(
     x: np.ndarray,
     names: Sequence[str],
 ) -> dict[str, np.ndarray]:
-    pixels = _pixels(rois, y[place.rows], x[place.columns], dict(zip(names, masks, strict=True)))
+    pixels = pixels_of(rois, y[place.rows], x[place.columns], dict(zip(names, masks, strict=True)))
     return sum_block(flow, flow_sd, valid, steps, pixels, place=place, pixel_size=pixel_size)
 
 
-def _pixels(
+def pixels_of(
     rois: Sequence[Roi], y: np.ndarray, x: np.ndarray, masks: Mapping[str, np.ndarray]
 ) -> np.ndarray:
+    """Return the pixels of each region, (roi, y, x)."""
     return np.stack([rasterise(roi, y, x, masks) for roi in rois])
 
 
@@ -180,9 +181,8 @@ def roi_features(
         names=tuple(wanted),
     )
     both = of_few(_finalised, sums["sums"], sums["histogram"], systematic, systematic_degree)
-    names = ("roi_feature", "roi_feature_sd")
-    shape = len(regions), len(FEATURES), motion.sizes["pair"]
-    found = {name: _part_of(both, number, name, shape) for number, name in enumerate(names)}
+    shape = {"roi": len(regions), "feature": len(FEATURES), "pair": motion.sizes["pair"]}
+    found = as_variables(both, ("roi_feature", "roi_feature_sd"), shape)
     pairs = {str(key): c for key, c in motion.coords.items() if c.dims == ("pair",)}
     return xr.Dataset(found, coords=pairs).assign_coords(
         roi=[roi.name for roi in regions],
@@ -195,15 +195,5 @@ def _finalised(
     sums: np.ndarray, histogram: np.ndarray, systematic: float, systematic_degree: float
 ) -> tuple[np.ndarray, np.ndarray]:
     whole = RoiSums(sums, histogram, True)
-    return finalise(whole, systematic=systematic, systematic_degree=systematic_degree)
-
-
-def _part_of(both: Any, number: int, name: str, shape: tuple[int, ...]) -> Any:
-    about = VARIABLES[name]
-    values = both[number]
-    if is_lazy(both):
-        import dask.array as da
-
-        values = da.from_delayed(values, shape, np.float32)
-    attributes = {"units": about.units, "long_name": about.long_name}
-    return (about.dims, values.astype(about.dtype), attributes)
+    values, sd = finalise(whole, systematic=systematic, systematic_degree=systematic_degree)
+    return values.astype(np.float64), sd.astype(np.float64)

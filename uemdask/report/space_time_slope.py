@@ -13,14 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_array
 
+from uemdask.motion.space_time import strip_along
 from uemdask.report.wave_box import WaveBox
 
 #: Half the width of the strip in wavelengths: rings of a radius over one wavelength stay in step.
 _HALF_WIDTH = 0.75
-#: Share of a strip's pixels at a distance that must be known.
-_LEAST_KNOWN = 0.25
 #: Sigma of the window in delay, in periods.
 _WINDOW = 1.0
 #: Shortest strip in wavelengths from which a slope is read.
@@ -109,34 +107,27 @@ def average_along_fronts(
         Sets the width of the strip; a quarter of the box where it is not known.
     """
     to_x, to_y = np.cos(np.radians(angle)), -np.sin(np.radians(angle))  # y points down
-    middle_y, middle_x = box.y.mean(), box.x.mean()
-    y, x = np.meshgrid(box.y - middle_y, box.x - middle_x, indexing="ij")
-    along, across = x * to_x + y * to_y, x * to_y - y * to_x
+    middle_y, middle_x = float(box.y.mean()), float(box.x.mean())
     size = float(min(np.ptp(box.y), np.ptp(box.x)))
     half = size / 8 if wavelength_nm is None else min(_HALF_WIDTH * wavelength_nm, size / 4)
-    step = max(abs(box.y[1] - box.y[0]), abs(box.x[1] - box.x[0]))
-    half = max(half, 1.5 * step)
-    inside = np.abs(across) <= half
-    index = np.floor(along[inside] / step + 0.5).astype(int)
-    first = int(index.min())
-    count = int(index.max()) - first + 1
-    pixels = np.arange(len(index))
-    summing = csr_array((np.ones(len(index)), (index - first, pixels)), (count, len(index)))
-    wave = np.asarray(box.wave[:, inside], np.float64)
-    known = np.isfinite(wave)
-    total = summing @ np.where(known, wave, 0).T
-    share = summing @ known.astype(np.float64).T
-    enough = share > _LEAST_KNOWN * summing.sum(axis=1)[:, None]
-    values = np.divide(total, share, out=np.full(total.shape, np.nan), where=enough & (share > 0))
-    reach = (first - 0.5) * step, (first + count - 0.5) * step
-    corners = np.array(
-        [
-            (middle_x + a * to_x + c * to_y, middle_y + a * to_y - c * to_x)
-            for a, c in ((reach[0], -half), (reach[1], -half), (reach[1], half), (reach[0], half))
-        ]
+    half = max(half, 1.5 * max(abs(box.y[1] - box.y[0]), abs(box.x[1] - box.x[0])))
+    # To where the line through the middle leaves the box.
+    reach = min(
+        np.ptp(axis) / 2 / max(abs(to), 1e-9) for axis, to in ((box.x, to_x), (box.y, to_y))
     )
-    distance = (first + np.arange(count)) * step
-    return SpaceTime(values.T, np.asarray(delay, np.float64), distance, angle, corners)
+
+    def at(along: float, across: float = 0.0) -> tuple[float, float]:
+        return middle_x + along * to_x + across * to_y, middle_y + along * to_y - across * to_x
+
+    strip = strip_along(box.y, box.x, at(-reach), at(reach), 2 * half)
+    corners = [at(-reach, -half), at(reach, -half), at(reach, half), at(-reach, half)]
+    return SpaceTime(
+        strip.average(box.wave),
+        np.asarray(delay, np.float64),
+        strip.distance - reach,
+        angle,
+        np.array(corners),
+    )
 
 
 def amplitude_at(

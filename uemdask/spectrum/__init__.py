@@ -3,12 +3,12 @@
 from uemdask.spectrum.band import Band, band_of_spectrum
 from uemdask.spectrum.direction import directional_filter, opposed_power
 from uemdask.spectrum.filtering import (
-    TRAVELS_HERE,
     Direction,
     Directional,
     choose_direction,
     filter_series,
     smoothed,
+    travels_over_all,
     wave_noise,
     wave_operator,
 )
@@ -25,8 +25,8 @@ from uemdask.spectrum.peak_maps import away_from_edges, judge, peak_block, peak_
 from uemdask.spectrum.peaks import PeakMap, peak_map, peak_ratio_map
 from uemdask.spectrum.phase import (
     local_wavevector,
+    mean_wavevector,
     phase_flow,
-    steady_flow,
     travel_index,
     wavelength,
 )
@@ -47,7 +47,6 @@ from uemdask.spectrum.wave import (
 )
 
 __all__ = [
-    "TRAVELS_HERE",
     "Band",
     "Direction",
     "Directional",
@@ -74,6 +73,7 @@ __all__ = [
     "leaked_frames",
     "local_wavevector",
     "mean_of",
+    "mean_wavevector",
     "noise_gain",
     "noise_threshold",
     "opposed_power",
@@ -91,8 +91,8 @@ __all__ = [
     "statistics_block",
     "statistics_of_tile",
     "statistics_operator",
-    "steady_flow",
     "travel_index",
+    "travels_over_all",
     "wave_noise",
     "wave_operator",
     "wave_step",

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
-import cv2
 import numpy as np
 
-from uemdask.cube.blocks import Place
-from uemdask.cube.layout import TILE
+from uemdask.cube.layout import along_tiles
+from uemdask.spectrum.grid import Grid, over_squares
 from uemdask.spectrum.wave import analytic_wave, band_pass_operator
 
 #: Sigma of the temporal window, in periods. The stored wave is band-passed already; this only adds
 #: its quadrature, so the window can be short.
 COMPLEX_WINDOW = 0.6
-#: Side in px of the squares in which local means are taken: they are wider.
-COARSE = 4
+# Side in px of the squares in which local means are taken: they are wider.
+_COARSE = 4
 # Frames this many sigma away have weights below 4e-4.
 _REACH = 4.0
 
@@ -31,39 +29,46 @@ class ComplexWave:
     first : int
         Index of the first frame.
     values : (frame, y, x) complex64
-        The real part is the given wave, the phase advances with time.
-    inner : (slice, slice)
-        The block without its halo.
+        On the grid; the real part is the given wave, the phase advances with time, 0 is missing.
+    grid : Grid
+        The squares that the values lie on.
     around : slice
         The frames that were read: those of the windows too.
     power : (frame, y, x) float32
-        Mean square of the given wave in squares of `COARSE` px, of the frames read.
+        Mean square of the given wave in the squares of `rougher`, of the frames read.
+    rougher : Grid
+        Squares of 4 px, or those of `grid` where they are larger.
     """
 
     first: int
     values: np.ndarray
-    inner: tuple[slice, slice]
+    grid: Grid
     around: slice
     power: np.ndarray
+    rougher: Grid
+
+    def lit(self) -> np.ndarray:
+        """Return 1 where there is a wave, (y, x) float32, else 0."""
+        return np.any(self.values[[0, -1]] != 0, axis=0).astype(np.float32)
 
 
 def complex_wave(
-    wave: Any, delays: np.ndarray, frames: tuple[int, int], *, centre: float, place: Place
+    wave: Any, delays: np.ndarray, frames: tuple[int, int], *, centre: float, grid: Grid
 ) -> ComplexWave:
     """Return the complex wave of frames ``first`` to ``last`` (included) of a block.
 
     Parameters
     ----------
     wave : array, (time, y, x) float32
-        Real wave of the block at all delays; read only where it is indexed.
+        Real wave of the block at all delays, on pixels; read only where it is indexed.
     delays : (time,) float
         ps.
     frames : (first, last)
         Indices.
     centre : float
         Frequency of the band-pass, GHz.
-    place : Place
-        Where the block lies.
+    grid : Grid
+        Where the block lies, and the squares over which the wave is averaged first.
     """
     sigma = COMPLEX_WINDOW * 1e3 / centre
     first, last = frames
@@ -74,43 +79,22 @@ def complex_wave(
     operator = band_pass_operator(
         delays[start:stop], centre, window=sigma, at=delays[first : last + 1]
     )
-    spans = place.rows, place.columns
-    values = np.empty((len(operator), *(span.stop - span.start for span in spans)), np.complex64)
-    grid = [_squares(span) for span in spans]
-    power = np.empty((stop - start, *(len(squares) for squares in grid)), np.float32)
+    place = grid.place
+    values = np.empty((len(operator), *grid.shape), np.complex64)
+    factor = max(_COARSE // grid.binning, 1)
+    rougher = Grid(place, factor * grid.binning)
+    power = np.empty((stop - start, *rougher.shape), np.float32)
     # Tile by tile, as the chunks lie: where periods are long, the window holds hundreds of frames.
-    for part_y in _along_tiles(place.rows):
-        for part_x in _along_tiles(place.columns):
-            parts = part_y, part_x
-            within = tuple(
-                slice(part.start - span.start, part.stop - span.start)
-                for part, span in zip(parts, spans, strict=True)
+    for rows in along_tiles(place.rows):
+        for columns in along_tiles(place.columns):
+            within = (
+                slice(rows.start - place.rows.start, rows.stop - place.rows.start),
+                slice(columns.start - place.columns.start, columns.stop - place.columns.start),
             )
-            window = wave[start:stop, *within]
-            values[:, *within] = analytic_wave(window, operator)
-            into = tuple(
-                slice(_squares(part)[0] - squares[0], _squares(part)[-1] + 1 - squares[0])
-                for part, squares in zip(parts, grid, strict=True)
-            )
-            for squares, frame in zip(power[:, *into], window, strict=True):
-                squares[...] = cv2.resize(
-                    np.square(frame), squares.shape[::-1], interpolation=cv2.INTER_AREA
-                )
-    return ComplexWave(first, values, place.inner, slice(start, stop), power)
-
-
-def _squares(span: slice) -> range:
-    """Return the numbers of the squares that a span of pixels touches; tiles hold whole ones."""
-    return range(span.start // COARSE, -(-span.stop // COARSE))
-
-
-def fine(image: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    """Return a coarse image (y, x) on the pixels again."""
-    return cv2.resize(image, shape[::-1], interpolation=cv2.INTER_LINEAR)
-
-
-def _along_tiles(span: slice) -> list[slice]:
-    """Cut a span of pixels where tiles meet."""
-    inner = range(span.start - span.start % TILE + TILE, span.stop, TILE)
-    edges = [span.start, *inner, span.stop]
-    return [slice(low, high) for low, high in pairwise(edges)]
+            window = grid.bin(wave[start:stop, *within], rows, columns)
+            values[:, *grid.squares(rows, columns)] = analytic_wave(window, operator)
+            origin = rows.start // grid.binning, columns.start // grid.binning
+            at = rougher.squares(rows, columns)
+            for squares, frame in zip(power[:, *at], window, strict=True):
+                squares[...] = over_squares(np.square(frame), origin, factor)
+    return ComplexWave(first, values, grid, slice(start, stop), power, rougher)

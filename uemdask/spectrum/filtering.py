@@ -34,10 +34,10 @@ Directional = Literal["none", "aliased", "all"]
 _ALIASED = 0.35
 _DIRECTION_HALO = 48  # px at least: three sigma of the local direction
 _ROWS = 32  # of a tile, band-passed at once: copies of a part, never of the tile
-#: Travel index over the whole series from which single frames are asked, where frames were made
-#: directional. Of a single pixel, which ripples: half the power of the wave may come back, and the
-#: index is low where the wavelength changes. Standing waves are below 0.12.
-TRAVELS_HERE: dict[Directional, float] = {"none": 0.0, "aliased": 0.15, "all": 0.35}
+# Travel index over the whole series from which single frames are asked, where frames were made
+# directional. Of a single pixel, which ripples: half the power of the wave may come back, and the
+# index is low where the wavelength changes. Standing waves are below 0.12.
+_TRAVELS_HERE: dict[Directional, float] = {"none": 0.0, "aliased": 0.15, "all": 0.35}
 
 
 @dataclass(frozen=True)
@@ -278,22 +278,24 @@ def with_facts(
     }
     if peaks is not None:
         require_variables(peaks, "travel_index")
-        coordinates["wave_travels"] = travels_over_all(peaks, direction)
+        coordinates["wave_travels"] = travels_over_all(peaks["travel_index"], direction)
     return wave.assign_coords(coordinates)
 
 
-def travels_over_all(peaks: xr.Dataset, direction: Direction) -> xr.DataArray:
+def travels_over_all(travel_index: Any, direction: Direction) -> Any:
     """Return where (y, x) the series as a whole travels, if frames were made directional.
 
     There a standing wave looks like one that travels, and only the map made before still knows.
-    Elsewhere True: single frames tell better.
+    Elsewhere True: single frames tell better. Of a DataArray or an array; lazy where an input is.
     """
-    least = as_number(of_few(_least_travel, direction), units="1", long_name="least travel index")
-    return peaks["travel_index"] >= least.astype(np.float32)
+    least = of_few(_least_travel, direction)
+    if is_lazy(least):
+        least = as_number(least, units="1", long_name="least travel index").astype(np.float32)
+    return travel_index >= least
 
 
-def _least_travel(direction: Direction) -> float:
-    return TRAVELS_HERE[direction.frames]
+def _least_travel(direction: Direction) -> np.float32:
+    return np.float32(_TRAVELS_HERE[direction.frames])
 
 
 def _centre(band: Band) -> float:

@@ -54,7 +54,7 @@ def statistics_block(
 def mean_of(sums: Mapping[str, Any] | xr.Dataset) -> dict[str, Any]:
     """Turn the sums over all blocks into mean spectrum, noise, and mean modulation.
 
-    The survey looks at one lit pixel of many; the others are like it.
+    It looks at one lit pixel of many; the others are like it.
     """
     share = sums["lit"] / np.maximum(sums["pixel_count"], 1)
     return {

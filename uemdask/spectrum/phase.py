@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.errors import UemError
-from uemdask.spectrum.harmonics import RADIAN_PER_GHZ_PS, Complex64, Float32
+from uemdask.spectrum.grid import Means
+from uemdask.spectrum.harmonics import Complex64, Float32
 from uemdask.spectrum.smoothing import LEAST_SHARE, smooth
 
 _TINY = np.float32(1e-30)
@@ -73,52 +74,93 @@ def local_wavevector(Z: Complex64, *, sigma: float = 8.0, smoothing: float = 2.0
     np.float32(0.2)
     """
     _check_map(Z)
+    means = Means(Z.shape, sigma)
+    return means.spread(_mean_wavevector(Z, means, smoothing))
+
+
+def _mean_wavevector(Z: Complex64, means: Means, smoothing: float) -> Float32:
+    """Return the local wave vector (2, y, x) on the grid of some means."""
     if smoothing <= 0:
-        return _neighbouring(Z, sigma)
+        return _neighbouring(Z[None], means)
     lag = 2 * int(np.ceil(_LAG * smoothing / 2))
     inside = _inside(Z, smoothing)
-    once, scatter = _wavevectors(Z * inside, sigma, lag)
-    twice, _ = _wavevectors(smooth(Z, smoothing) * inside, sigma, lag)
+    once, scatter = _wavevectors((Z * inside)[None], means, lag)
+    twice, _ = _wavevectors((smooth(Z, smoothing) * inside)[None], means, lag)
     near, wide = 2 * once - twice
-    share = np.maximum(smooth(inside, sigma), LEAST_SHARE)
-    noise = _NOISE_GAIN * scatter * np.square(smoothing / (lag * sigma * share))
+    share = np.maximum(means(inside), LEAST_SHARE)
+    noise = _NOISE_GAIN * scatter * np.square(smoothing / (lag * means.sigma * share))
     change = near - wide
-    found = smooth(np.sum(np.square(change), axis=0), _WIDER * sigma) - _DIFFERENT * noise
+    found = means.again(np.sum(np.square(change), axis=0), _WIDER) - _DIFFERENT * noise
     told = np.maximum(found, np.sum(np.square(_PRECISE * wide), axis=0))
     told, noise = np.square(told), np.square(noise)
     return np.asarray(wide + change * told / np.maximum(told + noise, _TINY), np.float32)
 
 
-def _neighbouring(Z: Complex64, sigma: float) -> Float32:
-    """Mean wave vector (2, y, x) of neighbours one pixel apart."""
-    return np.stack(
-        [-np.angle(smooth(_doubled(_neighbours(Z, axis)), sigma)) / 2 for axis in (1, 0)]
-    )
+def mean_wavevector(frames: Complex64, *, sigma: float, lag: int) -> Float32:
+    """Wave vector of frames of one wave, from all of them together.
+
+    As `local_wavevector`, from pixels `lag` apart, without what it takes off for the smoothing.
+
+    Parameters
+    ----------
+    frames : ndarray, shape (frame, y, x), complex64
+        0 where nothing is known.
+    sigma : float
+        Standard deviation of the average, px.
+    lag : int
+        Even, px.
+
+    Returns
+    -------
+    ndarray, shape (2, y, x), float32
+        (kx, ky), rad/px, along the direction of travel.
+    """
+    means = Means(frames.shape[1:], sigma)
+    (near, _), _ = _wavevectors(frames, means, lag)
+    return means.spread(near)
 
 
-def _wavevectors(Z: Complex64, sigma: float, lag: int) -> tuple[Float32, Float32]:
+def _neighbouring(frames: Complex64, means: Means, wider: float = 1.0) -> Float32:
+    """Mean wave vector (2, y, x) of neighbours one pixel apart in all frames."""
+    k = []
+    for axis in (1, 0):
+        products = sum(_doubled(_neighbours(Z, axis)) for Z in frames)
+        k.append(-np.angle(means(np.asarray(products, np.complex64), wider)) / 2)
+    return np.stack(k)
+
+
+def _wavevectors(frames: Complex64, means: Means, lag: int) -> tuple[Float32, Float32]:
     """Mean wave vectors (near or wide, 2, y, x) of pixels `lag` apart (even), 0 at the edge.
 
     That of neighbours takes most of the turn off, so there is nothing to unwrap. Also returns how
     the rest scatters, (y, x), 0..1.
     """
-    first = _neighbouring(Z, _WIDER * sigma)
+    first = _neighbouring(frames, means, _WIDER)
+    turns = means.spread(first * lag)
     k = np.stack([first, first])
-    scatter = np.zeros(Z.shape, np.float32)
+    scatter = np.zeros(first.shape[1:], np.float32)
     for component, axis in enumerate((1, 0)):
-        rest = np.zeros(Z.shape, np.complex64)
+        rest = np.zeros(frames.shape[1:], np.complex64)
         middle, low, high = (
             tuple(part if each == axis else slice(None) for each in (0, 1))
             for part in (slice(lag // 2, -(lag // 2)), slice(None, -lag), slice(lag, None))
         )
-        turned = np.exp(1j * lag * first[component][middle])
-        rest[middle] = _doubled(Z[low].conj() * Z[high] * turned)
-        near, wide = smooth(rest, sigma), smooth(rest, _WIDER * sigma)
+        turn = _turn(turns[component][middle])
+        for Z in frames:
+            rest[middle] += _doubled(Z[low].conj() * Z[high] * turn)
+        near, wide = means(rest), means(rest, _WIDER)
         k[0, component] -= np.angle(near) / (2 * lag)
         k[1, component] -= np.angle(wide) / (2 * lag)
-        most = np.maximum(smooth(np.abs(rest), sigma), _TINY)
+        most = np.maximum(means(np.abs(rest)), _TINY)
         scatter += (1 - np.minimum(np.abs(near) / most, 1)) / 2
     return k, scatter
+
+
+def _turn(angle: Float32) -> Complex64:
+    """``exp(i angle)``, without the slow complex exponential."""
+    turn = np.empty(angle.shape, np.complex64)
+    turn.real, turn.imag = np.cos(angle), np.sin(angle)
+    return turn
 
 
 def _inside(Z: Complex64, smoothing: float) -> Float32:
@@ -177,18 +219,34 @@ def travel_index(Z: Complex64, *, sigma: float = 8.0) -> Float32:
         Between 0 and 1.  Pixels that are exactly 0, as unlit ones are, have no say.
     """
     _check_map(Z)
+    means = Means(Z.shape, sigma)
+    return means.spread(_mean_travel(Z, means))
+
+
+def _mean_travel(Z: Complex64, means: Means) -> Float32:
+    """Return the travel index (y, x) on the grid of some means."""
     # A step to a pixel without a value is no slope of the wave.
     known = cv2.erode((Z != 0).astype(np.float32), np.ones((3, 3), np.uint8))
     current = []
     gradient = np.zeros(Z.shape, dtype=np.float32)
     for axis in (1, 0):
-        slope = np.gradient(Z, axis=axis).astype(np.complex64) * known
+        slope = _slope(Z, axis) * known
         gradient += np.square(slope.real) + np.square(slope.imag)
-        current.append(smooth(np.ascontiguousarray((Z.conj() * slope).imag), sigma))
+        current.append(means((Z.conj() * slope).imag))
     energy = (np.square(Z.real) + np.square(Z.imag)) * known
-    most = np.sqrt(smooth(energy, sigma) * smooth(gradient, sigma))
+    most = np.sqrt(means(energy) * means(gradient))
     index = np.hypot(current[0], current[1]) / np.maximum(most, _TINY)
     return np.clip(index, 0, 1, out=index)
+
+
+def _slope(Z: Complex64, axis: int) -> Complex64:
+    """Central difference, as `numpy.gradient`, in single precision."""
+    moved, out = np.moveaxis(Z, axis, 0), np.empty_like(Z)
+    slope = np.moveaxis(out, axis, 0)
+    np.subtract(moved[2:], moved[:-2], out=slope[1:-1])
+    slope[1:-1] *= np.float32(0.5)
+    slope[0], slope[-1] = moved[1] - moved[0], moved[-1] - moved[-2]
+    return out
 
 
 def phase_flow(
@@ -232,56 +290,29 @@ def phase_flow(
     _check_map(first)
     if first.shape != second.shape:
         raise UemError(f"phase_flow: frames of shapes {first.shape} and {second.shape}.")
-    height, width = first.shape
-    k = local_wavevector(second, sigma=sigma, smoothing=smoothing)
-
+    means = Means(first.shape, sigma)
+    k = _mean_wavevector(second, means, smoothing)
+    # Wavelengths beyond twice the frame cannot be told from none.
+    smallest = np.pi / max(first.shape)
     turn = np.complex64(np.exp(-1j * phase_step))
     # The phase step changes slowly over the frame, so its noise can be averaged away.
-    step = smooth((second * first.conj() * turn).astype(np.complex64), sigma)
-    advance = np.where(first * second != 0, np.float32(phase_step) + np.angle(step), np.float32(0))
-    flow = advance * _inverse(k)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    step = means((second * first.conj() * turn).astype(np.complex64))
+    advance = np.float32(phase_step) + np.angle(step)
+    flow = advance * _inverse(k, smallest)
+    y, x = np.mgrid[: k.shape[1], : k.shape[2]].astype(np.float32)
     for _ in range(refinements):
-        half_way = (x + flow[0] / 2, y + flow[1] / 2)
+        half_way = (x + flow[0] / (2 * means.edge), y + flow[1] / (2 * means.edge))
         nearby = [
             cv2.remap(part, *half_way, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
             for part in k
         ]
-        flow = advance * _inverse(np.stack(nearby))
+        flow = advance * _inverse(np.stack(nearby), smallest)
 
-    energy = smooth(np.abs(first) ** 2, sigma) * smooth(np.abs(second) ** 2, sigma)
+    energy = means(_square(first)) * means(_square(second))
     agreement = np.abs(step) / np.maximum(np.sqrt(energy), _TINY)
-    mean = first + second * turn
-    confidence = np.clip(agreement, 0, 1) * travel_index(mean, sigma=sigma)
-    return flow.astype(np.float32, copy=False), confidence.astype(np.float32, copy=False)
-
-
-def steady_flow(
-    Z: Complex64, frequency: float, step: float, *, sigma: float = 8.0
-) -> tuple[Float32, Float32]:
-    """Displacement per frame of a steady wave, from its complex amplitude alone.
-
-    Parameters
-    ----------
-    Z : ndarray, shape (y, x), complex64
-        Complex amplitude.
-    frequency : float
-        GHz.
-    step : float
-        Delay between the frames, ps.
-    sigma : float
-        As in :func:`phase_flow`.
-
-    Returns
-    -------
-    flow : ndarray, shape (2, y, x), float32
-        px.
-    confidence : ndarray, shape (y, x), float32
-        0..1.
-    """
-    advance = RADIAN_PER_GHZ_PS * frequency * step
-    second = (Z * np.exp(1j * advance)).astype(np.complex64)
-    return phase_flow(Z, second, phase_step=advance, sigma=sigma)
+    confidence = np.clip(agreement, 0, 1) * _mean_travel(first + second * turn, means)
+    flow = means.spread(flow) * ((first != 0) & (second != 0))
+    return flow.astype(np.float32, copy=False), means.spread(confidence)
 
 
 def _check_map(Z: npt.NDArray[np.generic]) -> None:
@@ -302,9 +333,11 @@ def _neighbours(Z: Complex64, axis: int) -> Complex64:
     return np.ascontiguousarray(np.moveaxis(centred, 0, axis))
 
 
-def _inverse(k: Float32) -> Float32:
+def _square(Z: Complex64) -> Float32:
+    return np.asarray(np.square(Z.real) + np.square(Z.imag), np.float32)
+
+
+def _inverse(k: Float32, smallest: float) -> Float32:
     """``k / |k|^2``, zero where the wave vector is too short to be one."""
     square = k[0] ** 2 + k[1] ** 2
-    # Wavelengths beyond twice the frame cannot be told from none.
-    smallest = np.pi / max(k.shape[1:])
     return np.where(square > smallest**2, k / np.maximum(square, _TINY), np.float32(0))

@@ -35,7 +35,7 @@ _WELL_LIT = 0.8
 
 @dataclass(frozen=True)
 class TileStatistics:
-    """Sums over the pixels of a tile; the sum of two tiles is the survey of both.
+    """Sums over the pixels of a tile; the sum of two is that of both tiles.
 
     Attributes
     ----------
@@ -115,7 +115,7 @@ def statistics_operator(
     drift_cycles: float = DRIFT_CYCLES,
     search_step: int = 2,
 ) -> StatisticsOperator:
-    """Prepare the survey of a run.
+    """Prepare the statistics of a run.
 
     Parameters
     ----------
@@ -202,8 +202,8 @@ def statistics_of_tile(
     >>> t = np.arange(0, 500, 5.0)
     >>> s = np.broadcast_to(np.cos(2e-3 * np.pi * 34 * t)[:, None, None], (100, 16, 16))
     >>> f = frequency_grid(t)
-    >>> survey = statistics_of_tile(s.astype(np.float32), statistics_operator(t, f))
-    >>> float(f[survey.power.argmax()]), round(float(survey.power.max()), 2)
+    >>> found = statistics_of_tile(s.astype(np.float32), statistics_operator(t, f))
+    >>> float(f[found.power.argmax()]), round(float(found.power.max()), 2)
     (34.0, 0.5)
     """
     delays = operator.trend.shape[0]

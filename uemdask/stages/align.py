@@ -15,7 +15,7 @@ from uemdask.align.detector import DETECTOR_FRAMES, find_detector_faults, spread
 from uemdask.align.gains import frame_brightness, join_gains
 from uemdask.align.reference_image import ChosenFrames, make_reference
 from uemdask.align.series_drift import drift_tiles, spread_drift
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.errors import UemError
 from uemdask.readers import match_drift, read_drift_table
@@ -85,7 +85,7 @@ def _create(run: Run, parameters: AlignParameters) -> None:
         run.create(name, sizes)
 
 
-def _table(run: Run, parameters: AlignParameters) -> np.ndarray:
+def _table(run: RunLike, parameters: AlignParameters) -> np.ndarray:
     """Return the drift of the user's table, (time, component) px, NaN where it has none."""
     drift = match_drift(
         read_drift_table(Path(str(parameters.drift_table))),
@@ -104,7 +104,7 @@ def _table(run: Run, parameters: AlignParameters) -> np.ndarray:
     return drift if parameters.drift_sign == "drift" else -drift
 
 
-def _refines(run: Run, parameters: AlignParameters) -> bool:
+def _refines(run: RunLike, parameters: AlignParameters) -> bool:
     """Whether the drift is fitted, not only followed or taken from the table."""
     if parameters.drift_table is None or parameters.drift_refine is not None:
         wanted = parameters.drift_refine is not False
@@ -131,7 +131,7 @@ def _bad_pixels(run: Run, region: Region, parameters: AlignParameters) -> Receip
     }
 
 
-def _slabs_followed(run: Run, parameters: AlignParameters) -> list[Region]:
+def _slabs_followed(run: RunLike, parameters: AlignParameters) -> list[Region]:
     return frame_slabs(run.sizes) if parameters.register_drift else []
 
 
@@ -157,7 +157,7 @@ def _keep_followed(
     return keep_followed(run, receipts)
 
 
-def _tiles(run: Run, parameters: AlignParameters) -> list[Region]:
+def _tiles(run: RunLike, parameters: AlignParameters) -> list[Region]:
     return drift_tiles(run.sizes) if _refines(run, parameters) else []
 
 
@@ -237,7 +237,7 @@ def _keep_brightness(
     }
 
 
-def _check(run: Run, parameters: AlignParameters) -> None:
+def _check(run: RunLike, parameters: AlignParameters) -> None:
     """Find faults in the table before the first task."""
     if parameters.drift_table is not None:
         _table(run, parameters)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.regions import FEATURES, RoiSums, finalise, outline
@@ -76,14 +76,14 @@ def _finish(
     return {"rois": [roi.name for roi in rois], "empty_rois": empty}
 
 
-def _check(run: Run, parameters: FeatureParameters) -> None:
+def _check(run: RunLike, parameters: FeatureParameters) -> None:
     """Find faults in regions and masks before the first task."""
     rasterise_rois(run, parameters, Region((("y", 0, 1), ("x", 0, 1))))
 
 
 FEATURE = Stage(
     name="feature",
-    version=2,
+    version=3,
     parameters=FeatureParameters,
     create=lambda run, parameters: None,
     phases=(

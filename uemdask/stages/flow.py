@@ -10,13 +10,13 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT, fuse, label_error
 from uemdask.motion.speed_angle import fuse_block, motion_block
-from uemdask.motion.valid_flow import WAVE_HALO, valid_block
+from uemdask.motion.valid_flow import valid_block, wave_halo
 from uemdask.network import (
     Calibration,
     UNet,
@@ -27,8 +27,8 @@ from uemdask.network import (
     model_digest,
     predict,
 )
-from uemdask.network.flow import FLOW_HALO, flow_block
-from uemdask.stages.spectrum import band_of, run_travels_over_all, smoothing_of
+from uemdask.network.flow import flow_block, flow_halo
+from uemdask.stages.spectrum import band_of, binning_of, read_travelling, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
 from uemdask.stages.train import model_of
@@ -76,7 +76,7 @@ class FlowParameters(Parameters):
         Also store `speed` and `angle`, which follow from `flow`.
     """
 
-    views: Literal[1, 2, 4] = 4
+    views: Literal[1, 2, 4] = 1
     samples: int = Field(default=0, ge=0)
     travel_threshold: float = 0.5
     noise_threshold: float = 2.0
@@ -121,7 +121,13 @@ def _calibrate(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     of_labels = label_error(label, confidence, truth, inside)
     network = np.array(found.deviation_factor, np.float32)[:, None, None]
     fused = [
-        fuse(flow[i], sd[i] * network, label[i], of_labels.deviation(label[i], confidence[i]))
+        fuse(
+            flow[i],
+            sd[i] * network,
+            label[i],
+            of_labels.deviation(label[i], confidence[i]),
+            binning=binning_of(run),
+        )
         for i in range(len(chosen))
     ]
     flow, sd = (np.stack(part) for part in zip(*fused, strict=True))
@@ -140,7 +146,7 @@ def _model(run: Run) -> tuple[UNet, torch.device]:
     return model, device
 
 
-def check_model(run: Run) -> None:
+def check_model(run: RunLike) -> None:
     """Refuse a run whose network is no longer in its file.
 
     Raises
@@ -163,7 +169,7 @@ def check_model(run: Run) -> None:
         )
 
 
-def _check(run: Run, parameters: FlowParameters) -> None:
+def _check(run: RunLike, parameters: FlowParameters) -> None:
     check_wave(run, parameters)
     check_model(run)
 
@@ -176,7 +182,8 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
     check_model(run)
     pairs, delays = pairs_of(run, region), run.read("time")
     results = run.results("spectrum")
-    place = Place.of(region, run.sizes, FLOW_HALO)
+    binning = binning_of(run)
+    place = Place.of(region, run.sizes, flow_halo(binning))
     network = flow_block(
         stored_wave(run, place),
         pairs,
@@ -185,6 +192,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         scale=results.wave_scale,
         views=parameters.views,
         samples=parameters.samples,
+        binning=binning,
     )
     labels = run.read("label", region), run.read("label_confidence", region)
     twin = run.results("flow")
@@ -196,14 +204,14 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         network_factor=(1.0, 1.0) if twin.label_error is None else twin.network_factor,
         deviation_factor=twin.deviation_factor,
     )
-    place = Place.of(region, run.sizes, WAVE_HALO)
+    place = Place.of(region, run.sizes, wave_halo(binning))
     # What the labels had a say in would always agree with them.
     found |= valid_block(
         stored_wave(run, place),
         network["flow"],
         *labels,
         run.read("mask", region),
-        run_travels_over_all(run, Place.of(region, run.sizes)),
+        read_travelling(run, Place.of(region, run.sizes)),
         run.read("peak_amplitude", region),
         pairs,
         place=place,
@@ -213,6 +221,7 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         smoothing=smoothing_of(run),
         window=run.stage("spectrum")["parameters"]["window"],
         limits=parameters.model_dump(include=_LIMITS),
+        binning=binning,
     )
     if parameters.derived:
         steps = delays[pairs[:, 1]] - delays[pairs[:, 0]]

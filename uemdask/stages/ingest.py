@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from uemdask.cube import Run, create_run
+from uemdask.cube import Run, RunLike, create_run
 from uemdask.cube.layout import Region, frame_slabs
 from uemdask.cube.sidecar import remove_sidecar, sidecar
 from uemdask.errors import FaultsError, UemError
-from uemdask.readers import RawAcquisition, RawSettings, inspect_raw, relative_name
+from uemdask.readers import RawAcquisition, RawSettings, inspect_raw, name_from, raw_folder
 from uemdask.readers.fingerprint import fingerprint
 from uemdask.stages.counts import Brightness, check_describable, three_of
 from uemdask.stages.digest import digest_of
@@ -86,7 +86,8 @@ def create_from_raw(
                 if _goes_on(ingest_record(place), digest):
                     return Run(place)
             shutil.rmtree(place, ignore_errors=True)
-    run = create_run(
+    folder = raw_folder(raw.path)
+    return create_run(
         place,
         delays=raw.delays,
         shape=raw.shape,
@@ -98,27 +99,26 @@ def create_from_raw(
         metadata=metadata_of(raw),
         digest=digest,
         parameters=parameters.model_dump(mode="json"),
+        facts={
+            "created": True,
+            "dtype": raw.dtype,
+            "sources": sources_of(raw),
+            "dark": [name_from(folder, file) for file in raw.dark],
+            "offset": raw.offset,
+            "images_in_file": raw.images_in_file,
+            "pump_off": [name_from(folder, file) for file in raw.pump_off],
+            "delays_from": raw.source,
+            "origins": raw.origins,
+        },
         overwrite=True,
     )
-    run.note(
-        "ingest",
-        created=True,
-        dtype=raw.dtype,
-        sources=sources_of(raw),
-        dark=[relative_name(raw.path, file) for file in raw.dark],
-        offset=raw.offset,
-        images_in_file=raw.images_in_file,
-        pump_off=[relative_name(raw.path, file) for file in raw.pump_off],
-        delays_from=raw.source,
-        origins=raw.origins,
-    )
-    return run
 
 
 def sources_of(raw: RawAcquisition) -> list[list[list[Any]]]:
     """Return file, place in it and scan of the images of each delay."""
+    folder = raw_folder(raw.path)
     return [
-        [[relative_name(raw.path, image.file), image.index, image.scan] for image in images]
+        [[name_from(folder, image.file), image.index, image.scan] for image in images]
         for images in raw.repeats
     ]
 
@@ -168,17 +168,18 @@ def digest_of_raw(raw: RawAcquisition) -> str:
     files = list(dict.fromkeys(image.file for images in raw.repeats for image in images))
     blocks = min(max(_BLOCKS // len(files), _FEWEST), _MOST)
     prints = {file: fingerprint(file, blocks) for file in (*files, *raw.dark)}
+    folder = raw_folder(raw.path)
     return digest_of(
         "ingest",
         _VERSION,
         [
             [
-                (relative_name(raw.path, image.file), prints[image.file], image.index, image.scan)
+                (name_from(folder, image.file), prints[image.file], image.index, image.scan)
                 for image in images
             ]
             for images in raw.repeats
         ],
-        [(relative_name(raw.path, file), prints[file]) for file in raw.dark],
+        [(name_from(folder, file), prints[file]) for file in raw.dark],
         raw.dataset,
         raw.delays.tolist(),
         list(raw.pixel_size),
@@ -189,7 +190,7 @@ def digest_of_raw(raw: RawAcquisition) -> str:
 # ---- the stage
 
 
-def _dark_regions(run: Run, parameters: IngestParameters) -> list[Region]:
+def _dark_regions(run: RunLike, parameters: IngestParameters) -> list[Region]:
     return [Region()] if "dark" in run else []
 
 

@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
-from uemdask.cube.rounding import round_flow
-from uemdask.labels import LabelEstimator, Method, base_label, base_range
-from uemdask.labels.label_estimation import LABEL_HALO, label_block
+from uemdask.labels import LabelEstimator, Method, base_range
+from uemdask.labels.base_image import base_block
+from uemdask.labels.label_estimation import label_block
+from uemdask.labels.optical_flow import label_halo
 from uemdask.stages.aligned_reader import read_aligned
-from uemdask.stages.spectrum import band_of, run_travels_over_all, smoothing_of
+from uemdask.stages.spectrum import band_of, binning_of, read_travelling, smoothing_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 from uemdask.stages.stored_wave import check_wave, pairs_of, stored_wave
-
-# A base label carries no motion; finer steps would only store noise.
-_BASE_STEP = 1 / 16
 
 
 class LabelParameters(Parameters):
@@ -48,14 +46,16 @@ def _create(run: Run, parameters: LabelParameters) -> None:
 
 
 def _label(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
-    place = Place.of(region, run.sizes, LABEL_HALO)
+    binning = binning_of(run)
+    place = Place.of(region, run.sizes, label_halo(binning))
     found = label_block(
         stored_wave(run, place),
-        run_travels_over_all(run, place),
+        read_travelling(run, place),
         pairs_of(run, region),
         place=place,
         delays=run.read("time"),
         estimator=label_estimator(run, parameters.methods),
+        binning=binning,
     )
     for name, values in found.items():
         run.write(name, values, region)
@@ -84,7 +84,7 @@ def _keep_base_range(
     return {"base_range": list(base_range(run.read("reference")))}
 
 
-def _base_regions(run: Run, parameters: LabelParameters) -> list[Region]:
+def _base_regions(run: RunLike, parameters: LabelParameters) -> list[Region]:
     if not parameters.base:
         return []
     return pair_fields(run.sizes, "time")
@@ -96,15 +96,12 @@ def _base(run: Run, region: Region, parameters: LabelParameters) -> Receipt:
     frames = np.flatnonzero(usable[start:stop]) + start
     if not len(frames):
         return {"frames": 0}
-    tile = read_aligned(run, region, frames=frames, halo=LABEL_HALO, ratio=False)
-    shape = region.slices(("y", "x"), run.sizes)
-    flow = np.full(
-        (stop - start, 2, *(part.stop - part.start for part in shape)), np.nan, np.float32
+    tile = read_aligned(run, region, frames=frames, halo=label_halo(1), ratio=False)
+    found = base_block(
+        tile.values, tile.reference, place=tile.place, limits=run.results("label").base_range
     )
-    low, high = run.results("label").base_range
-    for i, values in zip(frames - start, tile.values, strict=True):
-        label = base_label(tile.reference, values[None], limits=(low, high))[0]
-        flow[i] = round_flow(label[:, *tile.place.inner], _BASE_STEP)
+    flow = np.full((stop - start, *found.shape[1:]), np.nan, np.float32)
+    flow[frames - start] = found
     run.write("base_label", flow, region)
     return {"frames": len(frames)}
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import RunLike
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
 from uemdask.readers import describe_image, read_image
@@ -32,14 +32,14 @@ class FeatureParameters(Parameters):
     masks: dict[str, str] = Field(default_factory=dict)
 
 
-def rois_of(run: Run, parameters: FeatureParameters) -> list[Roi]:
+def rois_of(run: RunLike, parameters: FeatureParameters) -> list[Roi]:
     """Return the regions of interest of a run, all in nm."""
     y, x = run.read("y"), run.read("x")
     return [to_nm(roi, y, x) for roi in parse_rois(parameters.rois)]
 
 
 def named_masks(
-    run: Run, parameters: FeatureParameters, region: Region | None = None
+    run: RunLike, parameters: FeatureParameters, region: Region | None = None
 ) -> dict[str, np.ndarray]:
     """Return the named masks of a run, cut to a region."""
     sizes = run.sizes
@@ -57,7 +57,7 @@ def named_masks(
 
 
 def rasterise_rois(
-    run: Run, parameters: FeatureParameters, region: Region | None = None
+    run: RunLike, parameters: FeatureParameters, region: Region | None = None
 ) -> np.ndarray:
     """Return the pixels of each region of interest, (roi, y, x), cut to a region of the run."""
     rows, columns = (region or Region()).slices(("y", "x"), run.sizes)

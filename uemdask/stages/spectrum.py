@@ -11,14 +11,13 @@ from typing import Any, Literal
 import numpy as np
 from pydantic import Field, field_validator
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, tiles
 from uemdask.errors import UemError
 from uemdask.labels.label_estimation import grey_of
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
-    TRAVELS_HERE,
     Band,
     Direction,
     TileStatistics,
@@ -33,10 +32,12 @@ from uemdask.spectrum import (
     smoothed,
     smoothing_halo,
     statistics_block,
+    travels_over_all,
     wave_noise,
     wave_operator,
     wave_step,
 )
+from uemdask.spectrum.binning import Crests, natural_binning
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.peak_maps import MAPS
 from uemdask.spectrum.wave_sample import SampledTiles, join_samples
@@ -68,6 +69,9 @@ class SpectrumParameters(Parameters):
         shorter than half the field: in all frames where a tenth of the amplitude or more does,
         such as a reflection from an edge; else in the frames whose delay steps are so coarse
         that a second harmonic looks like that.
+    binning : "auto" or {1, 2, 4, 8, 16}
+        Factor by which the grid of the motion is coarser than the pixels. With ``auto`` the
+        largest that leaves 16 samples of the shortest wavelength.
     """
 
     band: tuple[float, float] | None = None
@@ -77,6 +81,7 @@ class SpectrumParameters(Parameters):
     statistic: Literal["amplitude", "peak_ratio"] = "amplitude"
     threshold: float | None = None
     directional: Literal["auto"] | bool = "auto"
+    binning: Literal["auto", 1, 2, 4, 8, 16] = "auto"
 
     @field_validator("band")
     @classmethod
@@ -96,17 +101,27 @@ def smoothing_of(run: Run) -> float:
     return float(run.stage("spectrum")["parameters"]["smoothing"])
 
 
-def usable_indices(run: Run) -> tuple[np.ndarray, np.ndarray]:
+def binning_of(run: RunLike) -> int:
+    """Return the edge of the squares, px, of the wave's natural grid."""
+    return int(run.results("spectrum").binning)
+
+
+def usable_indices(run: RunLike) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and delays (ps) of the frames that may be used."""
     index = np.flatnonzero(run.read("frame_ok"))
     return index, run.read("time")[index]
 
 
-def run_travels_over_all(run: Run, place: Place) -> np.ndarray:
-    """Return where (y, x) the series as a whole travels, see `uemdask.spectrum.TRAVELS_HERE`."""
-    how = run.results("spectrum").directional
+def read_travelling(run: Run, place: Place) -> np.ndarray:
+    """Return where (y, x) the series as a whole travels."""
     travel = run.array("travel_index")[place.rows, place.columns]
-    return np.asarray(travel >= TRAVELS_HERE[how])
+    return np.asarray(travels_over_all(travel, direction_of(run)))
+
+
+def direction_of(run: Run) -> Direction:
+    """Return in which frames what runs against the wave is taken out."""
+    results = run.results("spectrum")
+    return Direction(results.directional, results.wave_number_px)
 
 
 def _create(run: Run, parameters: SpectrumParameters) -> None:
@@ -128,7 +143,7 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
         run.create(name, sizes)
 
 
-def _tiles(run: Run, parameters: SpectrumParameters) -> list[Region]:
+def _tiles(run: RunLike, parameters: SpectrumParameters) -> list[Region]:
     return tiles(run.sizes)
 
 
@@ -271,13 +286,7 @@ def _results_beyond(
 # ---- third pass, where something runs against the wave: take it out
 
 
-def direction_of(run: Run) -> Direction:
-    """Return in which frames what runs against the wave is taken out."""
-    results = run.results("spectrum")
-    return Direction(results.directional, results.wave_number_px)
-
-
-def _directed(run: Run, parameters: SpectrumParameters) -> list[Region] | None:
+def _directed(run: RunLike, parameters: SpectrumParameters) -> list[Region] | None:
     results = run.results("spectrum")
     if "directional" not in results:  # the maps tell
         return None
@@ -315,8 +324,20 @@ def _directed_results(
 
 def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
     chosen = SampledTiles.of(run.read("mask"))
+    crests = Crests.of(
+        run.read("time"),
+        band_of(run).centre,
+        noise=run.results("spectrum").wave_noise,
+        smoothing=parameters.smoothing,
+        window=parameters.window,
+    )
     parts = [
-        chosen.take(tile, partial(run.read, "wave", tile), partial(run.read, "wavelength", tile))
+        chosen.take(
+            tile,
+            partial(run.read, "wave", tile),
+            partial(run.read, "wavelength", tile),
+            crests,
+        )
         for tile in chosen.tiles
     ]
     sample = join_samples(parts, run.pixel_size, (run.sizes["y"], run.sizes["x"]))
@@ -324,6 +345,9 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         "grey_scale": grey_of(sample),
         "wave_scale": scale_of(sample),
         "wavelength_px": sample.wavelength_px,
+        "binning": natural_binning(sample.shortest_px, (run.sizes["y"], run.sizes["x"]))
+        if parameters.binning == "auto"
+        else parameters.binning,
     }
 
 
@@ -333,7 +357,7 @@ def _keep_scale(
     return dict(receipts["all"])
 
 
-def _check(run: Run, parameters: SpectrumParameters) -> None:
+def _check(run: RunLike, parameters: SpectrumParameters) -> None:
     """Find what must fail before the results of an earlier making are removed."""
     _, delays = usable_indices(run)
     if len(delays) < FEWEST_DELAYS:
@@ -353,7 +377,7 @@ def _check(run: Run, parameters: SpectrumParameters) -> None:
 
 SPECTRUM = Stage(
     name="spectrum",
-    version=3,
+    version=4,
     parameters=SpectrumParameters,
     create=_create,
     phases=(

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.layout import Region
 
 #: What a task returns: a few numbers that fit in one line of the ledger. Arrays go to the store.
@@ -41,7 +41,7 @@ class Phase:
     """
 
     name: str
-    regions: Callable[[Run, Any], list[Region] | None]
+    regions: Callable[[RunLike, Any], list[Region] | None]
     work: Callable[[Run, Region, Any], Receipt]
     finish: Callable[[Run, Any, Mapping[str, Receipt]], dict[str, Any]] = field(
         default=lambda run, parameters, receipts: {}
@@ -74,7 +74,7 @@ class Stage:
     parameters: type[Parameters]
     create: Callable[[Run, Any], None]
     phases: tuple[Phase, ...] = ()
-    check: Callable[[Run, Any], None] = field(default=lambda run, parameters: None)
+    check: Callable[[RunLike, Any], None] = field(default=lambda run, parameters: None)
 
     def phase(self, name: str) -> Phase:
         """Return a phase by name."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place, Window
 from uemdask.cube.layout import Region
 from uemdask.errors import UemError
-from uemdask.spectrum.complex_wave import ComplexWave, complex_wave
-from uemdask.stages.spectrum import band_of
 from uemdask.stages.stage import Parameters
 
 
-def check_wave(run: Run, parameters: Parameters) -> None:
+def check_wave(run: RunLike, parameters: Parameters) -> None:
     """Raise where `wave` has been deleted to save space."""
     if "wave" not in run:
         raise UemError(f"{run.path}: its 'wave' was deleted; make it anew with `only=['spectrum']`")
@@ -22,15 +20,6 @@ def check_wave(run: Run, parameters: Parameters) -> None:
 def stored_wave(run: Run, place: Place) -> Window:
     """Return the wave of a block, read where it is indexed."""
     return Window(run.array("wave"), place)
-
-
-def read_complex_wave(
-    run: Run, region: Region, frames: tuple[int, int], *, halo: int
-) -> ComplexWave:
-    """Return the complex wave of frames ``first`` to ``last`` (included) of a region."""
-    place = Place.of(region, run.sizes, halo)
-    wave = stored_wave(run, place)
-    return complex_wave(wave, run.read("time"), frames, centre=band_of(run).centre, place=place)
 
 
 def pairs_of(run: Run, region: Region) -> np.ndarray:

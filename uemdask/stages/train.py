@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from uemdask.cube import Run
+from uemdask.cube import Run, RunLike
 from uemdask.errors import UemError
 from uemdask.network import (
     BASE_MODEL,
@@ -25,13 +25,13 @@ from uemdask.network import (
     train_on,
 )
 from uemdask.network.checkpoint import load_checkpoint
-from uemdask.stages.spectrum import band_of, usable_indices
+from uemdask.stages.spectrum import band_of, binning_of, usable_indices
 from uemdask.stages.stage import Parameters, Stage
 from uemdask.stages.training_data import held_out_crops, training_groups
 from uemdask.stages.training_history import History
 
 _MOST_SHARES = 8  # runs whose steps are added up; more are much like those
-_LARGEST_CROP, _CROP_STEP = 256, 32  # px
+_LARGEST_CROP, _CROP_STEP = 256, 32  # squares of the grid
 
 #: Where a training starts: the base model, or nothing.
 Start = Literal["base", "new"]
@@ -97,7 +97,7 @@ class TrainParameters(Parameters):
         )
 
 
-def model_of(run: Run) -> Path:
+def model_of(run: RunLike) -> Path:
     """Return the file of a run's network: where it was, or beside a store that was moved."""
     path = Path(run.results("train").model)
     beside = run.path.parent / "models" / path.name
@@ -229,7 +229,7 @@ def _training(runs: list[Run], parameters: TrainParameters, start: Start) -> Tra
         }
         training = training.model_copy(update=adapted)
     # A crop must show a long wave as the whole frame does; the pixels of a batch stay the same.
-    longest = max(run.results("spectrum").wavelength_px for run in runs)
+    longest = max(run.results("spectrum").wavelength_px / binning_of(run) for run in runs)
     crop = int(min(2 * longest, _LARGEST_CROP) // _CROP_STEP * _CROP_STEP)
     if crop > training.crop:
         batch = max(1, round(training.batch * (training.crop / crop) ** 2))

@@ -7,15 +7,18 @@ from typing import TypeVar
 import numpy as np
 
 from uemdask.cube import Run
+from uemdask.cube.blocks import Place
 from uemdask.cube.layout import FRAMES, PAIRS, TILE, Region, regions
 from uemdask.errors import UemError
 from uemdask.network import Crops, Series, SeriesSource, TrainingConfig
+from uemdask.spectrum.grid import Grid
+from uemdask.stages.spectrum import binning_of
 from uemdask.stages.twin import twin_series
 
 _Part = TypeVar("_Part")
 
 _BYTES_PER_PIXEL = 7  # of a frame: half-precision wave and label, one byte of confidence
-_BLOCK = TILE  # edge of the parts of a run that does not fit, px
+_BLOCK = TILE  # edge of the parts of a run that does not fit, squares of its grid
 _TWINS = 4  # runs at most that get simulated twins
 # Seeds of twins to learn from and of those that judge, whatever the seed of the training; the stage
 # flow takes another.
@@ -79,7 +82,7 @@ def _load(runs: list[Run], memory: float) -> list[Series]:
 
 def _bytes(run: Run) -> int:
     sizes = run.sizes
-    return sizes["time"] * sizes["y"] * sizes["x"] * _BYTES_PER_PIXEL
+    return sizes["time"] * sizes["y"] * sizes["x"] * _BYTES_PER_PIXEL // binning_of(run) ** 2
 
 
 def _spread(parts: list[_Part], count: int) -> list[_Part]:
@@ -91,38 +94,51 @@ def _spread(parts: list[_Part], count: int) -> list[_Part]:
 def _parts(run: Run, share: float) -> list[Region]:
     """Return the whole run where `share` bytes hold it, else blocks with relevant pixels."""
     sizes, mask = run.sizes, run.read("mask")
+    edge = _BLOCK * binning_of(run)
     if _bytes(run) <= share:
         return [Region((("y", 0, sizes["y"]), ("x", 0, sizes["x"])))]
     blocks = [
         region
-        for region in regions(sizes, y=_BLOCK, x=_BLOCK)
+        for region in regions(sizes, y=edge, x=edge)
         if mask[region.slices(("y", "x"), sizes)].any()
     ]
     # A sliver at the edge would make all crops as small as itself.
-    least = min(_BLOCK, sizes["y"], sizes["x"])
+    least = min(edge, sizes["y"], sizes["x"])
     full = [block for block in blocks if min(b - a for _, a, b in block.bounds) >= least]
     fitting = int(share // (sizes["time"] * _BLOCK**2 * _BYTES_PER_PIXEL))
     return _spread(full or blocks, max(1, fitting))
 
 
 def _block(run: Run, region: Region) -> Series:
-    sizes = run.sizes
-    shape = tuple(stop - start for _, start, stop in region.bounds)
+    """Return a part of a run on its natural grid; displacements are in squares."""
+    sizes, place = run.sizes, Place.of(region, run.sizes)
+    grid = Grid(place, binning_of(run))
+
+    def on_grid(images: np.ndarray, *, of_wave: bool = False) -> np.ndarray:
+        flat = images.reshape(-1, *images.shape[-2:]).astype(np.float32, copy=False)
+        squares = grid.bin(flat, place.rows, place.columns, of_wave=of_wave)
+        return squares.reshape(*images.shape[:-2], *grid.shape)
+
     # Slab by slab: single precision is twice the bytes that are kept.
-    halves = {
-        "wave": np.empty((sizes["time"], *shape), np.float16),
-        "label": np.empty((sizes["pair"], 2, *shape), np.float16),
-    }
-    for name, dim, step in (("wave", "time", FRAMES), ("label", "pair", PAIRS)):
-        for slab in regions(sizes, **{dim: step}):
-            part = Region(slab.bounds + region.bounds)
-            halves[name][slice(*slab.span(dim, 0))] = run.read(name, part)
+    wave = np.empty((sizes["time"], *grid.shape), np.float16)
+    for slab in regions(sizes, time=FRAMES):
+        part = Region(slab.bounds + region.bounds)
+        wave[slice(*slab.span("time", 0))] = on_grid(run.read("wave", part), of_wave=True)
+    label = np.empty((sizes["pair"], 2, *grid.shape), np.float16)
+    confidence = np.empty((sizes["pair"], *grid.shape), np.uint8)
+    for slab in regions(sizes, pair=PAIRS):
+        part, at = Region(slab.bounds + region.bounds), slice(*slab.span("pair", 0))
+        trust = run.read_stored("label_confidence", part)
+        confidence[at] = np.rint(mean := on_grid(trust))
+        # What nobody trusts says nothing of the rest of a square.
+        weighted = on_grid(run.read("label", part) * trust[:, None])
+        label[at] = weighted / np.maximum(mean[:, None], 1) / grid.binning
     return Series(
-        wave=halves["wave"],
+        wave=wave,
         scale=run.results("spectrum").wave_scale,
-        label=halves["label"],
-        confidence=run.read_stored("label_confidence", region),
-        mask=run.read("mask", region),
+        label=label,
+        confidence=confidence,
+        mask=on_grid(run.read("mask", region)) > 0.5,
         frame_from=run.read("frame_from"),
         frame_to=run.read("frame_to"),
         name=run.name,

@@ -15,10 +15,17 @@ from uemdask.network import Series
 from uemdask.simulate import Scenario, scenario, simulate
 from uemdask.spectrum import analytic_wave, band_pass_operator
 from uemdask.spectrum.complex_wave import COMPLEX_WINDOW
+from uemdask.spectrum.grid import binned_smoothing
 from uemdask.stages.fitted_wave import fit_wave
 from uemdask.stages.label import label_estimator
 from uemdask.stages.simulated_series import DRIFT_LEFT, simulated_series
-from uemdask.stages.spectrum import SpectrumParameters, band_of, usable_indices
+from uemdask.stages.spectrum import (
+    SpectrumParameters,
+    band_of,
+    binning_of,
+    smoothing_of,
+    usable_indices,
+)
 
 _SHAPE = (192, 192)
 _MOST_DELAYS = 200
@@ -26,7 +33,7 @@ _MOST_MODULATION = 0.3
 
 
 def twin_series(run: Run, *, seed: int, even: bool = False) -> Series:
-    """Simulate a run's twin and take it to the wave as the stages would.
+    """Simulate a run's twin on its natural grid and take it to the wave as the stages would.
 
     Parameters
     ----------
@@ -41,7 +48,7 @@ def twin_series(run: Run, *, seed: int, even: bool = False) -> Series:
     Returns
     -------
     Series
-        With exact labels; confidence 1 where the wave is there.
+        With exact labels, in squares of the grid; confidence 1 where the wave is there.
 
     Raises
     ------
@@ -52,7 +59,7 @@ def twin_series(run: Run, *, seed: int, even: bool = False) -> Series:
     return simulated_series(
         simulate(_scenario(run, seed, even=even)),
         centre=band_of(run).centre,
-        smoothing=parameters.smoothing,
+        smoothing=_smoothing(run),
         window=parameters.window,
         directional=run.results("spectrum").directional,
         drift_left=_drift_left(run),
@@ -77,12 +84,13 @@ def twin_labels(
     Returns
     -------
     label : ndarray, (pair, 2, y, x)
-        px.
+        In squares of the grid.
     confidence : ndarray, (pair, y, x)
         0..1.
     """
     delays, centre = _delays(run), band_of(run).centre
-    estimate = label_estimator(run, run.stage("label")["parameters"]["methods"])
+    methods = run.stage("label")["parameters"]["methods"]
+    estimate = label_estimator(run, methods).on_grid(binning_of(run))
     found = []
     for start, end in zip(series.frame_from[pairs], series.frame_to[pairs], strict=True):
         operator = band_pass_operator(
@@ -100,20 +108,20 @@ def _delays(run: Run) -> npt.NDArray[np.float64]:
 
 
 def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
-    results = run.results("spectrum")
-    pixel = float(np.sqrt(np.prod(run.pixel_size)))
-    length = results.wavelength_px
+    results, binning = run.results("spectrum"), binning_of(run)
+    pixel = binning * float(np.sqrt(np.prod(run.pixel_size)))
+    length = results.wavelength_px / binning
     if length > _SHAPE[0]:
         raise UemError(
-            f"{run.path}: its wavelength of {length:.0f} px is longer than a simulated frame"
+            f"{run.path}: its wavelength of {results.wavelength_px:.0f} px is longer than a "
+            f"simulated frame"
         )
     if not run.read("mask").any():
         raise UemError(f"{run.path}: has no relevant pixel, so no wave to simulate")
     delays = _delays(run)
     wave = fit_wave(run)
     # The stages smooth what is simulated once more.
-    smoothing = SpectrumParameters.model_validate(run.stage("spectrum")["parameters"]).smoothing
-    modulation = wave.amplitude * np.exp((2 * np.pi * smoothing / length) ** 2 / 2)
+    modulation = wave.amplitude * np.exp((2 * np.pi * _smoothing(run) / length) ** 2 / 2)
     begin, record = max(0.0, float(delays[0])), float(delays[-1] - max(0.0, delays[0]))
     growth = tuple((float(delay), float(share)) for delay, share in wave.growth)
     if even:
@@ -127,7 +135,7 @@ def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
         delays=tuple(float(delay) for delay in delays),
         pixel_size=(pixel, pixel),
         geometry="ring" if rings else "plane",
-        origin=tuple(place / _SHAPE[0] for place in wave.origin or (0.0, 0.0)),
+        origin=tuple(place / (binning * _SHAPE[0]) for place in wave.origin or (0.0, 0.0)),
         frequency=band_of(run).centre,
         speed=wave.speed.late,
         speed_excess=wave.speed.excess,
@@ -145,9 +153,15 @@ def _scenario(run: Run, seed: int, *, even: bool) -> Scenario:
 
 
 def _drift_left(run: Run) -> float:
-    """Return by how much the run's drift is off from frame to frame, px; as alignment says."""
+    """Return by how much the run's drift is off, in squares, as alignment says."""
     stated = run.read("drift_sd")
-    return float(np.nanmedian(stated)) if np.isfinite(stated).any() else DRIFT_LEFT
+    left = float(np.nanmedian(stated)) if np.isfinite(stated).any() else DRIFT_LEFT
+    return left / binning_of(run)
+
+
+def _smoothing(run: Run) -> float:
+    """Return the sigma by which the wave was smoothed, in squares of the grid."""
+    return binned_smoothing(smoothing_of(run), binning_of(run))
 
 
 def _echo(share: float) -> float:
@@ -156,5 +170,6 @@ def _echo(share: float) -> float:
 
 
 def _counts(run: Run) -> float:
-    """Return the counts whose shot noise is the noise of the run."""
-    return float(np.clip(run.results("spectrum").noise_level ** -2, 10, 60_000))
+    """Return the counts of a square whose shot noise is the noise of the run."""
+    of_pixel = run.results("spectrum").noise_level ** -2
+    return float(np.clip(of_pixel * binning_of(run) ** 2, 10, 60_000))

@@ -27,7 +27,7 @@ class Supervisor(Protocol):
 
 @dataclass(frozen=True)
 class Capacity:
-    """Room for one kind of task.
+    """What there is for one kind of task.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Capacity:
 
 
 def capacity_of_pools(profile: BatchProfile, gpu: bool) -> Capacity:
-    """Return the room for GPU tasks or for the others that the pools of a profile give."""
+    """Return the capacity for GPU tasks or for the others that the pools of a profile give."""
     pools = profile.pools_for(gpu)
     inside = profile.launch == "allocation"
     return Capacity(
@@ -70,9 +70,9 @@ class Cluster:
     dashboard : str
         Address of the dashboard.
     cpu : Capacity
-        Room for tasks.
+        For tasks.
     gpu : Capacity, optional
-        Room for training and inference, where that is elsewhere.
+        For training and inference, where that is elsewhere.
     training_threads : int or None
         CPU threads for a training task that runs while nothing else does; None: all CPUs that
         belong to its worker.
@@ -97,7 +97,7 @@ class Cluster:
     dashboard_hosts: tuple[str, ...] = ()
 
     def capacity(self, gpu: bool) -> Capacity:
-        """Return the room for GPU tasks or for the others."""
+        """Return the capacity for GPU tasks or for the others."""
         return self.gpu if gpu and self.gpu else self.cpu
 
     @property

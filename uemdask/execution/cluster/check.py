@@ -126,8 +126,8 @@ def _wait_and_ask(profile: BatchProfile, cluster: Cluster, folder: Path, tell: T
     begun = time.monotonic()
     tell(f"waiting for a worker of {' and '.join(waiting)} ...")
     while waiting:
-        for events in cluster.supervisor.events():
-            tell(events)
+        for event in cluster.supervisor.events():
+            tell(event)
         for name, fault in cluster.supervisor.faults().items():
             if waiting.pop(name, None):
                 faults.append(fault)

@@ -1,4 +1,4 @@
-"""A cluster that is up: on this machine, by a batch system, or one that runs already."""
+"""Connect to a cluster: on this machine, of a batch system, or one that runs already."""
 
 from __future__ import annotations
 
@@ -294,7 +294,7 @@ def _surveyed(
         ) from None
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
 
-    def room(resource: str) -> Capacity | None:
+    def capacity(resource: str) -> Capacity | None:
         able = [worker for worker in workers if resource in worker["resources"]]
         if not able:
             return None
@@ -311,8 +311,8 @@ def _surveyed(
     return Cluster(
         client=client,
         dashboard=client.dashboard_link,
-        cpu=room("CPU") or anywhere,
-        gpu=room("GPU"),
+        cpu=capacity("CPU") or anywhere,
+        gpu=capacity("GPU"),
         training_threads=training_threads,
         hints=hints,
         worker_failures=_worker_failures(client, stack),
