@@ -11,8 +11,8 @@ time is expanded in cosines (DCT), and for each of their orders the power of wha
 over neighbouring orders and spatial frequencies: an estimate S of change and noise there. Fits of
 e weigh by ``noise / S**2``, and e and S are found in turn.
 
-Patches are transformed once, see :mod:`uemdask.align.patch_spectra`; a round turns their phases, sums
-over blocks of neighbouring frequencies, and finds weights and errors from those sums.
+Patches are transformed once, see :mod:`uemdask.align.patch_spectra`; a round turns their phases,
+sums over blocks of neighbouring frequencies, and finds weights and errors from those sums.
 
 So texture and contours both fix the quick part of the drift, where contours stand still; of the
 slow part, contours have no say; and a wave loses its vote in its band only. This is the
