@@ -18,8 +18,10 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+from numpy.lib.stride_tricks import sliding_window_view
 
-from uemdask.align.patch_spectra import PatchSpectra, common_rectangle
+from uemdask.align.patch_spectra import PatchSpectra, power_of
+from uemdask.align.series_spectra import SeriesSpectra
 
 _BLOCK = 8
 """Frames of a block: contours hardly move within, and noise falls to a third."""
@@ -39,40 +41,35 @@ _LONGEST = 40.0
 """Period, px, above which contours are held to dominate."""
 
 
-def search_path(
-    contrast: np.ndarray,
-    start: npt.NDArray[np.float64],
-    shaded: npt.NDArray[np.bool_] | None = None,
-) -> npt.NDArray[np.float64]:
+def search_path(series: SeriesSpectra, start: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     """Mend a drift that followed the contours, to about a pixel.
 
     Parameters
     ----------
-    contrast : ndarray of float32, shape (t, y, x)
-        Frames as recorded, by :func:`uemdask.align.patch_spectra.local_contrast`.
+    series : SeriesSpectra
+        Of all frames.
     start : ndarray, shape (t, 2)
         (x, y) px, right from frame to frame.
-    shaded : ndarray of bool, shape (y, x), optional
-        Areas of the frames that show nothing.
 
     Returns
     -------
     ndarray, shape (t, 2)
         The start itself where there are too few frames, or too little is covered by all.
     """
-    count = len(contrast)
+    count = len(start)
     length = min(_BLOCK, max(3, count // 8))
-    if count < 2 * length:
+    if count < 2 * length or not series.lay_out(start):
         return start
     blocks = np.array_split(np.arange(count), count // length)
-    patches = PatchSpectra(common_rectangle(contrast.shape[1:], start), shaded=shaded)
-    if not patches.size:
-        return start
+    begin = [int(block[0]) for block in blocks]
+    number = np.array([len(block) for block in blocks], np.float32)
+    patches = series.patches
+    means = np.empty((len(blocks), patches.patches, patches.kx.size), np.complex64)
+    for patch, spectra in enumerate(series.moved(start)):
+        means[:, patch] = np.add.reduceat(spectra, begin, axis=0) / number[:, None]
+    noise = np.add.reduceat(series.noise, begin, axis=0).mean(axis=1) / number**2
     whitened = np.stack(
-        [
-            _whitened(patches, np.mean([patches.moved(contrast[t], start[t]) for t in block], 0))
-            for block in blocks
-        ]
+        [_whitened(patches, mean, float(n)) for mean, n in zip(means, noise, strict=True)]
     )
     path = _best_path(patches, whitened)
     centres = [block.mean() for block in blocks]
@@ -80,18 +77,18 @@ def search_path(
     return start + np.stack([np.interp(frames, centres, path[:, c]) for c in (0, 1)], axis=1)
 
 
-def _whitened(patches: PatchSpectra, image: np.ndarray) -> npt.NDArray[np.complex64]:
+def _whitened(
+    patches: PatchSpectra, spectrum: np.ndarray, noise: float
+) -> npt.NDArray[np.complex64]:
     """Spectra with amplitudes cut to the median of their ring, less where noise prevails."""
-    spectrum, noise = patches.of(image)
-    power = spectrum.real**2 + spectrum.imag**2
+    power = power_of(spectrum)
     # The median of an exponential distribution is ln 2 of its mean.
     usual = patches.usual(power) / np.float32(np.log(2.0))
-    signal = np.maximum(usual - noise.mean(), 0.0)
-    share = signal / (signal + noise.mean() + 1e-30)
+    signal = np.maximum(usual - noise, 0.0)
+    share = signal / (signal + noise + 1e-30)
     share = np.where(np.hypot(patches.ky, patches.kx) > 1.0 / _LONGEST, share, 0.0)
     cut = np.minimum(1.0, usual / np.maximum(power, 1e-30))
-    weight = share * cut / np.sqrt(usual) * patches.used
-    return np.asarray(spectrum * weight, np.complex64)
+    return np.asarray(spectrum * (share * cut / np.sqrt(usual)), np.complex64)
 
 
 def _best_path(patches: PatchSpectra, whitened: np.ndarray) -> npt.NDArray[np.int64]:
@@ -102,11 +99,10 @@ def _best_path(patches: PatchSpectra, whitened: np.ndarray) -> npt.NDArray[np.in
         if turn == 0:
             templates = np.broadcast_to(whitened[0], whitened.shape)
         else:
-            angle = path[:, 0, None, None] * patches.kx + path[:, 1, None, None] * patches.ky
-            placed = whitened * np.exp(2j * np.pi * angle)[:, None]
+            placed = whitened * patches.turned(path)[:, None]
             templates = placed.sum(axis=0) - placed
         surfaces = [
-            correlation(patches, np.conj(template) * block, reach)
+            patches.correlation((np.conj(template) * block).sum(axis=0), reach)
             for template, block in zip(templates, whitened, strict=True)
         ]
         if turn == 0:
@@ -125,51 +121,23 @@ def reach_of(patches: PatchSpectra) -> int:
     return min(_REACH, int(0.35 * patches.size))
 
 
-def correlation(patches: PatchSpectra, product: np.ndarray, reach: int) -> npt.NDArray[np.float64]:
-    """Correlation over shifts (y, x) of up to `reach`, in robust standard deviations.
-
-    Parameters
-    ----------
-    patches : PatchSpectra
-        Whose spectra.
-    product : ndarray, shape (patch, ky, kx)
-        Conjugate of one spectrum times the other.
-    reach : int
-        px.
-    """
-    size = patches.size
-    whole = np.zeros((size, size // 2 + 1), np.complex128)
-    rows, columns = product.shape[1:]
-    whole[np.ix_(np.arange(rows) - rows // 2, np.arange(columns))] = product.sum(axis=0)
-    shifts = np.arange(-reach, reach + 1)
-    surface = np.fft.irfft2(whole, s=(size, size))
-    scatter = 1.4826 * float(np.median(np.abs(surface - np.median(surface))))
-    return np.asarray(surface[np.ix_(shifts, shifts)] / max(scatter, 1e-30))
-
-
 def _cheapest(surfaces: list[np.ndarray]) -> npt.NDArray[np.int64]:
     """Path through the surfaces with most votes, less the cost of its steps (Viterbi)."""
-    edge = surfaces[0].shape[0]
-    steps = [(y, x) for y in range(-_STEP, _STEP + 1) for x in range(-_STEP, _STEP + 1)]
+    edge, wide = surfaces[0].shape[0], 2 * _STEP + 1
+    reach = np.arange(-_STEP, _STEP + 1)
+    cost = _STEP_COST * np.hypot(reach[:, None], reach).ravel()
     total = surfaces[0]
     arrived = []
     for surface in surfaces[1:]:
         padded = np.pad(total, _STEP, constant_values=-np.inf)
-        best = np.full_like(total, -np.inf)
-        how = np.zeros(total.shape, np.int64)
-        for number, (y, x) in enumerate(steps):
-            rows = slice(_STEP - y, _STEP - y + edge)
-            columns = slice(_STEP - x, _STEP - x + edge)
-            candidate = padded[rows, columns] - _STEP_COST * np.hypot(y, x)
-            better = candidate > best
-            best[better] = candidate[better]
-            how[better] = number
-        total = best + surface
+        near = sliding_window_view(padded, (wide, wide)).reshape(edge, edge, -1) - cost
+        how = near.argmax(axis=-1)
+        total = np.take_along_axis(near, how[..., None], -1)[..., 0] + surface
         arrived.append(how)
     row, column = (int(i) for i in np.unravel_index(int(np.argmax(total)), total.shape))
     path = [(column, row)]
     for how in reversed(arrived):
-        y, x = steps[how[row, column]]
-        row, column = row - y, column - x
+        down, across = divmod(int(how[row, column]), wide)
+        row, column = row + down - _STEP, column + across - _STEP
         path.append((column, row))
     return np.array(path[::-1]) - edge // 2

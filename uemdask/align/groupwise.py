@@ -11,6 +11,9 @@ time is expanded in cosines (DCT), and for each of their orders the power of wha
 over neighbouring orders and spatial frequencies: an estimate S of change and noise there. Fits of
 e weigh by ``noise / S**2``, and e and S are found in turn.
 
+Patches are transformed once, see :mod:`uemdask.align.patch_spectra`; a round turns their phases,
+sums over blocks of neighbouring frequencies, and finds weights and errors from those sums.
+
 So texture and contours both fix the quick part of the drift, where contours stand still; of the
 slow part, contours have no say; and a wave loses its vote in its band only. This is the
 maximum-likelihood fit of a scale mixture (Student's t with pooled degrees of freedom [1]_), with
@@ -34,17 +37,18 @@ import numpy.typing as npt
 import scipy.fft
 import scipy.ndimage
 
-from uemdask.align.drift_search import correlation, reach_of, search_path
-from uemdask.align.patch_spectra import PatchSpectra, common_rectangle
+from uemdask.align.drift_search import reach_of, search_path
+from uemdask.align.patch_spectra import power_of, real_product
+from uemdask.align.series_spectra import SeriesSpectra
 
-_ROUNDS = 10
-"""Alignments at most; 3 to 5 are usual."""
+_ROUNDS = 8
+"""Alignments at most; 3 are usual."""
 
 _TURNS = 3
-"""Weights and errors found in turn in each round."""
+"""Weights and errors found in turn in each stage of a round."""
 
-_CONVERGED = 0.01
-"""Largest change in px that ends the rounds."""
+_CONVERGED = 0.03
+"""Largest change in px that ends the rounds; the next would be a tenth of it."""
 
 _RELOCATIONS = 4
 """Searches for frames that were lost, each followed by a fit."""
@@ -71,13 +75,6 @@ _SHARE_OF_USUAL = 0.45
 
 _NEIGHBOURS = 0.25
 """Neighbouring orders pooled to either side, of the order; one at least."""
-
-_CELLS = 16_000_000
-"""Spectral values of all frames held at once: 128 MB, four times that at the peak."""
-
-_OVERLAP = 2.0
-"""Standard error over that of independent values: patches overlap by half and their window
-correlates neighbouring frequencies. Measured on texture with noise alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,18 +162,18 @@ def _refine(
     nothing = RefinedDrift(start, np.full((count, 2), np.inf), np.zeros(count))
     if count < 2:
         return nothing
-    drift = start
+    drift, series = start, SeriesSpectra(contrast, shaded)
     if search:
-        drift = search_path(contrast, drift, shaded)
+        drift = search_path(series, drift)
         # Blocks are sharper now.
-        drift = search_path(contrast, drift, shaded) if not np.array_equal(drift, start) else drift
+        drift = search_path(series, drift) if not np.array_equal(drift, start) else drift
     votes = np.zeros(count)
     for _ in range(_RELOCATIONS):
-        settled = _settle(contrast, drift, shaded)
+        settled = _settle(series, drift)
         if settled is None:
             return nothing
-        drift, patches, fit = settled
-        away, votes = _away(contrast, drift, patches, fit)
+        drift, fit = settled
+        away, votes = _away(series, drift, fit)
         if not away.any():
             break
         drift = drift + away
@@ -184,73 +181,61 @@ def _refine(
 
 
 def _settle(
-    contrast: np.ndarray, drift: npt.NDArray[np.float64], shaded: npt.NDArray[np.bool_] | None
-) -> tuple[npt.NDArray[np.float64], PatchSpectra, _Fit] | None:
+    series: SeriesSpectra, drift: npt.NDArray[np.float64]
+) -> tuple[npt.NDArray[np.float64], _Fit] | None:
     """Fit and align in turn until the drift changes no more."""
-    stage = 0
     settled = None
+    fine = False
     for _ in range(_ROUNDS):
-        patches = _patches(contrast, drift, shaded)
-        fit = None if patches is None else _fit(contrast, drift, patches, stage)
-        if patches is None or fit is None:
+        exact = fine
+        sums = _sums(series, drift) if series.lay_out(drift, exact=exact) else None
+        fit = None if sums is None else _fit(sums, fine=fine)
+        if fit is None:
             return None
         drift = drift - np.clip(fit.step, -2.0, 2.0)
-        settled = drift, patches, fit
-        change = np.abs(fit.step).max()
-        if change < _CONVERGED and stage == 2:
+        settled = drift, fit
+        fine = fit.fine
+        if exact and fine and np.abs(fit.step).max() < _CONVERGED:
             break
-        if change < _COARSE:
-            stage = min(stage + 1, 2)
     return settled
-
-
-def _patches(
-    contrast: np.ndarray, drift: npt.NDArray[np.float64], shaded: npt.NDArray[np.bool_] | None
-) -> PatchSpectra | None:
-    """Patches of what all frames cover, as many as memory allows."""
-    rectangle = common_rectangle(contrast.shape[1:], drift)
-    patches = PatchSpectra(rectangle, shaded=shaded)
-    if not patches.size:
-        return None
-    most = int(np.sqrt(_CELLS / (len(contrast) * patches.double.size)))
-    if most >= 7:
-        return patches
-    fewer = PatchSpectra(rectangle, most=max(2, most), shaded=shaded)
-    return fewer if fewer.size else None
 
 
 @dataclass(frozen=True, slots=True)
 class _Fit:
-    """Error of the drift (t, 2), its standard error, and how much each frequency stays."""
+    """Error of the drift (t, 2), its standard error, and how much each block stays.
+
+    `fine` where the weights were those of the last stage.
+    """
 
     step: npt.NDArray[np.float64]
     error: npt.NDArray[np.float64]
     still: npt.NDArray[np.float32]
+    fine: bool
 
 
 def _away(
-    contrast: np.ndarray,
-    drift: npt.NDArray[np.float64],
-    patches: PatchSpectra,
-    fit: _Fit,
+    series: SeriesSpectra, drift: npt.NDArray[np.float64], fit: _Fit
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Where single frames fit the still part of all others better than where they are.
 
     Returns how far they are away, px, and the votes of each frame for where it is.
     """
-    count = len(contrast)
+    patches = series.patches
+    count = len(drift)
     away = np.zeros((count, 2))
     confirmed = np.empty(count)
     reach = reach_of(patches)
-    spectra = [patches.of(patches.moved(contrast[t], drift[t]))[0] for t in range(count)]
-    total = np.sum(spectra, axis=0)
-    # Whitened, the texture's own correlation is a narrow peak and no broad hill.
-    power = scipy.ndimage.uniform_filter(total.real**2 + total.imag**2, (1, 3, 3), mode="nearest")
-    still = fit.still / np.sqrt(np.maximum(power, 1e-30))
-    for t, spectrum in enumerate(spectra):
+    products = np.zeros((count, patches.kx.size), np.complex64)
+    for patch, spectra in enumerate(series.moved(drift)):
+        total = spectra.sum(axis=0)
+        # Whitened, the texture's own correlation is a narrow peak and no broad hill.
+        power = patches.pooled(power_of(total))
+        still = (fit.still[patch] / np.sqrt(np.maximum(power, 1e-30)))[patches.block]
         # A frame must not vote for itself.
-        others = still * (total - spectrum)
-        surface = correlation(patches, np.conj(others) * spectrum, reach)
+        products += spectra * (still * np.conj(total))
+        products.real -= still * power_of(spectra)
+    for t, product in enumerate(products):
+        surface = patches.correlation(product, reach)
         row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
         middle = surface[reach - 1 : reach + 2, reach - 1 : reach + 2].max()
         confirmed[t] = middle
@@ -259,97 +244,156 @@ def _away(
     return away, confirmed
 
 
-def _fit(
-    contrast: np.ndarray, drift: npt.NDArray[np.float64], patches: PatchSpectra, stage: int
-) -> _Fit | None:
-    """Fit the error of the drift of every frame."""
-    count = len(contrast)
-    spectra = np.empty((count, patches.patches, *patches.used.shape), np.complex64)
-    noise = np.empty((count, patches.patches), np.float32)
-    mean: npt.NDArray[np.float32] = np.zeros(patches.shape, np.float32)
-    for t in range(count):
-        moved = patches.moved(contrast[t], drift[t])
-        mean += moved / np.float32(count)
-        spectra[t], noise[t] = patches.of(moved)
-    slope_x, slope_y = patches.slopes(mean)
-    basis = scipy.fft.dct(np.eye(count), axis=0, norm="ortho")[1:]
-    orders = scipy.fft.dct(spectra.view(np.float32), axis=0, norm="ortho", overwrite_x=True)
-    orders = orders.view(np.complex64)[1:]
-    del spectra
-    floor = (basis**2 @ noise).astype(np.float32)[:, :, None, None]
-    floor = np.maximum(floor, 1e-30)
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """What a fit needs to know: means over blocks of frequencies, by patch and block.
 
-    xx, yy, xy = (
-        _real_product(a, b) for a, b in ((slope_x, slope_x), (slope_y, slope_y), (slope_x, slope_y))
-    )
-    template = patches.of(mean)[0]
-    size = scipy.ndimage.uniform_filter(
-        template.real**2 + template.imag**2, (1, 3, 3), mode="nearest"
-    )
-    size = np.maximum(size, 1e-30)
-    # The signal's share (Wiener filter) keeps the mean's own noise out.
-    share = np.maximum(1.0 - noise.mean(axis=0)[:, None, None] / count / size, 0.0)
-    share *= np.minimum(patches.usual(size) / size, 1.0)
-    error = np.zeros((count - 1, 2), np.float32)
-    for _ in range(_TURNS):
-        rest = orders - error[:, 0, None, None, None] * slope_x
-        rest -= error[:, 1, None, None, None] * slope_y
-        left = rest.real**2 + rest.imag**2
-        scale = np.maximum(_pooled(left), floor)
-        # The mean's slope says nothing of a fringe that was elsewhere for half of the series.
-        lasting = np.float32(1.0)
-        if stage > 1:
-            change = np.maximum(left.mean(axis=0) - floor.mean(axis=0), 0.0)
-            change = scipy.ndimage.uniform_filter(change, (1, 3, 3), mode="nearest")
-            lasting = size / (size + change)
-        power = min(stage, 1) + 1
-        weight = patches.double * share * lasting * floor ** (power - 1) / scale**power
-        right = np.stack(
-            [
-                np.einsum("mpij,mpij->m", weight, _real_product(slope, orders), dtype=np.float64)
-                for slope in (slope_x, slope_y)
-            ],
-            axis=1,
+    Attributes
+    ----------
+    power : ndarray, shape (order, patch, block)
+        Of the course in time, without its mean.
+    along_x, along_y : ndarray, shape (order, patch, block)
+        Product with the slopes.
+    xx, yy, xy, size : ndarray, shape (patch, block)
+        Products of the slopes; power of the mean; at the largest what is usual there.
+    usual : ndarray, shape (patch, block)
+        Share of `size` that counts: no more than is usual at its spatial frequency.
+    noise : ndarray, shape (t, patch)
+    number : ndarray, shape (block,)
+        Values of a block.
+    redundancy : float
+        See `PatchSpectra`.
+    """
+
+    power: npt.NDArray[np.float32]
+    along_x: npt.NDArray[np.float32]
+    along_y: npt.NDArray[np.float32]
+    xx: npt.NDArray[np.float32]
+    yy: npt.NDArray[np.float32]
+    xy: npt.NDArray[np.float32]
+    size: npt.NDArray[np.float32]
+    usual: npt.NDArray[np.float32]
+    noise: npt.NDArray[np.float32]
+    number: npt.NDArray[np.float32]
+    redundancy: float
+
+
+def _sums(series: SeriesSpectra, drift: npt.NDArray[np.float64]) -> _Sums:
+    """Sum over blocks of frequencies, at a drift."""
+    patches, count = series.patches, len(drift)
+    basis = _cosines(count)
+    shape = patches.patches, patches.values_of_block.size
+    power: npt.NDArray[np.float32] = np.empty((count - 1, *shape), np.float32)
+    along = np.empty((2, count, *shape), np.float32)
+    squares = np.empty((4, *shape), np.float32)
+    sizes = np.empty((patches.patches, patches.kx.size), np.float32)
+    for patch, spectra in enumerate(series.moved(drift)):
+        mean = spectra.mean(axis=0)
+        x, y = patches.slopes(mean)
+        sizes[patch] = power_of(mean)
+        squares[:, patch] = patches.pooled(
+            np.stack([power_of(x), power_of(y), real_product(x, y), sizes[patch]])
         )
-        normal = _quadratic(weight, xx, yy, xy)
-        if not np.isfinite(normal).all() or np.linalg.eigvalsh(normal).min() <= 0:
-            return None
-        error = np.linalg.solve(normal, right[..., None])[..., 0].astype(np.float32)
+        for number, slope in enumerate((x, y)):
+            along[number, :, patch] = patches.pooled_product(spectra, patches.double * slope)
+        course = (basis @ spectra.view(np.float32)).view(np.complex64)
+        power[:, patch] = patches.pooled_product(course, course)
+    power /= patches.number_of_block
+    along /= patches.values_of_block
+    flat = basis @ along.reshape(2, count, -1)
+    usual = patches.usual(squares[3][:, patches.block])
+    usual_size = patches.pooled(usual)
+    along_x, along_y = flat.reshape(2, count - 1, *shape)
+    xx, yy, xy, size = squares
+    size = np.maximum(size, 1e-30)
+    return _Sums(
+        power,
+        along_x,
+        along_y,
+        xx,
+        yy,
+        xy,
+        size,
+        np.minimum(usual_size / size, 1.0),
+        series.noise,
+        patches.values_of_block,
+        patches.redundancy,
+    )
+
+
+def _cosines(count: int) -> npt.NDArray[np.float32]:
+    """Orthonormal cosines (order, t), without the constant."""
+    return np.asarray(scipy.fft.dct(np.eye(count), axis=0, norm="ortho")[1:], np.float32)
+
+
+def _fit(sums: _Sums, *, fine: bool) -> _Fit | None:
+    """Fit the error of the drift of every frame.
+
+    Weights fall fast, and what lasts counts, from the start where `fine`; else as soon as the
+    error is small.
+    """
+    count = len(sums.noise)
+    basis = _cosines(count)
+    floor = np.maximum((basis**2 @ sums.noise)[:, :, None], 1e-30)
+    # The signal's share (Wiener filter) keeps the mean's own noise out.
+    share = np.maximum(1.0 - sums.noise.mean(axis=0)[:, None] / count / sums.size, 0.0)
+    share *= sums.usual * sums.number
+    error = np.zeros((count - 1, 2), np.float32)
+    for stage in (2,) if fine else (0, 1, 2):
+        for _ in range(_TURNS):
+            ex, ey = error[:, 0, None, None], error[:, 1, None, None]
+            left = sums.power - 2 * (ex * sums.along_x + ey * sums.along_y)
+            left += ex**2 * sums.xx + ey**2 * sums.yy + 2 * ex * ey * sums.xy
+            np.maximum(left, 0.0, out=left)
+            scale = np.maximum(_pooled(left), floor)
+            weight = share / scale
+            if stage:
+                weight *= floor / scale
+            # The mean's slope says nothing of a fringe that was elsewhere for half of the series.
+            if stage > 1:
+                change = np.maximum(left.mean(axis=0) - floor.mean(axis=0), 0.0)
+                weight *= sums.size / (sums.size + change)
+            right = np.stack([_total(weight, sums.along_x), _total(weight, sums.along_y)], axis=1)
+            normal = _quadratic(weight, sums)
+            if not np.isfinite(normal).all() or np.linalg.eigvalsh(normal).min() <= 0:
+                return None
+            error = np.linalg.solve(normal, right[..., None])[..., 0].astype(np.float32)
+        if np.abs(basis.T @ error).max() > _COARSE:
+            break
     inverse = np.linalg.inv(normal)
-    # A value counted twice for both halves of the plane has half the variance.
-    middle = _quadratic(weight**2 * scale / np.maximum(patches.double, 1.0), xx, yy, xy)
-    covariance = _OVERLAP**2 * inverse @ middle @ inverse
-    variance = (basis.T**2) @ covariance[:, [0, 1], [0, 1]]
+    middle = _quadratic(weight**2 * scale / sums.number, sums)
+    covariance = sums.redundancy**2 * inverse @ middle @ inverse
+    variance = (basis.T**2).astype(np.float64) @ covariance[:, [0, 1], [0, 1]]
     # What stays: frequencies that neither contours nor a wave change, relative to their noise.
-    still = noise.mean(axis=0)[:, None, None] / np.maximum(scale.mean(axis=0), 1e-30)
-    still = (patches.used * share * np.minimum(still, 1.0) ** 2).astype(np.float32)
+    still = sums.noise.mean(axis=0)[:, None] / np.maximum(scale.mean(axis=0), 1e-30)
+    still = share / sums.number * np.minimum(still, 1.0) ** 2
     return _Fit(
-        basis.T @ error.astype(np.float64),
+        basis.T.astype(np.float64) @ error,
         np.sqrt(variance),
-        still,
+        still.astype(np.float32),
+        stage == 2,
     )
 
 
 def _pooled(power: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Mean over neighbouring orders (first axis) and spatial frequencies (last two)."""
+    """Mean over neighbouring orders, the first axis."""
     count = len(power)
     order = np.arange(count)
     half = np.maximum(1, (_NEIGHBOURS * (order + 1)).astype(int))
     low, high = np.maximum(order - half, 0), np.minimum(order + half + 1, count)
-    running = np.concatenate([np.zeros_like(power[:1]), np.cumsum(power, axis=0)])
-    pooled = (running[high] - running[low]) / (high - low)[:, None, None, None].astype(np.float32)
-    return scipy.ndimage.uniform_filter(pooled, (1, 1, 3, 3), mode="nearest")
+    mean = np.zeros((count, count), np.float32)
+    for row, (begin, end) in enumerate(zip(low, high, strict=True)):
+        mean[row, begin:end] = 1.0 / (end - begin)
+    return (mean @ power.reshape(count, -1)).reshape(power.shape)
 
 
-def _quadratic(
-    weight: np.ndarray, xx: np.ndarray, yy: np.ndarray, xy: np.ndarray
-) -> npt.NDArray[np.float64]:
+def _total(weight: np.ndarray, values: np.ndarray) -> npt.NDArray[np.float64]:
+    """Weighted sum (order,) over patches and blocks."""
+    return np.einsum("mpb,mpb->m", weight, values, dtype=np.float64)
+
+
+def _quadratic(weight: np.ndarray, sums: _Sums) -> npt.NDArray[np.float64]:
     """Matrices (order, 2, 2) of weighted products of the slopes."""
     flat = weight.reshape(len(weight), -1)
-    a, b, c = (np.asarray(flat @ each.ravel(), np.float64) for each in (xx, yy, xy))
+    a, b, c = (np.asarray(flat @ each.ravel(), np.float64) for each in (sums.xx, sums.yy, sums.xy))
     return np.stack([np.stack([a, c], -1), np.stack([c, b], -1)], -2)
-
-
-def _real_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Real part of ``conj(first) * second``."""
-    return first.real * second.real + first.imag * second.imag

@@ -13,7 +13,7 @@ measurement of the drift:
 with a brightness g of the patch's own. Frequencies that do not fit are weighted down by a
 redescending M-estimator (w = 1 / (1 + |D|² / s²)²), whose scale ``s² = noise + (c |F|)²`` starts
 wide (c = 0.5) and narrows: first the drift is found, then what disagrees is dropped. Steps are
-Gauss-Newton with gradients of the reference, prepared once (inverse compositional [1]_).
+Gauss-Newton with gradients of the reference (inverse compositional [1]_).
 
 References
 ----------
@@ -28,12 +28,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage
-from numpy.lib.stride_tricks import sliding_window_view
 
-from uemdask.align.correlation import hann, high_pass
-from uemdask.align.patch_spectra import HIGHEST, PATCH, derivatives, power_of, windowed_spectra
-from uemdask.align.shift import KERNEL_RADIUS, sample_window
+from uemdask.align.patch_spectra import PatchSpectra, power_of, real_product
 
 MOST_PATCHES = 225
 """Patches used of a large frame, those that fix the drift best: all of 512 x 512 px."""
@@ -41,14 +37,41 @@ MOST_PATCHES = 225
 TOLERANCE = (0.5, 0.3, 0.15, 0.1, 0.05, 0.05, 0.03, 0.03)
 """Course of c, the disagreement taken for normal, of the amplitude."""
 
-_NOISE_BAND = 0.4
-"""Spatial frequency above which a patch is taken to be noise, cycles/px."""
-
-_HIGH_PASS = 25.0
-"""Square, px, whose mean is taken off: keeps strong shading out of the side lobes of the window."""
-
 _CONVERGED = 0.003
 """Step in px below which the last stage ends early."""
+
+_ASTRAY = 0.75
+"""Pixels a patch may lie off the drift before it is cut again."""
+
+_EXACT = 0.1
+"""The same for the last digits."""
+
+SMALLEST = 8
+"""Edge in px below which a patch holds too few frequencies."""
+
+_FEWEST = 4
+"""Patches that tell a drift, at least."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Spectra of the patches of a frame.
+
+    Attributes
+    ----------
+    drift : ndarray, shape (2,)
+        (x, y) px at which they were cut.
+    spectrum : ndarray of complex64, shape (patch, k)
+    noise : ndarray of float32, shape (patch,)
+        Its power.
+    within : ndarray of bool, shape (patch,)
+        Which patches the frame holds.
+    """
+
+    drift: npt.NDArray[np.float64]
+    spectrum: npt.NDArray[np.complex64]
+    noise: npt.NDArray[np.float32]
+    within: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,73 +88,91 @@ class Fit:
     likeness : float
         Agreement of the phases of frame and reference at this drift, in standard deviations of
         what unrelated images give.
+    cut : Cut
+        Spectra of the frame, cut near this drift.
     """
 
     position: npt.NDArray[np.float64]
     error: float
     likeness: float
+    cut: Cut
 
 
-class PatchFit:
-    """Robust fit of the drift against one reference, prepared once.
+class Template:
+    """Spectra of the patches of a reference, and what a fit needs of them.
 
     Parameters
     ----------
-    reference : ndarray of float32, shape (y, x)
-        Counts.
+    patches : PatchSpectra
+    image : ndarray of complex64, shape (patch, k)
+    noise : ndarray of float32, shape (patch,)
+        Power of the noise in `image`.
     """
 
-    def __init__(self, reference: np.ndarray) -> None:
-        height, width = reference.shape
-        self._size = max(8, min(PATCH, min(height, width) // 2))
-        hop = self._size // 2
-        tops = np.linspace(0, height - self._size, max(2, (height - self._size) // hop + 1))
-        lefts = np.linspace(0, width - self._size, max(2, (width - self._size) // hop + 1))
-        grid = np.meshgrid(tops.astype(int), lefts.astype(int), indexing="ij")
-        self._window = hann((self._size, self._size))
-        k = np.hypot(np.fft.fftfreq(self._size)[:, None], np.fft.rfftfreq(self._size)[None])
-        self._use = np.flatnonzero((k > 0) & (k < HIGHEST))
-        self._noise_band = k > _NOISE_BAND
-        # A half-plane transform holds each frequency off its edges once for two.
-        double = np.full(k.shape, 2.0, np.float32)
-        double[:, 0] = 1.0
-        self._double = double.ravel()[self._use]
-
-        level = float(np.abs(reference).mean())
-        local = cv2.blur(reference, (31, 31), borderType=cv2.BORDER_REFLECT_101)
-        self._scale = 1.0 / np.maximum(local, 0.05 * max(level, 1e-30))
-        fine = high_pass(reference, _HIGH_PASS)
-        across, down = derivatives(fine)
-        self._tops, self._lefts = (each.ravel() for each in grid)
-        if self._tops.size > MOST_PATCHES:
-            self._choose(across * self._scale, down * self._scale)
-        self._image, self._noise = self._transform(fine)
-        self._x, self._y = self._transform(across)[0], self._transform(down)[0]
-        power = power_of(self._image)
+    def __init__(self, patches: PatchSpectra, image: np.ndarray, noise: np.ndarray) -> None:
+        self.image, self.noise = image, noise[:, None]
+        self.power = power_of(image)
         # A Hann window spreads each frequency over its neighbours: averaging over those loses
         # nothing and steadies the estimate of what is signal.
-        around = scipy.ndimage.uniform_filter(power, (1, 3, 3), mode="wrap")
-        signal = np.clip(around - self._noise[..., None], 0.0, None)
+        around = patches.pooled(self.power)
+        signal = np.maximum(around - self.noise, 0.0)
         # The signal's share (Wiener filter) keeps the reference's own noise out, once of the
         # template and once more of its square in the normal equations.
-        share = self._used(signal / np.maximum(around, 1e-30))
-        self._signal = self._used(signal)
-        self._image, self._x, self._y = (
-            self._used(each) for each in (self._image, self._x, self._y)
-        )
-        self._share = self._double * share
-        self._total = np.maximum((self._share * power_of(self._image)).sum(1), 1e-30)
-        self._xx, self._yy = share * power_of(self._x), share * power_of(self._y)
-        self._xy = share * _real_product(self._x, self._y)
+        share = (signal / np.maximum(around, 1e-30))[:, patches.block]
+        self.signal = signal[:, patches.block]
+        self.x, self.y = patches.slopes(image)
+        self.share = patches.double * share
+        self.total = np.maximum((self.share * self.power).sum(1), 1e-30)
+        self.xx, self.yy = share * power_of(self.x), share * power_of(self.y)
+        self.xy = share * real_product(self.x, self.y)
+        self.vote = patches.double * share**2
+
+
+class PatchFit:
+    """Robust fit of the drift of frames against a template.
+
+    Parameters
+    ----------
+    patches : PatchSpectra
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas of the detector that show nothing; patches that lie in them to more than a half are
+        left out.
+    """
+
+    def __init__(self, patches: PatchSpectra, shaded: npt.NDArray[np.bool_] | None = None) -> None:
+        self.patches, self._shaded = patches, None
+        if shaded is not None and shaded.any():
+            self._shaded = cv2.boxFilter(
+                shaded.astype(np.float32), -1, (patches.size, patches.size), anchor=(0, 0)
+            )
         parts = [
             np.minimum(6 * (at - at.min()) // max(1, np.ptp(at) + 1), 5)
-            for at in (self._tops, self._lefts)
+            for at in (patches.tops, patches.lefts)
         ]
         self._part = np.unique(6 * parts[0] + parts[1], return_inverse=True)[1]
 
+    def cut(
+        self,
+        contrast: npt.NDArray[np.float32],
+        drift: npt.NDArray[np.float64],
+        *,
+        exact: bool = False,
+    ) -> Cut:
+        """Transform the patches of a frame at a drift (x, y), px, or at the nearest pixel."""
+        if not exact:
+            drift = np.rint(drift)
+        spectrum, noise = self.patches.of(contrast, drift)
+        within = self.patches.within(contrast.shape, drift)
+        if self._shaded is not None:
+            x, y = np.rint(drift).astype(int)
+            rows, columns = self.patches.tops[within] + y, self.patches.lefts[within] + x
+            within[within] = self._shaded[rows, columns] < 0.5
+        return Cut(drift, spectrum, noise, within)
+
     def fit(
         self,
-        frame: np.ndarray,
+        template: Template,
+        contrast: npt.NDArray[np.float32],
         start: npt.NDArray[np.float64],
         *,
         tolerance: tuple[float, ...] = TOLERANCE,
@@ -140,8 +181,9 @@ class PatchFit:
 
         Parameters
         ----------
-        frame : ndarray of float32, shape (y, x)
-            High-passed by :func:`prepare`, brightness about that of the reference.
+        template : Template
+        contrast : ndarray of float32, shape (y, x)
+            The frame, by :func:`uemdask.align.patch_spectra.local_contrast`.
         start : ndarray, shape (2,)
             (x, y) px.
         tolerance : tuple of float
@@ -149,27 +191,34 @@ class PatchFit:
         """
         position = np.array(start, np.float64)
         early = position
+        cut = self.cut(contrast, position)
         for step_number, c in enumerate(tolerance):
-            moved, noise = self._transform(frame, position)
-            moved = self._used(moved)
-            gain = (self._share * _real_product(self._image, moved)).sum(1) / self._total
+            if np.abs(position - cut.drift).max() > (_ASTRAY if c >= 0.1 else _EXACT):
+                cut = self.cut(contrast, position, exact=c < 0.1)
+            there = cut.within
+            if there.sum() < _FEWEST:
+                return Fit(position, float("inf"), 0.0, cut)
+            moved = cut.spectrum * self.patches.turned(position - cut.drift)
+            gain = (template.share * real_product(template.image, moved)).sum(1) / template.total
             gain = np.clip(gain, 0.5, 1.5)[:, None].astype(np.float32)
-            difference = moved - gain * self._image
-            scale = noise + self._noise + np.float32(c * c) * self._signal
-            scale = np.maximum(scale, 1e-30)
-            excess = power_of(difference) / scale
-            weight = self._share / (scale * (1.0 + excess) ** 2)
-            right_x = (weight * _real_product(self._x, difference)).sum(1, dtype=np.float64)
-            right_y = (weight * _real_product(self._y, difference)).sum(1, dtype=np.float64)
+            difference = moved - gain * template.image
+            scale = cut.noise[:, None] + template.noise + np.float32(c * c) * template.signal
+            np.maximum(scale, 1e-30, out=scale)
+            excess = power_of(difference)
+            excess /= scale
+            weight = template.share * there[:, None] / (scale * np.square(1.0 + excess))
+            right_x = (weight * real_product(template.x, difference)).sum(1, dtype=np.float64)
+            right_y = (weight * real_product(template.y, difference)).sum(1, dtype=np.float64)
             normal = np.empty((2, 2))
-            normal[0, 0] = np.vdot(weight, self._xx)
-            normal[1, 1] = np.vdot(weight, self._yy)
-            normal[0, 1] = normal[1, 0] = np.vdot(weight, self._xy)
+            normal[0, 0] = np.vdot(weight, template.xx)
+            normal[1, 1] = np.vdot(weight, template.yy)
+            normal[0, 1] = normal[1, 0] = np.vdot(weight, template.xy)
             if not np.isfinite(normal).all() or np.linalg.eigvalsh(normal)[0] <= 0:
-                return Fit(position, float("inf"), 0.0)
+                return Fit(position, float("inf"), 0.0, cut)
             # Redescending weights flatten the minimum: the slope of the equations is less than
             # the normal matrix says. Without this, steps are half as long as they should be.
-            slope = float(np.vdot(weight * (1.0 - excess) / (1.0 + excess), self._xx + self._yy))
+            flatter = weight * ((1.0 - excess) / (1.0 + excess))
+            slope = float(np.vdot(flatter, template.xx) + np.vdot(flatter, template.yy))
             slope /= float(np.trace(normal))
             inverse = np.linalg.inv(normal * min(1.0, max(0.4, slope)))
             step = inverse @ np.array([right_x.sum(), right_y.sum()])
@@ -179,13 +228,17 @@ class PatchFit:
             final = step_number >= len(tolerance) - 2
             if final and np.abs(step).max() < _CONVERGED:
                 break
-        error = self._scatter(right_x, right_y, inverse)
-        likeness = self._likeness(moved)
-        return Fit(position, float(np.hypot(error, 0.5 * np.abs(position - early).max())), likeness)
+        error = self._scatter(right_x[there], right_y[there], there, inverse)
+        likeness = _likeness(template, moved, there)
+        error = float(np.hypot(error, 0.5 * np.abs(position - early).max()))
+        return Fit(position, error, likeness, cut)
 
-    def _scatter(self, right_x: np.ndarray, right_y: np.ndarray, inverse: np.ndarray) -> float:
+    def _scatter(
+        self, right_x: np.ndarray, right_y: np.ndarray, there: np.ndarray, inverse: np.ndarray
+    ) -> float:
         """Estimate the standard error, px, by the scatter of at most 6 x 6 parts (sandwich)."""
-        scores = np.stack([np.bincount(self._part, right) for right in (right_x, right_y)])
+        part = np.unique(self._part[there], return_inverse=True)[1]
+        scores = np.stack([np.bincount(part, right) for right in (right_x, right_y)])
         scores -= scores.mean(axis=1, keepdims=True)
         count = scores.shape[1]
         if count < 4:
@@ -193,84 +246,40 @@ class PatchFit:
         covariance = inverse @ (scores @ scores.T) @ inverse * count / (count - 2)
         return float(np.sqrt(covariance.diagonal().max()))
 
-    def _likeness(self, moved: np.ndarray) -> float:
-        """Sum of the cosines of the phase differences, in its own standard deviations.
 
-        Amplitudes do not enter: strong fringes that moved would drown what did not.
-        """
-        size = np.sqrt(power_of(self._image) * power_of(moved))
-        cosine = _real_product(self._image, moved) / np.maximum(size, 1e-30)
-        agree = self._share * self._share / self._double * cosine
-        # Unrelated images: signs are random, so the sum of squares is the variance.
-        return float(agree.sum() / max(np.sqrt((agree * agree).sum()), 1e-30))
+def _likeness(template: Template, moved: np.ndarray, there: npt.NDArray[np.bool_]) -> float:
+    """Sum of the cosines of the phase differences, in its own standard deviations.
 
-    def _choose(self, across: np.ndarray, down: np.ndarray) -> None:
-        """Keep the patches whose structure fixes both components best.
-
-        By thirds of the frame in both directions, so that no side is left out.
-        """
-        box = (self._size, self._size)
-        sums = [
-            cv2.boxFilter(a * b, -1, box, anchor=(0, 0), normalize=False)[self._tops, self._lefts]
-            for a, b in ((across, across), (down, down), (across, down))
-        ]
-        mean, half = (sums[0] + sums[1]) / 2, (sums[0] - sums[1]) / 2
-        weakest = mean - np.hypot(half, sums[2])
-        third = [3 * at // (at.max() + 1) for at in (self._tops, self._lefts)]
-        region = 3 * third[0] + third[1]
-        keep: list[int] = []
-        for each in range(9):
-            here = np.flatnonzero(region == each)
-            best = np.argsort(-weakest[here], kind="stable")[: MOST_PATCHES // 9]
-            keep.extend(here[best].tolist())
-        keep.sort()
-        self._tops, self._lefts = self._tops[keep], self._lefts[keep]
-
-    def _transform(
-        self, fine: np.ndarray, position: npt.NDArray[np.float64] | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Spectra (patch, ky, kx) at a drift, and the noise power (patch, 1)."""
-        size = self._size
-        if position is None:
-            moved = fine * self._scale
-            cut = sliding_window_view(moved, (size, size))[self._tops, self._lefts]
-        elif self._tops.size * size * size < fine.size:
-            # Few patches of a large frame: move only those.
-            cut = np.stack(
-                [
-                    sample_window(fine, position, (int(top), int(left)), (size, size))
-                    * self._scale[top : top + size, left : left + size]
-                    for top, left in zip(self._tops, self._lefts, strict=True)
-                ]
-            )
-        else:
-            moved = sample_window(fine, position, (0, 0), fine.shape) * self._scale
-            cut = sliding_window_view(moved, (size, size))[self._tops, self._lefts]
-        spectrum, noise = windowed_spectra(cut, self._window, self._noise_band)
-        return spectrum, noise[:, None]
-
-    def _used(self, spectrum: np.ndarray) -> np.ndarray:
-        """Frequencies of the fit, flattened."""
-        return spectrum.reshape(len(spectrum), -1)[:, self._use]
-
-
-def prepare(frame: np.ndarray, brightness: float) -> npt.NDArray[np.float32]:
-    """High-passed frame at the reference's brightness, as :meth:`PatchFit.fit` wants it.
-
-    Parameters
-    ----------
-    frame : ndarray of float32, shape (y, x)
-        Counts.
-    brightness : float
-        Mean of the frame over that of the reference.
+    Amplitudes do not enter: strong fringes that moved would drown what did not.
     """
-    return high_pass(frame, _HIGH_PASS) / np.float32(brightness)
+    size = np.sqrt(template.power * power_of(moved))
+    agree = real_product(template.image, moved) / np.maximum(size, 1e-30)
+    agree *= template.vote * there[:, None]
+    # Unrelated images: signs are random, so the sum of squares is the variance.
+    return float(agree.sum() / max(np.sqrt(np.vdot(agree, agree)), 1e-30))
 
 
-REACH = KERNEL_RADIUS + int(_HIGH_PASS) // 2
-"""How far, px, the border of a frame spoils what lies inside."""
-
-
-def _real_product(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Real part of ``conj(first) * second``."""
-    return first.real * second.real + first.imag * second.imag
+def strongest_patches(contrast: npt.NDArray[np.float32]) -> PatchSpectra:
+    """Lay out the patches whose structure fixes both components best, some all over the frame."""
+    height, width = contrast.shape
+    patches = PatchSpectra((0, height, 0, width), most=max(height, width), least=SMALLEST)
+    if patches.patches <= MOST_PATCHES:
+        return patches
+    across, down = (np.gradient(contrast, axis=axis) for axis in (1, 0))
+    box = (patches.size, patches.size)
+    sums = [
+        cv2.boxFilter(a * b, -1, box, anchor=(0, 0), normalize=False)[patches.tops, patches.lefts]
+        for a, b in ((across, across), (down, down), (across, down))
+    ]
+    mean, half = (sums[0] + sums[1]) / 2, (sums[0] - sums[1]) / 2
+    weakest = mean - np.hypot(half, sums[2])
+    # By thirds of the frame in both directions, so that no side is left out.
+    third = [3 * at // (at.max() + 1) for at in (patches.tops, patches.lefts)]
+    region = 3 * third[0] + third[1]
+    best: list[int] = []
+    for each in range(9):
+        here = np.flatnonzero(region == each)
+        order = np.argsort(-weakest[here], kind="stable")[: MOST_PATCHES // 9]
+        best.extend(here[order].tolist())
+    patches.keep(np.sort(best))
+    return patches

@@ -10,6 +10,7 @@ pixels; :mod:`uemdask.align.patches` refines it by a robust fit.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import cv2
@@ -17,7 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.align.correlation import Correlator
-from uemdask.align.patches import TOLERANCE, Fit, PatchFit, prepare
+from uemdask.align.patch_spectra import local_contrast
+from uemdask.align.patches import Fit, PatchFit, Template, strongest_patches
 from uemdask.errors import UemError
 
 _SMALLEST = 16
@@ -29,6 +31,13 @@ _GOOD_ERROR = 0.1
 _BASIN = 3.0
 """A fit that ends further than this many px (of the correlation) from its start went astray."""
 
+
+_WORST_ERROR = 0.5
+"""Standard error, px, above which registration has failed."""
+
+LEAST_PEAK = 5.0
+"""Height of a peak of the correlation, in robust standard deviations of its surroundings, that
+makes it worth a fit."""
 
 _SURE = 25.0
 """Likeness at which no other candidate is tried: wrong ones reach 15."""
@@ -81,19 +90,6 @@ class Registrar:
         Longest edge of the image that is correlated, px.
     max_drift : float, optional
         Largest drift looked for, px. A quarter of the shorter edge when not given.
-    least_peak : float
-        Height of the correlation peak in robust standard deviations of its surroundings that makes
-        it worth a fit.
-    least_likeness : float, optional
-        Agreement of the phases of the moved frame and the reference, in standard deviations of
-        what unrelated images give, below which registration has failed. By default 9, and 6.5 in
-        frames under 48 px. Measured at the best of all drifts, unrelated images reach 8.3 (6.4 in
-        32 x 32 px); a frame locked on moved contours instead of the crystal 4 to 15; 30 counts of
-        texture give 70 in 256 x 256 px, 14 in 64 x 64 and 6.6 in 32 x 32.
-    worst_error : float
-        Standard error, px, above which registration has failed.
-    tolerance : tuple of float
-        Course of the fit, see :mod:`uemdask.align.patches`; a shorter one is faster and rougher.
 
     Raises
     ------
@@ -116,10 +112,6 @@ class Registrar:
         *,
         largest: int = 1024,
         max_drift: float | None = None,
-        least_peak: float = 5.0,
-        least_likeness: float | None = None,
-        worst_error: float = 0.5,
-        tolerance: tuple[float, ...] = TOLERANCE,
     ) -> None:
         if reference.ndim != 2 or reference.size == 0:
             raise UemError(
@@ -129,22 +121,17 @@ class Registrar:
         if not np.isfinite(reference).all():
             raise UemError("reference: contains values that are not finite; repair its pixels")
         self.shape: tuple[int, ...] = reference.shape
-        self._least_peak = least_peak
-        if least_likeness is None:
-            least_likeness = 9.0 if min(reference.shape) >= 48 else 6.5
-        self._least_likeness = least_likeness
-        self._worst_error = worst_error
-        self._tolerance = tolerance
         self._binning = max(1, -(-max(reference.shape) // largest))
         image = np.array(reference, np.float32)
-        self._level = float(image.mean())
-        shorter = min(reference.shape)
-        self._featureless = shorter < _SMALLEST or _flat(image)
+        self._featureless = featureless(image)
         if self._featureless:
             return
-        reach = shorter / 4 if max_drift is None else max_drift
-        self._correlator = Correlator(_bin(image, self._binning), reach / self._binning)
-        self._patches = PatchFit(image)
+        reach = min(reference.shape) / 4 if max_drift is None else max_drift
+        self._correlator = Correlator(average_down(image, self._binning), reach / self._binning)
+        contrast = local_contrast(image)
+        patches = strongest_patches(contrast)
+        self._patches = PatchFit(patches)
+        self._template = Template(patches, *patches.of(contrast, np.zeros(2)))
 
     def drift(self, image: np.ndarray) -> Drift:
         """Drift of one frame.
@@ -170,38 +157,58 @@ class Registrar:
                 "all frames of a run must have one size"
             )
         frame = image.astype(np.float32, copy=False)
-        if self._featureless or not np.isfinite(frame).all() or _flat(frame):
+        if self._featureless or featureless(frame):
             return FAILED
-        peaks = self._correlator.peaks(_bin(frame, self._binning))
-        starts = [p.position * self._binning for p in peaks if p.height >= self._least_peak]
-        brightness = float(frame.mean()) / self._level if self._level > 0 else 1.0
-        fine = prepare(frame, brightness if brightness > 0 else 1.0)
-        best: Fit | None = None
-        for start in starts:
-            found = self._patches.fit(fine, start, tolerance=self._tolerance)
-            astray = np.abs(found.position - start).max() > _BASIN * self._binning
-            if not astray and (best is None or found.likeness > best.likeness):
-                best = found
-            if best is not None and best.likeness >= _SURE:
-                break
-        if (
-            best is None
-            or not best.likeness >= self._least_likeness
-            or not best.error <= self._worst_error
-        ):
+        peaks = self._correlator.peaks(average_down(frame, self._binning))
+        contrast = local_contrast(frame)
+        best = best_fit(
+            [p.position * self._binning for p in peaks if p.height >= LEAST_PEAK],
+            lambda start: self._patches.fit(self._template, contrast, start),
+            basin=_BASIN * self._binning,
+        )
+        if best is None or not is_recognised(best, self.shape):
             return FAILED
         x, y = (float(component) for component in best.position)
         return Drift(x, y, 1.0 / (1.0 + (best.error / _GOOD_ERROR) ** 2), best.error)
 
 
-def _bin(image: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
+def best_fit(
+    starts: Iterable[np.ndarray], fit: Callable[[np.ndarray], Fit], *, basin: float = _BASIN
+) -> Fit | None:
+    """Return the fit of most likeness from some starts, the first that leaves no doubt."""
+    best: Fit | None = None
+    for start in starts:
+        found = fit(start)
+        astray = np.abs(found.position - start).max() > basin
+        if not astray and (best is None or found.likeness > best.likeness):
+            best = found
+        if best is not None and best.likeness >= _SURE:
+            break
+    return best
+
+
+def is_recognised(found: Fit, shape: tuple[int, ...]) -> bool:
+    """Whether a fit says where a frame of this shape lies.
+
+    Measured at the best of all drifts, unrelated images reach a likeness of 8.3 (6.4 in 32 x 32
+    px); a frame locked on moved contours instead of the crystal 4 to 15; 30 counts of texture give
+    70 in 256 x 256 px, 14 in 64 x 64 and 6.6 in 32 x 32.
+    """
+    least = 9.0 if min(shape) >= 48 else 6.5
+    return found.likeness >= least and found.error <= _WORST_ERROR
+
+
+def featureless(image: npt.NDArray[np.float32]) -> bool:
+    """Whether there is nothing in an image to register."""
+    if min(image.shape) < _SMALLEST or not np.isfinite(image).all():
+        return True
+    return float(np.ptp(image)) <= 1e-6 * float(np.abs(image).max())
+
+
+def average_down(image: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
     """Average down by a whole factor."""
     if factor == 1:
         return image
     height, width = (edge // factor for edge in image.shape)
     cropped = image[: height * factor, : width * factor]
     return cv2.resize(cropped, (width, height), interpolation=cv2.INTER_AREA)
-
-
-def _flat(image: np.ndarray) -> bool:
-    return float(np.ptp(image)) <= 1e-6 * float(np.abs(image).max())

@@ -4,31 +4,48 @@ Each frame is registered against the mean of the few before it, which show nearl
 contours and the same wave. That is safe, also where the brightness falls and contours move, but
 where contours are stronger than the texture it goes with them.
 :mod:`uemdask.align.groupwise` mends it.
+
+The mean is kept as spectra of patches, so that a frame is transformed once or twice: at the drift
+of the frame before, where most are found, and where it lies. Only frames that are not found so are
+looked for over the whole field.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.registration import Drift, Registrar
+from uemdask.align.correlation import Correlator
+from uemdask.align.patch_spectra import PatchSpectra, local_contrast
+from uemdask.align.patches import SMALLEST, Fit, PatchFit, Template
+from uemdask.align.registration import (
+    LEAST_PEAK,
+    average_down,
+    best_fit,
+    featureless,
+    is_recognised,
+)
 from uemdask.align.shift import sample_shifted
 
-OVERLAP = 4
+OVERLAP = 2
 """Frames that two pieces of a series share, to be put together."""
 
 _MEMORY = 6
 """Frames in the running mean: more blur the contours, fewer leave noise."""
 
-_LARGEST = 512
-"""Longest edge, px, on which frames are followed; larger ones are averaged down."""
+_LARGEST = (256, 512)
+"""Longest edge, px, on which frames are followed; larger ones are averaged down. The second where
+too few are recognised at the first."""
 
 _TOLERANCE = (0.5, 0.3, 0.15, 0.1)
 """Course of the fit's tolerance; the narrow end only matters for what comes after."""
+
+_LEFT = 0.6
+"""Share of the patches that the frame must hold; else others are cut."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +68,11 @@ class Piece:
 
 
 def register_sequentially(
-    load: Callable[[int], np.ndarray], frames: Sequence[int], *, max_drift: float | None = None
+    load: Callable[[int], np.ndarray],
+    frames: Sequence[int],
+    *,
+    shaded: npt.NDArray[np.bool_] | None = None,
+    max_drift: float | None = None,
 ) -> Piece:
     """Follow the sample through successive frames.
 
@@ -61,6 +82,8 @@ def register_sequentially(
         ``load(i)`` returns frame `i`, (y, x), counts, bad pixels repaired.
     frames : sequence of int
         In order; one at least.
+    shaded : ndarray of bool, shape (y, x), optional
+        Areas of the detector that show nothing; they stand still.
     max_drift : float, optional
         Largest distance looked for, px; a quarter of the shorter edge when not given.
 
@@ -77,32 +100,16 @@ def register_sequentially(
     >>> piece.position[:, 0].round().tolist()
     [0.0, 3.0, 6.0]
     """
-    position = np.zeros((len(frames), 2))
-    found = np.ones(len(frames), bool)
-    mean = np.empty(0, np.float32)
-    binning, weight = 1, 0
-    for number, frame in enumerate(frames):
-        image = np.asarray(load(frame), np.float32)
-        binning = max(1, -(-max(image.shape) // _LARGEST))
-        image = _average_down(image, binning)
-        if weight == 0:
-            mean, weight = image, 1
-            continue
-        reach = None if max_drift is None else max_drift / binning
-        drift = Registrar(mean, max_drift=reach, tolerance=_TOLERANCE).drift(image)
-        found[number] = not drift.failed
-        position[number] = position[number - 1] if drift.failed else (drift.x, drift.y)
-        if not drift.failed:
-            mean, weight = _merged(mean, weight, image, drift)
-        elif weight == 1:
-            # Either of the two may be at fault, and nothing builds on the first yet.
-            found[:number] = False
-            mean = image
-            position[number] = 0.0
-            found[number] = True
-    if weight == 1 and len(frames) > 1:
-        found[:] = False
-    return Piece(list(frames), position * binning, found)
+    best: Piece | None = None
+    for largest in _LARGEST:
+        follower = _Follower(max_drift, largest, shaded)
+        piece = follower.follow(load, frames)
+        if best is None or piece.found.mean() > best.found.mean():
+            best = piece
+        if best.found.mean() > 0.5 or follower.binning == 1:
+            break
+    assert best is not None
+    return best
 
 
 def join_pieces(pieces: Sequence[Piece]) -> Piece:
@@ -129,23 +136,119 @@ def join_pieces(pieces: Sequence[Piece]) -> Piece:
     return Piece(frames, position, found)
 
 
-def _merged(
-    mean: np.ndarray, weight: int, image: np.ndarray, drift: Drift
-) -> tuple[npt.NDArray[np.float32], int]:
-    """Mix one more frame into the running mean, at the frame's brightness."""
-    moved, covered = sample_shifted(image, (drift.x, drift.y))
-    level, before = float(moved[covered].mean()), float(mean[covered].mean())
-    if level <= 0 or before <= 0:
-        return mean, weight
-    share = 1.0 / min(weight + 1, _MEMORY)
-    brighter = mean * np.float32((1.0 - share) * level / before)
-    blend = brighter + moved * np.float32(share)
-    return np.where(covered, blend, mean * np.float32(level / before)), weight + 1
+class _Follower:
+    """The mean of the last few frames, and where it lies."""
 
+    def __init__(
+        self, max_drift: float | None, largest: int, shaded: npt.NDArray[np.bool_] | None
+    ) -> None:
+        self.binning = 1
+        self._max_drift, self._largest = max_drift, largest
+        self._shaded = None if shaded is None or not shaded.any() else shaded
+        self._base = np.zeros(2)
+        self._fit: PatchFit | None = None
+        self._recent: deque[tuple[npt.NDArray[np.float32], np.ndarray]] = deque(maxlen=_MEMORY)
 
-def _average_down(image: npt.NDArray[np.float32], factor: int) -> npt.NDArray[np.float32]:
-    if factor == 1:
-        return image
-    height, width = (edge // factor for edge in image.shape)
-    cropped = image[: height * factor, : width * factor]
-    return cv2.resize(cropped, (width, height), interpolation=cv2.INTER_AREA)
+    def follow(self, load: Callable[[int], np.ndarray], frames: Sequence[int]) -> Piece:
+        position = np.zeros((len(frames), 2))
+        found = np.ones(len(frames), bool)
+        recognised = 0
+        for number, frame in enumerate(frames):
+            image = np.asarray(load(frame), np.float32)
+            if number == 0:
+                self._choose_binning(image.shape)
+            image = average_down(image, self.binning)
+            shows = not featureless(image)
+            contrast = local_contrast(image, self._shaded) if shows else image
+            before = position[number - 1] if number else np.zeros(2)
+            here = self._recognise(contrast, before) if self._fit is not None and shows else None
+            if here is not None:
+                position[number] = here
+                recognised += 1
+            elif recognised or not shows:
+                position[number], found[number] = before, False
+            else:
+                # Nothing builds on the first frame yet: it may be the one at fault.
+                found[:number] = False
+                position[number] = before
+                self._begin(contrast, before)
+        if not recognised and len(frames) > 1:
+            found[:] = False
+        position[: int(np.argmax(found))] = position[int(np.argmax(found))]
+        return Piece(list(frames), position * self.binning, found)
+
+    def _choose_binning(self, shape: tuple[int, ...]) -> None:
+        self.binning = max(1, -(-max(shape) // self._largest))
+        if self._shaded is not None:
+            self._shaded = average_down(self._shaded.astype(np.float32), self.binning) > 0
+
+    def _begin(self, contrast: npt.NDArray[np.float32], position: np.ndarray) -> None:
+        """Take one frame for the mean."""
+        height, width = contrast.shape
+        patches = PatchSpectra((0, height, 0, width), least=SMALLEST)
+        self._base = position
+        self._fit = PatchFit(patches, self._shaded)
+        cut = self._fit.cut(contrast, np.zeros(2))
+        self._image, self._noise = cut.spectrum * cut.within[:, None], cut.noise
+        self._template = Template(patches, self._image, self._noise)
+        self._weight = cut.within.astype(np.float32)
+        self._recent.clear()
+        self._recent.append((contrast, position))
+
+    def _recognise(
+        self, contrast: npt.NDArray[np.float32], before: np.ndarray
+    ) -> npt.NDArray[np.float64] | None:
+        """Return where a frame lies, (x, y) px; None where it is not recognised."""
+        assert self._fit is not None
+        fit = self._fit
+        found = best_fit(
+            self._starts(contrast, before),
+            lambda start: fit.fit(self._template, contrast, start, tolerance=_TOLERANCE),
+        )
+        if found is None or not is_recognised(found, contrast.shape):
+            return None
+        position = self._base + found.position
+        if found.cut.within.mean() < _LEFT:
+            self._begin(contrast, position)
+        else:
+            self._merge(found)
+            self._recent.append((contrast, position))
+        return position
+
+    def _starts(
+        self, contrast: npt.NDArray[np.float32], before: np.ndarray
+    ) -> Iterator[npt.NDArray[np.float64]]:
+        """Where a frame may lie against the mean: near the one before, else anywhere."""
+        assert self._fit is not None
+        patches = self._fit.patches
+        near = before - self._base
+        cut = self._fit.cut(contrast, near)
+        if cut.within.any():
+            reach = int(0.35 * patches.size)
+            if self._max_drift is not None:
+                reach = max(1, min(reach, int(self._max_drift / self.binning)))
+            expected = cut.noise[:, None] + self._template.noise
+            expected = expected + np.float32(_TOLERANCE[0] ** 2) * self._template.signal
+            weight = self._template.share * cut.within[:, None] / np.maximum(expected, 1e-30)
+            product = weight * np.conj(self._template.image) * cut.spectrum
+            surface = patches.correlation(product.sum(axis=0), reach)
+            row, column = np.unravel_index(int(np.argmax(surface)), surface.shape)
+            yield cut.drift + np.array([column - reach, row - reach], np.float64)
+        moved = [sample_shifted(image, place - before)[0] for image, place in self._recent]
+        far = min(contrast.shape) / 4
+        if self._max_drift is not None:
+            far = self._max_drift / self.binning
+        for peak in Correlator(np.mean(moved, axis=0), far).peaks(contrast):
+            if peak.height >= LEAST_PEAK:
+                yield near + peak.position
+
+    def _merge(self, found: Fit) -> None:
+        """Mix one more frame into the mean."""
+        assert self._fit is not None
+        patches, cut = self._fit.patches, found.cut
+        share = (cut.within / np.minimum(self._weight + 1, _MEMORY)).astype(np.float32)
+        moved = cut.spectrum * patches.turned(found.position - cut.drift)
+        self._image = self._image + share[:, None] * (moved - self._image)
+        self._noise = (1 - share) ** 2 * self._noise + share**2 * cut.noise
+        self._weight += cut.within.astype(np.float32)
+        self._template = Template(patches, self._image, self._noise)

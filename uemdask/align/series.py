@@ -246,7 +246,7 @@ def _recorded(frames: _Frames, bad: Any, shaded: Any, level: Any) -> RawFrames:
 
 def _followed(frames: _Frames, detector: Detector, max_drift: float | None) -> Piece:
     recorded = _recorded(frames, detector.bad, detector.shaded, detector.level)
-    return follow_piece(recorded, list(frames.numbers), max_drift)
+    return follow_piece(recorded, list(frames.numbers), detector.shaded, max_drift)
 
 
 def _start(pieces: list[Piece], ok: np.ndarray, delays: np.ndarray) -> FoundDrift:

@@ -9,22 +9,23 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.align.bad_pixels import PixelRepair, find_hits, repair_pixels
-from uemdask.align.correct import required_halo
+from uemdask.align.detector import spread
 from uemdask.align.groupwise import LEAST_VOTES, refine_drift
 from uemdask.align.illumination import fill_hidden, hidden_now
 from uemdask.align.patch_spectra import local_contrast
 from uemdask.align.sequential import Piece, register_sequentially
-from uemdask.cube.layout import Region
+from uemdask.cube.layout import TILE, Region
 
 WHOLE = 384
 """Frames up to this edge, px, are fitted whole; of larger ones some tiles spread over them."""
 
-_TILE = 256
 _TILES = 3
+# A tile at the far edge of a frame is used from this size, px.
+_NARROWEST = 128
+# Drift, px, that leaves enough in common within a tile.
+_SPARE = 32
 # Tiles that disagree with the others by more than this, px, and three times the usual, are dropped.
 _AGREE = 0.5
-# A start may be this far off, px: pixels around a tile that may yet be needed.
-_ASTRAY = 20
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,13 @@ def spread_drift(count: int, frames: np.ndarray, drift: np.ndarray, good: np.nda
 
 
 def follow_piece(
-    load: Callable[[int], np.ndarray], frames: Sequence[int], max_drift: float | None = None
+    load: Callable[[int], np.ndarray],
+    frames: Sequence[int],
+    shaded: npt.NDArray[np.bool_],
+    max_drift: float | None = None,
 ) -> Piece:
     """Follow some frames, see `uemdask.align.sequential`; to a ten-thousandth of a pixel."""
-    piece = register_sequentially(load, frames, max_drift=max_drift)
+    piece = register_sequentially(load, frames, shaded=shaded, max_drift=max_drift)
     return replace(piece, position=np.round(piece.position, 4))
 
 
@@ -87,7 +91,10 @@ def followed_drift(whole: Piece, frame_ok: np.ndarray, delays: np.ndarray) -> Fo
 
 
 def drift_tiles(sizes: Mapping[str, int]) -> list[Region]:
-    """Return the parts of a frame that are fitted: all of it, or tiles spread over it."""
+    """Return the parts of a frame that are fitted: all of it, or tiles spread over it.
+
+    Tiles are those of the store, so that each is read once.
+    """
     edges = {dim: sizes[dim] for dim in ("y", "x")}
     if max(edges.values()) <= WHOLE:
         return [Region()]
@@ -96,20 +103,22 @@ def drift_tiles(sizes: Mapping[str, int]) -> list[Region]:
         if size <= WHOLE:
             spans[dim] = [(0, size)]
             continue
-        starts = np.linspace(0, size - _TILE, min(_TILES, max(1, size // _TILE))).astype(int)
-        spans[dim] = [(int(start), int(start) + _TILE) for start in starts]
+        starts = np.arange(0, size, TILE)
+        starts = spread(starts[size - starts >= _NARROWEST], _TILES)
+        spans[dim] = [(int(start), min(int(start) + TILE, size)) for start in starts]
     return [Region((("y", *y), ("x", *x))) for y in spans["y"] for x in spans["x"]]
 
 
 def tile_window(region: Region, sizes: Mapping[str, int], drift: np.ndarray) -> tuple[slice, slice]:
-    """Return the rows and columns around a tile that its fit may need."""
-    reach = required_halo(drift) + _ASTRAY
-    rows, columns = (
-        slice(max(a - reach, 0), min(b + reach, sizes[dim]))
-        for dim in ("y", "x")
-        for a, b in [region.span(dim, sizes[dim])]
-    )
-    return rows, columns
+    """Return the rows and columns that the fit of a tile needs: more where the drift is large."""
+    windows = []
+    for dim, moved in (("y", drift[:, 1]), ("x", drift[:, 0])):
+        begin, end = region.span(dim, sizes[dim])
+        more = max(int(np.ptp(moved)) - _SPARE, 0)
+        first = begin + int(np.floor(moved.min())) if more else begin
+        last = end + int(np.ceil(moved.max())) if more else end
+        windows.append(slice(max(min(first, begin), 0), min(max(last, end), sizes[dim])))
+    return windows[0], windows[1]
 
 
 class TileContrast:
@@ -138,7 +147,7 @@ class TileContrast:
         hits = find_hits(image)
         if hits.any():
             repair_pixels(image, hits)
-        return np.where(hidden, np.float32(0.0), local_contrast(image))
+        return local_contrast(image, hidden)
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.shift import sample_shifted, sample_window
+from uemdask.align.shift import (
+    KERNEL_RADIUS,
+    covered_range,
+    sample_nearest,
+    sample_shifted,
+    sample_window,
+)
 
 EARLY = 4
 """Earliest frames, with which all others are compared."""
@@ -69,6 +77,9 @@ class EarlyFrames:
             self._moved.append(moved[part] / np.float32(level if level > 0 else 1.0))
             self._covered = covered[part] & self._covered if number else covered[part]
         self._sum = np.sum(self._moved, axis=0)
+        # What is moved by a part of a pixel takes from pixels around.
+        square = np.ones((2 * KERNEL_RADIUS + 1,) * 2, np.uint8)
+        self._known = cv2.erode(self._covered.astype(np.uint8), square) > 0
         self._frames = list(frames)
 
     def change(
@@ -96,9 +107,16 @@ class EarlyFrames:
         )
         template = self._sum - self._moved[left_out]
         frame = image[_middle(image.shape)]
-        there = sample_window(template, -np.asarray(drift), (0, 0), template.shape)
-        known, inside = sample_shifted(self._covered.astype(np.float32), -np.asarray(drift))
-        squares = _halves((inside & (known > 0.99)).astype(np.float32))[0] > 0.99
+        back = -np.asarray(drift)
+        there = sample_window(template, back, (0, 0), template.shape)
+        known = sample_nearest(self._known, back, (0, 0), template.shape)
+        rows, columns = (
+            covered_range(size, by, 0, size - 1)
+            for size, by in zip(template.shape, back[::-1], strict=True)
+        )
+        inside = np.zeros_like(known)
+        inside[rows, columns] = known[rows, columns]
+        squares = _means(inside.astype(np.float32)) > 0.99
         before, after = _halves(there), _halves(frame)
         use = squares & (np.minimum(*before) > 0.1 * float(np.mean(before)))
         if use.sum() < 32:
@@ -221,13 +239,20 @@ def _middle(shape: tuple[int, ...]) -> tuple[slice, slice]:
     return sides[0], sides[1]
 
 
-def _halves(image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _means(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the mean over every square."""
+    size = image.shape[1] // _SQUARE, image.shape[0] // _SQUARE
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+
+
+def _halves(image: npt.NDArray[np.float32]) -> tuple[np.ndarray, np.ndarray]:
     """Return the means over the dark and over the light fields of every square."""
-    rows, columns = (size // _SQUARE for size in image.shape)
-    squares = image.reshape(rows, _SQUARE, columns, _SQUARE)
-    dark = (np.add.outer(np.arange(_SQUARE), np.arange(_SQUARE)) % 2).astype(np.float32)
-    number = _SQUARE * _SQUARE / 2
-    return (
-        np.einsum("iajb,ab->ij", squares, dark) / number,
-        np.einsum("iajb,ab->ij", squares, 1 - dark) / number,
-    )
+    mean, difference = _means(image), _means(image * _chess_board(image.shape))
+    return mean + difference, mean - difference
+
+
+@lru_cache(maxsize=1)
+def _chess_board(shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    """Return 1 for dark fields and -1 for light ones."""
+    rows, columns = (np.arange(size) for size in shape)
+    return (2.0 * (np.add.outer(rows, columns) % 2) - 1.0).astype(np.float32)

@@ -70,7 +70,6 @@ class UNetConfig(BaseModel):
         reach = self.reduction * (encoder + decoder + head + 1)
         return int(-(-reach // self.stride) * self.stride)
 
-
     @property
     def size(self) -> int:
         """Number of weights."""

@@ -245,7 +245,7 @@ def _check(run: RunLike, parameters: AlignParameters) -> None:
 
 ALIGN = Stage(
     name="align",
-    version=4,
+    version=5,
     parameters=AlignParameters,
     create=_create,
     phases=(

@@ -32,8 +32,9 @@ def follow_slab(run: Run, region: Region, max_drift: float | None) -> Receipt:
     if not here.size:
         return {"frames": [], "position": [], "found": []}
     frames = [int(frame) for frame in (*before[-OVERLAP:], *here)]
-    recorded = recorded_frames(run, run.read("bad_pixel"), run.read("shaded"))
-    piece = follow_piece(recorded, frames, max_drift)
+    shaded = run.read("shaded")
+    recorded = recorded_frames(run, run.read("bad_pixel"), shaded)
+    piece = follow_piece(recorded, frames, shaded, max_drift)
     return {
         "frames": piece.frames,
         "position": piece.position.tolist(),
