@@ -23,7 +23,8 @@ BAND = {"low": 16.0, "high": 20.0, "centre": 18.0, "significance": 9.0, "found":
 RESULTS = {
     "align": {"registered": True, "followed_share": 1.0, "unregistered_frames": [],
               "noise": {"quantum": 1.0, "read": 0.0}, "lit_level": 1000.0},
-    "spectrum": {"binning": 1, "band": BAND, "noise_level": 0.05, "wave_noise": 0.002, "grey_scale": 0.1,
+    "spectrum": {"binning": 1,
+                 "band": BAND, "noise_level": 0.05, "wave_noise": 0.002, "grey_scale": 0.1,
                  "wave_scale": 0.07, "wavelength_px": 40.0, "mean_modulation": [],
                  "directional": "none", "opposed_share": 0.0, "wave_number_px": 0.157},
     "label": {},

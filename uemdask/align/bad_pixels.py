@@ -287,17 +287,19 @@ def find_hits(
     found = cv2.findNonZero((frame > bound).view(np.uint8))
     if found is None:
         return hits
-    columns, rows = found.reshape(-1, 2).T
-    near = _gathered(frame, rows, columns)
-    middle = np.partition(near, 12, axis=1)[:, 12]
-    limit = limit_at(np.maximum(middle, np.float32(0)))
-    above = frame[rows, columns]
-    stands = above - middle > limit
-    # Another hit may lie on the ring.
-    ring = near[stands][:, _ON_RING]
-    brightest = np.partition(ring, -2, axis=1)[:, -2]
-    alone = above[stands] > brightest + 0.5 * limit[stands]
-    hits[rows[stands][alone], columns[stands][alone]] = True
+    # Where there is no noise, all pixels may stand out: what is gathered around them is bounded.
+    for begin in range(0, len(found), _AT_ONCE):
+        columns, rows = found[begin : begin + _AT_ONCE].reshape(-1, 2).T
+        near = _gathered(frame, rows, columns)
+        middle = np.partition(near, 12, axis=1)[:, 12]
+        limit = limit_at(np.maximum(middle, np.float32(0)))
+        above = frame[rows, columns]
+        stands = above - middle > limit
+        # Another hit may lie on the ring.
+        ring = near[stands][:, _ON_RING]
+        brightest = np.partition(ring, -2, axis=1)[:, -2]
+        alone = above[stands] > brightest + 0.5 * limit[stands]
+        hits[rows[stands][alone], columns[stands][alone]] = True
     return hits
 
 
@@ -305,6 +307,7 @@ _AROUND_HIT = np.ones((5, 5), np.uint8)
 _STEP_Y, _STEP_X = (
     grid.ravel() for grid in np.meshgrid(np.arange(-2, 3), np.arange(-2, 3), indexing="ij")
 )
+_AT_ONCE = 2**14  # pixels looked at
 _ON_RING = np.maximum(np.abs(_STEP_Y), np.abs(_STEP_X)) == 2
 
 
