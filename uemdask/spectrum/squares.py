@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uemdask.cube.blocks import Place
+from uemdask.spectrum.grid import over_squares
 from uemdask.spectrum.smoothing import LEAST_SHARE, gaussian, smooth, smoothing_halo
 
 Float32 = npt.NDArray[np.float32]
@@ -90,7 +91,9 @@ class Cells:
             _whole(part, size, edge)
             for part, size in zip((place.rows, place.columns), place.frame, strict=True)
         )
-        return cls(edge, rows, columns, _means(weight[rows, columns], edge), weight > 0)
+        return cls(
+            edge, rows, columns, over_squares(weight[rows, columns], (0, 0), edge), weight > 0
+        )
 
     def part(self, pixels: tuple[slice, slice]) -> tuple[slice, slice]:
         """Return the squares that hold some pixels (y, x) of the block."""
@@ -105,7 +108,7 @@ class Cells:
     def of_flags(self, flags: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return the squares (h, w) of which half is flagged, or more, in the block (y, x)."""
         part = flags[self.rows, self.columns].astype(np.float32)
-        return _means(part, self.edge) >= 0.5
+        return over_squares(part, (0, 0), self.edge) >= 0.5
 
     def at_centres(self, series: Float32, *, in_place: bool = False) -> Float32:
         """Smooth values (..., h, w) as interpolation smooths between squares.
@@ -238,10 +241,15 @@ class Reduction:
             if (missing > self._unlit).any():
                 known = self._weight.copy()
                 np.copyto(known, 0, where=missing)
-                share = smooth(_means(known, self.cells.edge), self._sigma)
+                share = smooth(over_squares(known, (0, 0), self.cells.edge), self._sigma)
         out = np.zeros_like(share)
         use = self._known & (share > LEAST_SHARE)
-        np.divide(smooth(_means(held, self.cells.edge), self._sigma), share, out=out, where=use)
+        np.divide(
+            smooth(over_squares(held, (0, 0), self.cells.edge), self._sigma),
+            share,
+            out=out,
+            where=use,
+        )
         return out
 
     @property
@@ -269,17 +277,6 @@ def _whole(part: slice, size: int, edge: int) -> slice:
     start = -(-part.start // edge) * edge
     stop = part.stop if part.stop == size else part.stop // edge * edge
     return slice(start - part.start, stop - part.start)
-
-
-def _means(image: Float32, edge: int) -> Float32:
-    """Return the means of squares; at the end those of the pixels that there are."""
-    if edge == 1:
-        return image
-    beyond = [-size % edge for size in image.shape]
-    if any(beyond):
-        image = cv2.copyMakeBorder(image, 0, beyond[0], 0, beyond[1], cv2.BORDER_REPLICATE)
-    size = image.shape[1] // edge, image.shape[0] // edge
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
 
 
 def _blurred(image: Float32) -> Float32:
