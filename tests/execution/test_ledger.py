@@ -1,11 +1,15 @@
 """The ledger: append-only, and nothing in it is believed that should not be."""
 
 import json
+import os
+import resource
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from uemdask.errors import UemError
 from uemdask.execution.ledger import Ledger, last_entry, ledger_path, read_entries
 from uemdask.execution.ledger_entries import Mended, TaskDone
 
@@ -119,3 +123,53 @@ def test_lines_of_tasks_are_put_on_the_disk_together(ledger, monkeypatch):
     ledger.wrote(stage="label", digest="d1", files={})  # before a stage is noted as done
     assert len(synced) == 3
     assert len(ledger.receipts("label", "pairs", "d1")) == 5
+
+
+# ---- a disk that fails
+
+
+@contextmanager
+def full(ledger, *, takes):
+    """Let the disk take so many bytes more."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    size = ledger.path.stat().st_size if ledger.path.exists() else 0
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + takes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("takes", [0, 20])
+def test_a_line_that_could_not_be_written_goes_with_the_next(ledger, takes):
+    note(ledger, "pair=0:8")
+    with full(ledger, takes=takes):
+        note(ledger, "pair=8:16")
+        assert list(ledger.receipts("label", "pairs", "d1")) == ["pair=0:8"]
+    ledger.wrote(stage="label", digest="d1", files={"valid/c/0": (3, "00000000")})
+    assert list(ledger.receipts("label", "pairs", "d1")) == ["pair=0:8", "pair=8:16"]
+    assert ledger.written("label", "d1") == {"valid/c/0": (3, "00000000")}
+
+
+def test_no_stage_is_done_on_lines_that_are_not_there(ledger):
+    note(ledger, "pair=0:8")
+    with full(ledger, takes=20):
+        with pytest.raises(UemError, match="make room"):
+            ledger.wrote(stage="label", digest="d1", files={})
+        with pytest.raises(UemError, match="make room"):
+            ledger.void(stage="label", regions=[("pairs", "pair=0:8")])
+
+
+def test_lines_that_the_disk_may_have_lost_are_written_again(ledger, monkeypatch):
+    def fail(handle):
+        raise OSError(5, "Input/output error")
+
+    note(ledger, "pair=0:8")
+    with monkeypatch.context() as failing:
+        failing.setattr("uemdask.execution.ledger.os.fsync", fail)
+        ledger.settle()
+        with pytest.raises(OSError, match="Input/output"):
+            ledger.wrote(stage="label", digest="d1", files={})
+    os.truncate(ledger.path, 0)
+    ledger.settle()
+    assert list(ledger.receipts("label", "pairs", "d1")) == ["pair=0:8"]

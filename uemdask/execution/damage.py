@@ -175,9 +175,7 @@ def remake_later(run: Run, stage: str, ledger: Path, *, since: float = -math.inf
 
 
 def _void(run: Run, stage: str, tasks: Iterable[tuple[str, str]], ledger: Path) -> None:
-    book = Ledger(ledger, run.identity(stage))
-    for phase, region in tasks:
-        book.void(stage=stage, phase=phase, region=region)
+    Ledger(ledger, run.identity(stage)).void(stage=stage, regions=tasks)
     run.reopen(stage)
 
 

@@ -11,7 +11,7 @@ import fcntl
 import os
 import resource
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -20,7 +20,7 @@ from typing import Any
 
 from uemdask.atomic_write import sync_folder
 from uemdask.cube.file_store import Files
-from uemdask.errors import UemError
+from uemdask.errors import UemError, telling_of_room
 from uemdask.execution.ledger_entries import (
     DriverWrote,
     Entry,
@@ -52,6 +52,9 @@ class Ledger:
     def __init__(self, store: Path, identity: str) -> None:
         self.path = ledger_path(store)
         self.identity = identity
+        #: Lines that a power cut may take still, and how many of them are in the file.
+        self._waiting: list[bytes] = []
+        self._written = 0
 
     def receipts(self, stage: str, phase: str, digest: str) -> dict[str, dict[str, Any]]:
         """Return the receipts of finished tasks by region key."""
@@ -98,64 +101,96 @@ class Ledger:
     def done(self, *, stage: str, phase: str, digest: str, region: str, **entry: Any) -> TaskDone:
         """Append a finished task: its receipt, files, seconds and worker.
 
-        It is on the disk after the next `settle`, or the next line of another kind.
+        It is on the disk after the next `settle`, or the next line of another kind. Where it cannot
+        be written now it goes with the next line: other runs must not stop for it.
         """
         line = {"stage": stage, "phase": phase, "digest": digest, "region": region} | entry
-        return TaskDone.model_validate(self._append(line, settled=False))
+        task = TaskDone.model_validate(self._add(line))
+        with suppress(OSError, ValueError):
+            self._write()
+        return task
 
     def wrote(self, *, stage: str, digest: str, files: Files) -> None:
-        """Append what the driver itself wrote in a stage."""
-        self._append({"stage": stage, "digest": digest, "files": files})
+        """Append what the driver itself wrote in a stage.
 
-    def void(self, *, stage: str, phase: str, region: str) -> None:
-        """Append that a task is to be done again, because its files are damaged."""
-        self._append({"stage": stage, "phase": phase, "region": region, "void": True})
+        Raises
+        ------
+        UemError, OSError
+            If it, or a line before it, cannot be written: nothing may build on it then.
+        """
+        self._add({"stage": stage, "digest": digest, "files": files})
+        self._write_out()
+
+    def void(self, *, stage: str, regions: Iterable[tuple[str, str]]) -> None:
+        """Append that tasks, by phase and region, are to be done again.
+
+        Raises
+        ------
+        UemError, OSError
+            As `wrote`.
+        """
+        for phase, region in regions:
+            self._add({"stage": stage, "phase": phase, "region": region, "void": True})
+        self._write_out()
 
     def failed(self, *, stage: str, phase: str, region: str, message: str, trace: str) -> None:
-        """Append a failure: the message for people, and the traceback."""
-        self._append(
-            {
-                "stage": stage,
-                "phase": phase,
-                "region": region,
-                "failed": message,
-                "traceback": trace,
-            }
-        )
+        """Append a failure, if that can be done: the message for people, and the traceback."""
+        failure = {"failed": message, "traceback": trace}
+        self._add({"stage": stage, "phase": phase, "region": region} | failure)
+        with suppress(OSError, ValueError):  # or its name is none
+            self._write_out()
 
     def mended(self) -> None:
         """Append that all is done, where the last line is a failure and would be the last word."""
-        with suppress(OSError):
+        with suppress(OSError, ValueError):
             if isinstance(last_entry(self.path), Failed):
-                self._append({"mended": True})
+                self._add({"mended": True})
+                self._write_out()
 
     def settle(self) -> None:
-        """Put all lines on the disk."""
-        with suppress(OSError, ValueError), self.path.open("rb") as file:
-            os.fsync(file.fileno())
+        """Put all lines on the disk, as far as that can be done now."""
+        with suppress(OSError, ValueError):
+            self._write_out()
 
-    def _append(self, line: dict[str, Any], *, settled: bool = True) -> dict[str, Any]:
+    def _add(self, line: dict[str, Any]) -> dict[str, Any]:
         line = {
             "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "made": self.identity,
             **line,
         }
-        text = sealed(line).encode()
-        # Without its line a task is done again; other runs must not stop for it.
-        with suppress(OSError, ValueError):  # or its name is none
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a+b", buffering=0) as file:
-                new = not file.seek(0, os.SEEK_END)
-                if not new:
-                    file.seek(-1, os.SEEK_END)
-                # A line torn by a kill must not swallow the next one.
-                torn = not new and file.read(1) != b"\n"
-                file.write(b"\n" * torn + text)
-                if settled:
-                    os.fsync(file.fileno())
-            if new:
-                sync_folder(self.path.parent)
+        self._waiting.append(sealed(line).encode())
         return line
+
+    def _write_out(self) -> None:
+        """Write all lines that wait, and put them on the disk."""
+        with telling_of_room(self.path):
+            self._write()
+            try:
+                with self.path.open("rb") as file:
+                    os.fsync(file.fileno())
+            except OSError:
+                self._written = 0  # nobody knows what of them is on the disk
+                raise
+        self._waiting, self._written = [], 0
+
+    def _write(self) -> None:
+        """Write the lines that are not in the file yet."""
+        text = b"".join(self._waiting[self._written :])
+        if not text:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+b", buffering=0) as file:
+            new = not file.seek(0, os.SEEK_END)
+            if not new:
+                file.seek(-1, os.SEEK_END)
+                # A line torn by a kill, or a full disk, must not swallow the next one.
+                if file.read(1) != b"\n":
+                    text = b"\n" + text
+            while text:  # a disk may take a part of it
+                text = text[file.write(text) :]
+        self._written = len(self._waiting)
+        if new:
+            sync_folder(self.path.parent)
 
 
 def ledger_path(store: Path) -> Path:
