@@ -125,6 +125,17 @@ def test_lines_of_tasks_are_put_on_the_disk_together(ledger, monkeypatch):
     assert len(ledger.receipts("label", "pairs", "d1")) == 5
 
 
+def test_what_counts_no_more_is_known_until_the_stage_is_finished_again(ledger):
+    note(ledger, "all", receipt={"n": 1})
+    for n in (2, 3):
+        ledger.void(stage="label", regions=[("pairs", "all")])
+        note(ledger, "all", receipt={"n": n})
+    done, void = ledger.history("label", "d1")
+    assert [task.receipt for task in (*done.values(), *void.values())] == [{"n": 3}, {"n": 1}]
+    ledger.wrote(stage="label", digest="d1", files={})
+    assert ledger.history("label", "d1") == (done, {})
+
+
 # ---- a disk that fails
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import Counter
 from contextlib import contextmanager
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 import uemdask.execution
-from uemdask.cube import STAGES, Run
+from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Repair, plan_runs, preview, verify
 from uemdask.execution.ledger import Ledger
@@ -296,6 +297,57 @@ def test_a_killed_repair_goes_on(store, drive, tmp_path, same_arrays):
         drive(plan_runs([store]), kill, pipeline=pipeline)
     assert drive(plan_runs([store]), pipeline=pipeline).stages == Counter({"label": 1})
     same_arrays(whole, store)
+
+
+def kill(*_arguments, **_options):
+    raise KeyboardInterrupt
+
+
+def test_a_kill_before_a_stage_is_finished_again_forgets_no_later_one(store, drive, monkeypatch):
+    run, file = Run(store), chunk(store, "flow")
+    key, digest = file.relative_to(store).as_posix(), run.stage("flow")["digest"]
+    ledger = Ledger(store, run.identity("flow"))
+    task = next(t for t in ledger.tasks("flow", digest).values() if key in t.files)
+    # As if it had been another when the features were made of it, and had changed since.
+    ledger.done(**task.model_dump(exclude={"at", "made", "files"}), files={key: (7, "00000000")})
+    later = datetime.now().timestamp() + 1000
+    os.utime(file, (later, later))
+    repair = partial(drive, plan_runs([store]), pipeline=partial(Repair, deep=True))
+    with monkeypatch.context() as killing:
+        killing.setattr(Run, "finish", kill)
+        with pytest.raises(KeyboardInterrupt):
+            repair()
+    assert not Run(store).is_done("flow")
+    assert set(repair().stages) == {"feature", "mode"}
+    assert missing_stages(Run(store)) == []
+    assert damages(store, deep=True) == []
+
+
+@pytest.mark.parametrize("moment", range(6))
+def test_a_kill_while_a_repair_is_prepared_loses_nothing_of_it(
+    store, drive, tmp_path, same_arrays, monkeypatch, moment
+):
+    whole, left = shutil.copytree(store, tmp_path / "whole.zarr"), [moment]
+    file = chunk(store, "flow")
+    flip(file)
+    os.utime(file, (1.0, 1.0))  # long before what was made of it
+
+    def killed(do):
+        def instead(*arguments, **options):
+            left[0] -= 1
+            return do(*arguments, **options) if left[0] >= 0 else kill()
+
+        return instead
+
+    repair = partial(drive, plan_runs([store]), pipeline=partial(Repair, deep=True))
+    with monkeypatch.context() as killing:
+        killing.setattr(Run, "reopen", killed(Run.reopen))
+        killing.setattr(Ledger, "void", killed(Ledger.void))
+        with pytest.raises(KeyboardInterrupt):
+            repair()
+    assert set(repair().stages) == {"flow", "feature", "mode"}
+    same_arrays(whole, store)
+    assert damages(store, deep=True) == []
 
 
 def test_files_are_on_the_disk_before_their_receipt(raw, plan, drive, monkeypatch):

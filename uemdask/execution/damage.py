@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -149,6 +149,9 @@ def reopen(run: Run, stage: str, damages: Sequence[Damage], ledger: Path) -> Non
         for name in manifest.made_since(since)
         if order.index(name[0]) > first
     }
+    # In this order a kill leaves either the damage to be found again, or all that is to be done.
+    remake_later(run, stage, ledger, since=since)
+    Ledger(ledger, run.identity(stage)).void(stage=stage, regions=spoilt)
     for key in keys:
         with suppress(FileNotFoundError):
             (run.path / key).unlink()
@@ -157,8 +160,7 @@ def reopen(run: Run, stage: str, damages: Sequence[Damage], ledger: Path) -> Non
         found.create(
             _Kept(run.path), found.parameters.model_validate(run.stage(stage)["parameters"])
         )
-    _void(run, stage, spoilt, ledger)
-    remake_later(run, stage, ledger, since=since)
+    run.reopen(stage)
 
 
 def remake_later(run: Run, stage: str, ledger: Path, *, since: float = -math.inf) -> None:
@@ -170,13 +172,10 @@ def remake_later(run: Run, stage: str, ledger: Path, *, since: float = -math.inf
         if later == "train" or not run.is_done(later):
             continue
         manifest = FileManifest.of(run, later, ledger)
-        if any(manifest.made_since(since)):
-            _void(run, later, manifest.tasks, ledger)
-
-
-def _void(run: Run, stage: str, tasks: Iterable[tuple[str, str]], ledger: Path) -> None:
-    Ledger(ledger, run.identity(stage)).void(stage=stage, regions=tasks)
-    run.reopen(stage)
+        if manifest.void or any(manifest.made_since(since)):  # or a kill was in between
+            book = Ledger(ledger, run.identity(later))
+            book.void(stage=later, regions=manifest.tasks)
+            run.reopen(later)
 
 
 def _changed_at(store: Path, damages: Sequence[Damage]) -> float:

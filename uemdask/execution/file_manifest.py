@@ -39,7 +39,8 @@ class FileManifest:
     stage : str
         The stage.
     tasks, void : dict of (phase, region) to TaskDone
-        Finished tasks, in the order of their end, and those that are to be done again.
+        Finished tasks, in the order of their end, and those that were to be done again since the
+        stage was last finished, as they were then.
     own : dict
         Files that the driver wrote.
     """
@@ -68,10 +69,13 @@ class FileManifest:
     @property
     def files(self) -> Files:
         """Size and sum of each file; where several tasks wrote it, those of the last."""
-        found = dict(self.own)
-        for task in self.tasks.values():
-            found |= task.files
-        return found
+        return self.own | _files_of(self.tasks)
+
+    @property
+    def is_another(self) -> bool:
+        """Whether what was done again has other files than before."""
+        files = self.files
+        return any(files.get(key) != file for key, file in _files_of(self.void).items())
 
     def broken(self, *, deep: bool = False) -> list[Broken]:
         """Return the files that are not as they were written.
@@ -84,7 +88,8 @@ class FileManifest:
         lacking = {name for name in MAY_LACK if not (self.store / name).exists()}
         return [
             Broken(key, wrong)
-            for key, wanted in self.files.items()
+            # What a task that is to be done again has written may be gone.
+            for key, wanted in (_files_of(self.void) | self.files).items()
             if key.partition("/")[0] not in lacking
             and (wrong := _wrong(self.store / key, wanted, deep=deep))
         ]
@@ -118,6 +123,13 @@ class FileManifest:
         found = checksums_of(self.store, variables_of(self.stage), known)
         by_tasks = {key for task in self.tasks.values() for key in task.files}
         return found | {key: known[key] for key in known if key not in by_tasks}
+
+
+def _files_of(tasks: Tasks) -> Files:
+    found: Files = {}
+    for task in tasks.values():
+        found |= task.files
+    return found
 
 
 def _wrong(file: Path, wanted: tuple[int, str] | None, *, deep: bool) -> Wrong | None:

@@ -69,9 +69,11 @@ class Ledger:
         return self.history(stage, digest)[0]
 
     def history(self, stage: str, digest: str) -> tuple[Tasks, Tasks]:
-        """Return the finished tasks of a stage, and those that count no more and are still to do.
+        """Return the finished tasks of a stage, and those that count no more.
 
-        Both by phase and region, in the order of their end.
+        Both by phase and region, in the order of their end. Of a task that counts no more it is
+        the line that stood when the stage was last finished, and stays until it is so again: what
+        was made of it is to be made again if it is another now.
         """
         done: Tasks = {}
         void: Tasks = {}
@@ -79,10 +81,12 @@ class Ledger:
             if isinstance(entry, TaskDone) and entry.digest == digest:
                 name = entry.phase, entry.region
                 done.pop(name, None)  # done again, it is the last one to have written its files
-                void.pop(name, None)
                 done[name] = entry
             elif isinstance(entry, Voided) and (entry.phase, entry.region) in done:
-                void[entry.phase, entry.region] = done.pop((entry.phase, entry.region))
+                name = entry.phase, entry.region
+                void.setdefault(name, done.pop(name))
+            elif isinstance(entry, DriverWrote):
+                void.clear()
         return done, void
 
     def written(self, stage: str, digest: str) -> Files:

@@ -224,6 +224,9 @@ class Pipeline(Iterator[Work]):
             yield work
             # In the order of the regions, so that sums do not depend on which task ended first.
             receipts = {region: work.receipts[region] for region in work.regions}
+            if phase is stage.phases[-1] and manifest.is_another:
+                # At once: as long as this stage is not finished, a kill has it done again.
+                remake_later(run, stage.name, self._planned.store)
             with run.at_once():
                 results = phase.finish(run, parameters, receipts)
                 work.warnings += results.get("warnings", [])
@@ -240,10 +243,6 @@ class Pipeline(Iterator[Work]):
         digest = run.stage(stage.name)["digest"]
         ledger.wrote(stage=stage.name, digest=digest, files=others)
         manifest.own |= others
-        # A region made again is as it was before, or what was made of it is made again too.
-        before = {key: file for task in manifest.void.values() for key, file in task.files.items()}
-        if any(manifest.files.get(key) != file for key, file in before.items()):
-            remake_later(run, stage.name, self._planned.store)
         run.finish(stage.name)
 
     def _remember(self, run: Run) -> None:
