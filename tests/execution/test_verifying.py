@@ -9,6 +9,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
+import numcodecs
 import numpy as np
 import pytest
 
@@ -176,6 +177,31 @@ def test_what_was_made_of_a_changed_file_is_made_again(raw, finished, plan, driv
     whole = Run(finished / "results" / "raw.zarr")
     for name in ("peak_amplitude", "wave", "label", "valid"):
         np.testing.assert_array_equal(whole.read(name), Run(store).read(name))
+    assert damages(store, deep=True) == []
+
+
+def test_what_the_driver_makes_again_is_on_the_disk_and_known_by_its_new_sum(
+    store, mend, monkeypatch
+):
+    blosc, synced = numcodecs.blosc.Blosc, []
+    real_sync = os.fsync
+
+    def sync(handle):
+        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        real_sync(handle)
+
+    # Another version of the library, which compresses the same numbers to other bytes.
+    monkeypatch.setattr(
+        "uemdask.cube.single.Blosc", lambda cname="", **how: blosc("zlib", how.get("clevel", 1))
+    )
+    monkeypatch.setattr(os, "fsync", sync)
+    file = chunk(store, "time_from")
+    before, values = file.read_bytes(), Run(store).read("time_from")
+    truncate(file)
+    assert mend(store, deep=True).outcome.failed == {}
+    assert file.read_bytes() != before
+    np.testing.assert_array_equal(Run(store).read("time_from"), values)
+    assert str(file) in synced
     assert damages(store, deep=True) == []
 
 

@@ -151,15 +151,16 @@ def reopen(run: Run, stage: str, damages: Sequence[Damage], ledger: Path) -> Non
     }
     # In this order a kill leaves either the damage to be found again, or all that is to be done.
     remake_later(run, stage, ledger, since=since)
-    Ledger(ledger, run.identity(stage)).void(stage=stage, regions=spoilt)
+    book = Ledger(ledger, run.identity(stage))
+    book.void(stage=stage, regions=spoilt)
     for key in keys:
         with suppress(FileNotFoundError):
             (run.path / key).unlink()
     if keys & manifest.own.keys():
-        found = STAGE_BY_NAME[stage]
-        found.create(
-            _Kept(run.path), found.parameters.model_validate(run.stage(stage)["parameters"])
-        )
+        found, record, kept = STAGE_BY_NAME[stage], run.stage(stage), _Kept(run.path)
+        found.create(kept, found.parameters.model_validate(record["parameters"]))
+        files = kept.take_checksums()
+        book.wrote(stage=stage, digest=record["digest"], files=files, partly=True)
     run.reopen(stage)
 
 

@@ -85,7 +85,7 @@ class Ledger:
             elif isinstance(entry, Voided) and (entry.phase, entry.region) in done:
                 name = entry.phase, entry.region
                 void.setdefault(name, done.pop(name))
-            elif isinstance(entry, DriverWrote):
+            elif isinstance(entry, DriverWrote) and not entry.partly:
                 void.clear()
         return done, void
 
@@ -114,15 +114,15 @@ class Ledger:
             self._write()
         return task
 
-    def wrote(self, *, stage: str, digest: str, files: Files) -> None:
-        """Append what the driver itself wrote in a stage.
+    def wrote(self, *, stage: str, digest: str, files: Files, partly: bool = False) -> None:
+        """Append what the driver itself wrote in a stage; all of it, unless `partly`.
 
         Raises
         ------
         UemError, OSError
             If it, or a line before it, cannot be written: nothing may build on it then.
         """
-        self._add({"stage": stage, "digest": digest, "files": files})
+        self._add({"stage": stage, "digest": digest, "files": files, "partly": partly})
         self._write_out()
 
     def void(self, *, stage: str, regions: Iterable[tuple[str, str]]) -> None:

@@ -54,11 +54,22 @@ class TaskDone(Entry):
 
 
 class DriverWrote(Entry):
-    """Chunk files of a stage that no task wrote but the driver itself."""
+    """Chunk files of a stage that no task wrote but the driver itself.
+
+    Attributes
+    ----------
+    stage, digest : str
+        Which stage, and the digest of what it worked on.
+    files : dict
+        Size and sum of each.
+    partly : bool
+        Whether the stage goes on; else it is about to be finished, and these are all of them.
+    """
 
     stage: str
     digest: str
     files: Files
+    partly: bool = False
 
 
 class Voided(Entry):
