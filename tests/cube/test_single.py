@@ -69,6 +69,19 @@ def test_a_damaged_chunk_is_told(run):
         run.read("time")
 
 
+@pytest.mark.parametrize("name", GIVEN)
+def test_a_chunk_that_is_cut_short_is_told_and_never_read_as_numbers(run, name):
+    run.write(name, GIVEN[name])
+    chunk = run.path / name / "c" / "0"
+    whole = chunk.read_bytes()
+    for length in range(len(whole)):
+        chunk.write_bytes(whole[:length])
+        with pytest.raises(UemError, match=f"'{name}' cannot be read"):
+            run.read(name)
+    chunk.write_bytes(whole)
+    assert run.read(name).tolist() == GIVEN[name].tolist()
+
+
 def test_what_has_several_chunks_is_left_to_zarr(run):
     run.create("reference", run.sizes)
     assert not isinstance(run._on_disk("reference"), Single)

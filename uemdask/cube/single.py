@@ -16,6 +16,8 @@ from numcodecs.blosc import Blosc
 from uemdask.cube.file_store import FileStore
 
 _SHUFFLES = {"noshuffle": 0, "shuffle": 1, "bitshuffle": 2}
+#: Bytes before what Blosc has compressed; the last four say how many there are in all.
+_HEADER = 16
 _NOT_FINITE = {"NaN": np.nan, "Infinity": np.inf, "-Infinity": -np.inf}
 
 
@@ -67,6 +69,9 @@ class Single:
             return np.full(self.shape, self._fill)[index]
         if self._is_text:
             return VLenUTF8().decode(data).astype(self.dtype).reshape(self.shape)[index]
+        # Blosc would go on to read whatever lies behind it in memory.
+        if len(data) < _HEADER or int.from_bytes(data[12:16], "little") != len(data):
+            raise ValueError("it is not as long as it says")
         values = np.frombuffer(Blosc().decode(data), self.dtype.newbyteorder("<"))
         return values.reshape(self.shape).astype(self.dtype)[index]
 
