@@ -17,6 +17,7 @@ import uemdask.execution
 from uemdask.cube import STAGES, Run, missing_stages
 from uemdask.errors import UemError
 from uemdask.execution import Capacity, Cluster, Repair, plan_runs, preview, verify
+from uemdask.execution.file_manifest import FileManifest
 from uemdask.execution.ledger import Ledger
 from uemdask_cli.main import _run
 
@@ -202,6 +203,22 @@ def test_what_the_driver_makes_again_is_on_the_disk_and_known_by_its_new_sum(
     assert file.read_bytes() != before
     np.testing.assert_array_equal(Run(store).read("time_from"), values)
     assert str(file) in synced
+    assert damages(store, deep=True) == []
+
+
+def test_chunks_that_a_variable_has_no_more_are_not_missed(store):
+    run = Run(store)
+    ledger, digest = Ledger(store, run.identity("align")), run.stage("align")["digest"]
+    # As an earlier version made it, in two chunks.
+    older = {"gain/c/0": (9, "00000000"), "gain/c/1": (9, "00000000")}
+    ledger.wrote(stage="align", digest=digest, files=older)
+    assert len(damages(store)) == 2
+    run.put("gain", run.read("gain"), run.sizes)
+    manifest = FileManifest.of(run, "align", store)
+    own = manifest.others(run.take_checksums())
+    assert own.keys() >= {"gain/c/0", "component/c/0"}
+    assert "gain/c/1" not in own
+    ledger.wrote(stage="align", digest=digest, files=own)
     assert damages(store, deep=True) == []
 
 

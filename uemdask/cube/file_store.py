@@ -108,6 +108,22 @@ class FileStore(LocalStore):
         return dict(sorted(files.items()))
 
 
+def renewed(known: Files, fresh: Files) -> Files:
+    """Return what is known of files after variables were written again as a whole.
+
+    Their chunks may be others now, of which some are no more.
+
+    Examples
+    --------
+    >>> renewed({"gain/c/0": (9, "a"), "gain/c/1": (9, "b")}, {"gain/c/0": (17, "c")})
+    {'gain/c/0': (17, 'c')}
+    """
+    written = {key.partition("/")[0] for key in fresh}
+    return {
+        key: file for key, file in known.items() if key.partition("/")[0] not in written
+    } | fresh
+
+
 def is_chunk(key: str) -> bool:
     """Return whether a key is that of a chunk or shard."""
     return not key.endswith("zarr.json") and "/c/" in key

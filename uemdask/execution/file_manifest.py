@@ -10,7 +10,7 @@ from typing import Literal
 
 from uemdask.cube import Run
 from uemdask.cube.contract import variables_of
-from uemdask.cube.file_store import Files, checksum_of, checksums_of
+from uemdask.cube.file_store import Files, checksum_of, checksums_of, renewed
 from uemdask.execution.ledger import Ledger, Tasks
 from uemdask.execution.ledger_entries import TaskDone
 
@@ -119,10 +119,9 @@ class FileManifest:
         Those that the driver wrote just now are in `fresh`. Others are as they were told before,
         and as they are now where nothing was told of them yet.
         """
-        known = self.files | fresh
-        found = checksums_of(self.store, variables_of(self.stage), known)
-        by_tasks = {key for task in self.tasks.values() for key in task.files}
-        return found | {key: known[key] for key in known if key not in by_tasks}
+        own, by_tasks = renewed(self.own, fresh), _files_of(self.tasks)
+        found = checksums_of(self.store, variables_of(self.stage), own | by_tasks)
+        return found | {key: file for key, file in own.items() if key not in by_tasks}
 
 
 def _files_of(tasks: Tasks) -> Files:

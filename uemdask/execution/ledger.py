@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from uemdask.atomic_write import sync_folder
-from uemdask.cube.file_store import Files
+from uemdask.cube.file_store import Files, renewed
 from uemdask.errors import UemError, telling_of_room
 from uemdask.execution.ledger_entries import (
     DriverWrote,
@@ -94,7 +94,7 @@ class Ledger:
         files: Files = {}
         for entry in self._entries(stage):
             if isinstance(entry, DriverWrote) and entry.digest == digest:
-                files |= entry.files
+                files = renewed(files, entry.files)
         return files
 
     def _entries(self, stage: str) -> Iterator[Entry]:

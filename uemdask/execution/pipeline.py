@@ -242,7 +242,6 @@ class Pipeline(Iterator[Work]):
         others = manifest.others(run.take_checksums())
         digest = run.stage(stage.name)["digest"]
         ledger.wrote(stage=stage.name, digest=digest, files=others)
-        manifest.own |= others
         run.finish(stage.name)
 
     def _remember(self, run: Run) -> None:
