@@ -1,7 +1,9 @@
 """A run on disk, as xarray, as zarr, and as the stages see it."""
 
 import json
+import os
 import shutil
+from pathlib import Path
 
 import dask
 import numpy as np
@@ -313,6 +315,26 @@ def test_the_record_is_ours_alone(run):
     # What a user's metadata are called must not break the run.
     assert RECORD in run.group.attrs
     assert set(run.record) == {"contract", "run_id", "created_by", "stages"}
+
+
+def test_a_store_may_be_a_link(run, tmp_path, monkeypatch):
+    (tmp_path / "links").mkdir()
+    link = tmp_path / "links" / "b.zarr"
+    link.symlink_to(run.path)
+    replace, folders = os.replace, set()
+
+    def renamed(old, new):
+        folders.add(Path(old).parent.resolve())
+        replace(old, new)
+
+    monkeypatch.setattr(os, "replace", renamed)
+    Run(link).describe(notes=["by the link"])
+    Run(link)._disk.put("zarr.json", (run.path / "zarr.json").read_bytes())
+    Run(link).put("gain", np.ones(run.sizes["time"]), run.sizes)
+    assert on_disk(run)["notes"] == ["by the link"]
+    # No rename from one file system to another.
+    assert tmp_path / "links" not in folders
+    assert tmp_path in folders
 
 
 def on_disk(run):

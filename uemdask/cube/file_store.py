@@ -73,8 +73,8 @@ class FileStore(LocalStore):
         """Write a file so that a reader sees all or nothing of it."""
         file = self.root / key
         file.parent.mkdir(parents=True, exist_ok=True)
-        # In the root Zarr would warn of a file that it does not know.
-        drafts = self.root.parent if file.parent == self.root else None
+        # In the root Zarr would warn of a file that it does not know; the root may be a link.
+        drafts = self.root.resolve().parent if file.parent == self.root else None
         with atomic_write(file, drafts=drafts, settled=False) as stream:
             stream.write(data)
         self.note(file)

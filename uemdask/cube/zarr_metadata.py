@@ -145,10 +145,11 @@ def change_metadata(
     file = store / array / "zarr.json"
     metadata = _read(file) if array else dict(_roots.of(store).metadata)
     metadata |= parts | {"attributes": metadata["attributes"] | attributes}
-    # Drafts outside the store, as Zarr warns of files that it does not know.
+    # Drafts outside the store, as Zarr warns of files that it does not know, but on its disk: the
+    # store may be a link.
     with (
         telling_of_room(store_of(store)),
-        atomic_write(file, drafts=store.parent, settled=settled) as stream,
+        atomic_write(file, drafts=store.resolve().parent, settled=settled) as stream,
     ):
         stream.write(json.dumps(metadata).encode())
         stream.flush()
