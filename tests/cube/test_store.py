@@ -317,6 +317,15 @@ def test_the_record_is_ours_alone(run):
     assert set(run.record) == {"contract", "run_id", "created_by", "stages"}
 
 
+def test_what_is_described_is_on_the_disk_whatever_another_handle_wrote(run):
+    run.describe(notes=["first"])
+    other = Run(run.path)
+    other.describe(notes=["second"])
+    run.describe(notes=["first"])
+    assert on_disk(run)["notes"] == ["first"]
+    assert Run(run.path).group.attrs["notes"] == ["first"]
+
+
 def test_a_store_may_be_a_link(run, tmp_path, monkeypatch):
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / "b.zarr"

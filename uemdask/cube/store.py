@@ -387,9 +387,8 @@ class Run(RunLike):
 
     def _describe(self, attributes: Mapping[str, Any]) -> None:
         plain = json.loads(json.dumps(attributes))  # a tuple is a list for whoever reads it
-        known = self.group.metadata.attributes
-        self._told |= {key: value for key, value in plain.items() if known.get(key) != value}
-        known |= plain
+        self._told |= plain
+        self.group.metadata.attributes.update(plain)
 
     def consolidate(self) -> None:
         """Renew the coordinate list and the consolidated metadata from those of the variables."""
