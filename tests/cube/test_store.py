@@ -326,6 +326,32 @@ def test_what_is_described_is_on_the_disk_whatever_another_handle_wrote(run):
     assert Run(run.path).group.attrs["notes"] == ["first"]
 
 
+@pytest.mark.parametrize("change", ["set_step", "finish"])
+def test_changed_metadata_of_a_variable_are_on_the_disk_at_once(labelled, monkeypatch, change):
+    synced, settled, replace, sync = set(), set(), os.replace, os.fsync
+
+    def synced_now(handle):
+        synced.add(os.readlink(f"/proc/self/fd/{handle}"))
+        sync(handle)
+
+    def renamed(old, new):
+        if os.fspath(old) in synced:
+            settled.add(os.fspath(new))
+        replace(old, new)
+
+    monkeypatch.setattr(os, "fsync", synced_now)
+    monkeypatch.setattr(os, "replace", renamed)
+    with labelled.at_once():
+        if change == "set_step":
+            labelled.set_step("label_confidence", 0.5)
+        else:
+            labelled.note("label", results={"model_digest": "m1"})
+            labelled.finish("label")
+        # Before the run itself tells of it.
+        assert str(labelled.path / "label_confidence" / "zarr.json") in settled
+    assert labelled.packing("label_confidence").step == (0.5 if change == "set_step" else 1 / 255)
+
+
 def test_a_store_may_be_a_link(run, tmp_path, monkeypatch):
     (tmp_path / "links").mkdir()
     link = tmp_path / "links" / "b.zarr"

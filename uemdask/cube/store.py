@@ -376,9 +376,8 @@ class Run(RunLike):
         self._tell()
 
     def _change(self, name: str, attributes: Mapping[str, Any]) -> None:
-        """Change attributes of a variable."""
-        self._made[name] = change_metadata(self.path, name, attributes=attributes, settled=False)
-        self._disk.note(self.path / name / "zarr.json")
+        """Change attributes of a variable, on the disk at once: a power cut must not empty them."""
+        self._made[name] = change_metadata(self.path, name, attributes=attributes)
 
     def describe(self, **attributes: Any) -> None:
         """Set attributes of the run, such as `notes`."""

@@ -125,7 +125,6 @@ def change_metadata(
     array: str = "",
     *,
     attributes: Mapping[str, Any],
-    settled: bool = True,
     **parts: Any,
 ) -> dict[str, Any]:
     """Change attributes and other parts of the metadata of a store, or of one of its arrays.
@@ -149,7 +148,7 @@ def change_metadata(
     # store may be a link.
     with (
         telling_of_room(store_of(store)),
-        atomic_write(file, drafts=store.resolve().parent, settled=settled) as stream,
+        atomic_write(file, drafts=store.resolve().parent) as stream,
     ):
         stream.write(json.dumps(metadata).encode())
         stream.flush()
