@@ -1,5 +1,6 @@
 """A run on disk, as xarray, as zarr, and as the stages see it."""
 
+import errno
 import json
 import os
 import shutil
@@ -297,6 +298,29 @@ def test_a_run_of_somebody_else_is_an_error_for_people(run, monkeypatch):
     monkeypatch.setattr(zarr, "open_group", closed)
     with pytest.raises(UemError, match=r"a\.zarr: cannot be read \(Permission denied\); ask"):
         Run(run.path)
+
+
+@pytest.mark.parametrize("name", ["time", "intensity"])
+@pytest.mark.parametrize("part", ["zarr.json", "c"])
+def test_a_disk_that_fails_for_a_moment_is_no_damage(run, monkeypatch, name, part):
+    # So that a task is tried again.
+    place, read_bytes, open_file = str(run.path / name / part), Path.read_bytes, os.open
+
+    def failing(do):
+        def instead(path, *arguments, **options):
+            if os.fspath(path).startswith(place):
+                raise OSError(errno.ESTALE, "Stale file handle")
+            return do(path, *arguments, **options)
+
+        return instead
+
+    with monkeypatch.context() as away:
+        away.setattr(Path, "read_bytes", failing(read_bytes))
+        away.setattr(Path, "open", failing(Path.open))
+        away.setattr(os, "open", failing(open_file))
+        with pytest.raises(OSError, match="Stale"):
+            run.read(name)
+    assert run.read(name).shape[0] == run.sizes["time"]
 
 
 def test_a_variable_that_is_not_there_names_the_stage_that_makes_it(run):

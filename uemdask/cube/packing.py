@@ -137,9 +137,13 @@ class Unpacked:
         ------
         UemError
             If a file is damaged.
+        OSError
+            If the disk does not give it, which may pass.
         """
         try:
             return np.asarray(self._array[index])
+        except OSError:
+            raise
         except Exception as error:  # a codec's own, whatever it is
             raise unreadable(self._store, self._name, error) from error
 

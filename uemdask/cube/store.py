@@ -205,6 +205,8 @@ class Run(RunLike):
             )
         try:
             return self._on_disk(name)
+        except OSError:  # may pass, as on a share that is away for a moment
+            raise
         except Exception as error:
             raise unreadable(self.path, name, error) from error
 
