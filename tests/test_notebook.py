@@ -41,6 +41,7 @@ def notebook(raw, run):
     features = uemdask.roi_features(
         motion.assign(mask=peaks.mask),
         rois,
+        correlation_px=stages["feature"]["results"]["correlation_px"],
         systematic=found["region_error"],
         systematic_degree=found["region_turn"],
     )

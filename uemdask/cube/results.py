@@ -242,9 +242,13 @@ class FlowResults(Results):
 
 
 class FeatureResults(Results):
-    """Of the features: names of the regions, such without pixels, and sizes and amplitudes."""
+    """Of the features: names of the regions, such without pixels, and sizes and amplitudes.
+
+    `correlation_px` is the distance over which errors of pixels are alike (sigma).
+    """
 
     rois: list[str] = []
+    correlation_px: FiniteFloat | None = None
     empty_rois: list[str] = []
     roi_pixels: list[Count] = _told()
     roi_relevant_pixels: list[Count] = _told()
