@@ -208,7 +208,7 @@ def invalid_reason(
     --------
     >>> ds = uemdask.open_run("run.zarr")
     >>> some = ds.isel(pair=slice(0, 8))
-    >>> flow = uemdask.predict_flow(ds.wave, some, ds, views=1)
+    >>> flow = uemdask.predict_flow(ds.uem.wave, some, ds, views=1)
     >>> reason = uemdask.invalid_reason(flow, ds.uem.wave, some, ds)
     >>> reason.attrs["flag_meanings"].split()[:3]
     ['valid', 'unlit', 'irrelevant']
@@ -284,7 +284,7 @@ def valid(
     --------
     >>> ds = uemdask.open_run("run.zarr")
     >>> some = ds.isel(pair=slice(0, 8))
-    >>> flow = uemdask.predict_flow(ds.wave, some, ds, views=1)
+    >>> flow = uemdask.predict_flow(ds.uem.wave, some, ds, views=1)
     >>> uemdask.valid(flow, ds.uem.wave, some, ds).dims
     ('pair', 'y', 'x')
     """

@@ -142,7 +142,7 @@ def predict_flow(
     Examples
     --------
     >>> ds = uemdask.open_run("run.zarr")
-    >>> found = uemdask.predict_flow(ds.wave, ds.isel(pair=slice(0, 2)), ds, views=1)
+    >>> found = uemdask.predict_flow(ds.uem.wave, ds.isel(pair=slice(0, 2)), ds, views=1)
     >>> found.flow.dims
     ('pair', 'component', 'y', 'x')
     """

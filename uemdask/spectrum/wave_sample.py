@@ -106,7 +106,12 @@ def join_samples(
 def wave_sample(wave: xr.DataArray, peaks: xr.Dataset) -> Any:
     """Return a sample of a wave (time, y, x) at the relevant pixels; delayed where it is lazy."""
     require_variables(peaks, "mask", "wavelength")
-    require_variables(wave.coords.to_dataset(), *FACTS)
+    missing = [name for name in FACTS if name not in wave.coords]
+    if missing:
+        raise UemError(
+            f"wave: does not tell how it was made ({', '.join(missing)}); take `ds.uem.wave` of a "
+            f"run, or what `uemdask.band_pass` returns"
+        )
     mask, wavelength = peaks["mask"], peaks["wavelength"]
     wave = wave.transpose("time", "y", "x")
     frame = wave.sizes["y"], wave.sizes["x"]
