@@ -36,10 +36,12 @@ def notebook(raw, run):
     names = ("label_error", "network_factor", "deviation_factor")
     known = {name: tuple(found[name]) for name in names if name in found}
     flow = uemdask.fuse_flow(network, labels, **known)
-    motion = uemdask.speed_angle(flow, uemdask.valid(network, wave, labels, peaks))
+    reason = uemdask.invalid_reason(network, wave, labels, peaks)
+    motion = uemdask.speed_angle(flow, reason == 0)
     features = uemdask.roi_features(
         motion.assign(mask=peaks.mask),
         rois,
+        correlation_px=stages["feature"]["results"]["correlation_px"],
         systematic=found["region_error"],
         systematic_degree=found["region_turn"],
     )
@@ -47,7 +49,7 @@ def notebook(raw, run):
     speeds = uemdask.headline(motion, wave, peaks, rois)
     parts = (ds, spectrum, peaks, pairs, labels, motion, features, modes, speeds)
     steps = {name: part[name] for part in parts for name in part.variables}
-    return steps | {"wave": wave}
+    return steps | {"wave": wave, "invalid_reason": reason}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +97,10 @@ def test_motion_is_that_of_the_pipeline(run, values, name):
 
 def test_so_are_valid_pixels(run, values):
     assert (values["valid"].values == run[1].valid.values).mean() > 0.9999
+    reason = run[1].invalid_reason
+    assert (values["invalid_reason"].values == reason.values).mean() > 0.9999
+    assert values["invalid_reason"].attrs.items() <= reason.attrs.items()
+    np.testing.assert_array_equal(reason == 0, run[1].valid)
 
 
 @pytest.mark.parametrize("name", FEATURES)

@@ -71,6 +71,7 @@ _WHERE = {
     "speed_angle": "motion.speed_angle",
     "to_hyperspy": "signals",
     "valid": "motion.valid_flow",
+    "invalid_reason": "motion.valid_flow",
     "write_nexus": "nexus",
 }
 
@@ -99,6 +100,7 @@ __all__ = [
     "gain",
     "headline",
     "ingest",
+    "invalid_reason",
     "mean_spectrum",
     "mode",
     "open_raw",

@@ -4,16 +4,25 @@ import numpy as np
 import pytest
 import zarr
 
-from uemdask.cube import Run
+from uemdask.cube import Run, create_run
 from uemdask.cube.single import Single
 from uemdask.errors import UemError
 
 GIVEN = {
-    "time": np.arange(20) * 0.5,
-    "frame_ok": np.arange(20) % 2 == 0,
-    "scan_count": np.arange(20, dtype=np.int32) - 3,
-    "frame_flag": np.array(["", "blank", "Ü 𝄞"] * 6 + ["", "a\0b"], object),
+    "time": np.arange(12) * 0.5,
+    "frame_ok": np.arange(12) % 2 == 0,
+    "scan_count": np.arange(12, dtype=np.int32) - 3,
+    "frame_flag": np.array(["", "blank", "Ü 𝄞"] * 3 + ["", "x", "a\0b"], object),
 }
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run so short that its delays are one chunk."""
+    return create_run(
+        tmp_path / "run.zarr", delays=GIVEN["time"], shape=(8, 8), dtype="uint16",
+        pixel_size=(1.0, 1.0), source_file=[""] * 12,
+    )  # fmt: skip
 
 
 def of_zarr(run: Run, name: str, mode: str = "r") -> zarr.Array:
@@ -48,9 +57,9 @@ def test_values_not_written_are_the_fill_value(run):
 
 
 def test_where_all_values_are_the_fill_value_there_is_no_file_and_the_account_says_so(run):
-    run.write("frame_ok", np.ones(20, bool))
+    run.write("frame_ok", np.ones(12, bool))
     run.take_checksums()
-    run.write("frame_ok", np.zeros(20, bool))
+    run.write("frame_ok", np.zeros(12, bool))
     assert not (run.path / "frame_ok" / "c" / "0").exists()
     assert run.take_checksums() == {"frame_ok/c/0": None}
     assert not run.read("frame_ok").any()
@@ -83,5 +92,7 @@ def test_a_chunk_that_is_cut_short_is_told_and_never_read_as_numbers(run, name):
 
 
 def test_what_has_several_chunks_is_left_to_zarr(run):
-    run.create("reference", run.sizes)
+    run.create("frequency", run.sizes | {"frequency": 40})
+    assert isinstance(run._on_disk("frequency"), Single)
+    run.create("reference", run.sizes | {"y": 300})
     assert not isinstance(run._on_disk("reference"), Single)

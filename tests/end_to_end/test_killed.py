@@ -23,11 +23,16 @@ def kill_when(ready, command: list[object], *, limit: float = 240) -> None:
         start_new_session=True,
     )
     end = time.monotonic() + limit
-    while not ready():
-        assert process.poll() is None, "the command ended before it could be killed"
-        assert time.monotonic() < end, "nothing to kill within the time limit"
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
+    try:
+        while not ready():
+            assert process.poll() is None, "the command ended before it could be killed"
+            assert time.monotonic() < end, "nothing to kill within the time limit"
+            time.sleep(0.01)
+        os.kill(process.pid, signal.SIGKILL)
+    except BaseException:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        raise
     assert process.wait() == -signal.SIGKILL
     while time.monotonic() < end:  # Dask's workers notice that their parent is gone
         try:
@@ -60,7 +65,9 @@ def test_killed_twice_and_equal_to_an_undisturbed_run(
 
 def test_a_second_driver_is_refused(tmp_path, raw, tiny, uemdask, receipts):
     store = tmp_path / f"{raw.name}.zarr"
-    command = ["run", raw, "--output", tmp_path, *tiny]
+    # A training that does not end before the second one has started.
+    endless = "train.training={pretrain_steps: 1000000, crop: 32, batch: 2}"
+    command = ["run", raw, "--output", tmp_path, *tiny, "--set", endless]
 
     def second_is_refused() -> bool:
         if not receipts(store):

@@ -3,10 +3,15 @@
 import numpy as np
 import pytest
 
+from uemdask.cube.contract import REASONS
 from uemdask.errors import UemError
-from uemdask.motion import disagreement, valid_pixels
+from uemdask.motion import disagreement, invalid_reason
 
 SHAPE = (6, 8)
+
+
+def valid_pixels(*arguments, **keywords):
+    return invalid_reason(*arguments, **keywords) == 0
 
 
 def flow(x=3.0, y=0.0):
@@ -29,19 +34,23 @@ def test_all_is_valid_where_everything_is_right():
 
 
 @pytest.mark.parametrize(
-    "fault",
+    ("fault", "reason"),
     [
-        {"mask": np.zeros(SHAPE, bool)},
-        {"travel": np.full(SHAPE, 0.12)},
-        {"travel": np.full(SHAPE, np.nan)},
-        {"amplitude_to_noise": np.full(SHAPE, 1.0)},
-        {"amplitude_to_noise": np.full(SHAPE, np.nan)},
-        {"wavelength_px": 7.0},  # 3 px is 0.43 wavelengths
-        {"wavelength_px": np.full(SHAPE, np.nan)},
-        {"wavelength_px": 1100.0},  # more than two fields of view
+        ({"lit": np.zeros(SHAPE, bool), "mask": np.zeros(SHAPE, bool)}, "unlit"),
+        ({"mask": np.zeros(SHAPE, bool)}, "irrelevant"),
+        ({"present": np.zeros(SHAPE, bool)}, "absent"),
+        ({"travel": np.full(SHAPE, 0.12)}, "standing"),
+        ({"travel": np.full(SHAPE, np.nan)}, "standing"),
+        ({"amplitude_to_noise": np.full(SHAPE, 1.0), "travel": np.zeros(SHAPE)}, "absent"),
+        ({"amplitude_to_noise": np.full(SHAPE, np.nan)}, "absent"),
+        ({"wavelength_px": 7.0}, "ambiguous"),  # 3 px is 0.43 wavelengths
+        ({"wavelength_px": np.full(SHAPE, np.nan)}, "too_long"),
+        ({"wavelength_px": 1100.0}, "too_long"),  # more than two fields of view
+        ({"disagreement": np.full(SHAPE, 0.5)}, "contradicted"),
+        ({"disagreement": np.full(SHAPE, np.nan)}, "contradicted"),
     ],
 )
-def test_one_fault_is_enough(fault):
+def test_one_fault_is_enough_and_the_first_is_told(fault, reason):
     right = {
         "mask": np.ones(SHAPE, bool),
         "travel": np.full(SHAPE, 0.95),
@@ -50,7 +59,7 @@ def test_one_fault_is_enough(fault):
         "field_px": (512, 512),
     }
     assert valid_pixels(flow(), **right).all()
-    assert not valid_pixels(flow(), **(right | fault)).any()
+    assert (invalid_reason(flow(), **(right | fault)) == REASONS.index(reason)).all()
 
 
 def test_the_field_is_measured_along_the_motion():

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from uemdask.errors import UemError
+from uemdask.network import BASE_MODEL, load_model
 from uemdask.network.inference import predict
 from uemdask.network.unet import UNet, UNetConfig
 
@@ -105,3 +106,19 @@ def test_wrong_shapes_and_half_precision_on_a_cpu_are_refused():
         predict(lively(), first, second, scale=1.0, precision="bfloat16")
     with pytest.raises(UemError, match="1, 2 or 4"):
         predict(lively(), first, second, scale=1.0, views=3)
+
+
+@pytest.mark.parametrize("size", [(129, 100), (96, 150)])
+def test_a_frame_of_any_size_is_seen_alike(size):
+    """What is added to fill up squares of the deepest level is dark, not a wave that stands."""
+    model, _ = load_model(BASE_MODEL)
+    y, x = np.mgrid[:160, :160]
+    first, second = (
+        np.cos(2 * np.pi * (0.8 * x + 0.6 * y - shift) / 24)[None].astype(np.float32)
+        for shift in (0.0, 3.0)
+    )
+    whole, _ = predict(model, first, second, scale=0.7)
+    part = np.s_[:, : size[0], : size[1]]
+    found, _ = predict(model, first[part], second[part], scale=0.7)
+    error = np.linalg.norm(found - whole[:, :, : size[0], : size[1]], axis=1)
+    assert error[:, : size[0] - 24, : size[1] - 24].mean() < 0.05 * 3.0

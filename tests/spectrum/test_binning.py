@@ -1,12 +1,17 @@
 """The natural grid of a wave follows from its shortest wavelength, not from its noise."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from known_waves import plane_wave
 
+from uemdask.errors import UemError
 from uemdask.spectrum.binning import Crests, natural_binning, shortest_wavelength
 from uemdask.spectrum.smoothing import smooth
 from uemdask.spectrum.squares import kept_noise
+from uemdask.spectrum.wave_sample import WaveSample, binning_of_sample
+from uemdask.stages.spectrum import SpectrumParameters, checked_binning
 
 DELAYS = np.arange(40) * 5.0
 SHAPE = (128, 160)
@@ -64,3 +69,16 @@ def test_16_samples_are_left_of_the_wavelength():
         factor = natural_binning(wavelength, (2048, 2048))
         assert factor == 1 or wavelength / factor >= 16
         assert wavelength / (2 * factor) < 16
+
+
+def test_a_binning_that_aliases_the_wave_is_refused(tmp_path):
+    run = SimpleNamespace(path=tmp_path / "run.zarr", sizes={"y": 512, "x": 512})
+    sample = WaveSample(np.ones((1, 1, 4), np.float32), wavelength_px=26.0, shortest_px=24.0)
+    assert checked_binning(run, SpectrumParameters(binning=4), sample) == 4
+    with pytest.raises(UemError, match=r"leaves 3\.0 samples of a wave of 24 px; take 'auto'"):
+        checked_binning(run, SpectrumParameters(binning=8), sample)
+
+
+def test_overrated_noise_does_not_make_the_grid_coarse():
+    sample = WaveSample(np.ones((1, 1, 4), np.float32), wavelength_px=40.0, shortest_px=6e6)
+    assert binning_of_sample(sample, (2048, 2048)) == 2

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region
+from uemdask.errors import UemError
 from uemdask.spectrum.grid import (
     Grid,
     Means,
@@ -14,6 +16,7 @@ from uemdask.spectrum.grid import (
     over_squares,
 )
 from uemdask.spectrum.smoothing import smooth
+from uemdask.spectrum.wave_sample import natural_grid
 
 SIZES = {"y": 61, "x": 90}
 
@@ -93,3 +96,9 @@ def test_wide_means_are_those_of_the_gaussian(sigma, kind):
 
 def test_the_halo_grows_with_the_squares():
     assert [halo_on_grid(64, binning) for binning in (1, 2, 4, 16)] == [64, 64, 128, 512]
+
+
+def test_an_absurd_binning_is_refused():
+    wave = xr.DataArray(np.zeros((2, 64, 64), np.float32), dims=("time", "y", "x"))
+    with pytest.raises(UemError, match="one of 1, 2, 4, 8, 16"):
+        natural_grid(wave, xr.Dataset(), 3, 64)

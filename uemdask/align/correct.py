@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from uemdask.align.bad_pixels import PixelRepair, count_quantum, find_hits, repair_pixels
+from uemdask.align.bad_pixels import PixelRepair, find_hits, repair_pixels
 from uemdask.align.illumination import hidden_now
 from uemdask.align.shift import KERNEL_RADIUS, covered_range, sample_nearest, sample_window
 from uemdask.errors import UemError
@@ -279,7 +279,6 @@ def _moved(
     dark = np.zeros_like(broken) if shaded is None else shaded[window]
     any_broken = bool(broken.any())
     repair = PixelRepair(broken) if not broken.all() else None
-    quantum: float | None = None  # of the camera: one frame tells
     for i in range(count):
         real = frames[i, y0:y1, x0:x1].astype(np.float32)
         # What neighbours a hidden pixel must not ring; so the nearest one that is seen goes on.
@@ -293,9 +292,7 @@ def _moved(
             repair_pixels(real, broken | hidden)
         elif any_broken:
             repair(real)
-        if quantum is None:
-            quantum = count_quantum(real)
-        hits = find_hits(real, quantum)
+        hits = find_hits(real)
         any_hits = bool(hits.any())
         if any_hits:
             repair_pixels(real, hits)

@@ -58,8 +58,10 @@ def shift_weights(fraction: float) -> npt.NDArray[np.float32]:
     return (weights / weights.sum()).astype(np.float32)
 
 
-#: One frame is sampled in many parts.
-_kernel = lru_cache(maxsize=4096)(shift_weights)
+@lru_cache(maxsize=4096)
+def _kernel(fraction: float) -> npt.NDArray[np.float32]:
+    """Return the weights once for all parts of a frame."""
+    return shift_weights(fraction)
 
 
 def split_shift(shift: float) -> tuple[int, float]:

@@ -19,6 +19,20 @@ CONTRACT_VERSION = 1
 Pattern = Literal["whole", "slab", "tile"]
 
 
+#: Why a displacement means nothing, as `invalid_reason` has it: the first test that failed.
+REASONS = (
+    "valid",
+    "unlit",
+    "irrelevant",  # the series as a whole shows no wave here
+    "unmeasurable_pair",  # before time zero, or too long a step
+    "absent",  # not there at this time: not come yet, gone, or too weak
+    "standing",
+    "too_long",  # a wave longer than the field of view
+    "ambiguous",  # nearly half a wavelength or more, or no displacement at all
+    "contradicted",  # by another estimate
+)
+
+
 @dataclass(frozen=True)
 class Variable:
     """One variable or coordinate of a run.
@@ -38,6 +52,8 @@ class Variable:
         Of a variable that is packed: its ``scale_factor``, where its stage chooses no other.
     missing : int, optional
         Of a variable that is packed: the integer that stands for NaN.
+    flags : tuple of str
+        Of a variable of codes: what each stands for, from 0 on.
     """
 
     name: str
@@ -50,6 +66,16 @@ class Variable:
     coordinate: bool = False
     step: float | None = None
     missing: int | None = None
+    flags: tuple[str, ...] = ()
+
+    @property
+    def attributes(self) -> dict[str, object]:
+        """Unit, name and meaning of the values, as they stand in the store."""
+        found: dict[str, object] = {"units": self.units, "long_name": self.long_name}
+        if self.flags:  # as the CF conventions have it
+            codes = list(range(len(self.flags)))
+            found |= {"flag_values": codes, "flag_meanings": " ".join(self.flags)}
+        return found
 
 
 def _table(*rows: Variable) -> dict[str, Variable]:
@@ -181,6 +207,10 @@ VARIABLES: dict[str, Variable] = _table(
     ),
     Variable("flow_sd", _PCYX, "float32", "px", "standard deviation of flow", "flow", "slab"),
     Variable("valid", _PYX, "bool", "1", "where a speed means something", "flow", "slab"),
+    Variable(
+        "invalid_reason", _PYX, "uint8", "1", "why a speed means nothing", "flow", "slab",
+        flags=REASONS,
+    ),
     Variable("speed", _PYX, "float32", "nm/ps", "wavefront speed", "flow", "slab"),
     Variable(
         "angle", _PYX, "float32", "degree", "direction, anticlockwise from +x as displayed",

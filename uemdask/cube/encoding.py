@@ -45,7 +45,7 @@ def _text(name: str, dims: tuple[tuple[str, int], ...], dtype: str | None) -> by
     fill: Any = {"float32": np.nan, "float64": np.nan, "str": ""}.get(kind, variable.missing)
     if fill is None:
         fill = False if kind == "bool" else 0
-    attributes: dict[str, Any] = {"units": variable.units, "long_name": variable.long_name}
+    attributes: dict[str, Any] = variable.attributes
     if variable.step is not None:
         attributes["scale_factor"] = variable.step
     if variable.missing is not None:

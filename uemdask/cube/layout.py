@@ -123,10 +123,12 @@ def pair_fields(sizes: Mapping[str, int], dim: str = "pair") -> list[Region]:
 
 
 def chunks_of(name: str, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    """Return the chunk shape of a variable in a run of these sizes; what has no image is one."""
-    dims = VARIABLES[name].dims
-    most = _CHUNK if {"y", "x"} <= set(dims) else {}
-    return tuple(min(sizes[d], most.get(d, sizes[d])) or 1 for d in dims)
+    """Return the chunk shape of a variable in a run of these sizes.
+
+    Also what has no image is cut along time and pairs as the images are: xarray refuses to tell the
+    chunks of a dataset whose variables are cut in several ways.
+    """
+    return tuple(min(sizes[d], _CHUNK.get(d, sizes[d])) or 1 for d in VARIABLES[name].dims)
 
 
 def shards_of(name: str, sizes: Mapping[str, int]) -> tuple[int, ...] | None:

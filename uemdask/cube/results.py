@@ -227,20 +227,28 @@ class TrainResults(Results):
 
 
 class FlowResults(Results):
-    """Of the flow, see `uemdask.network.Calibration`; errors of labels where these have a say."""
+    """Of the flow, see `uemdask.network.Calibration`; errors of labels where these have a say.
+
+    `reasons` counts the pixels of all pairs by `invalid_reason`.
+    """
 
     model_digest: Annotated[str, Field(min_length=1)] = _told()
     deviation_factor: Two = _told()
     network_factor: Two = _told()
     label_error: Two | None = None
+    reasons: dict[str, Count] = {}
     region_error: FiniteFloat = 0.0
     region_turn: FiniteFloat = 0.0
 
 
 class FeatureResults(Results):
-    """Of the features: names of the regions, such without pixels, and sizes and amplitudes."""
+    """Of the features: names of the regions, such without pixels, and sizes and amplitudes.
+
+    `correlation_px` is the distance over which errors of pixels are alike (sigma).
+    """
 
     rois: list[str] = []
+    correlation_px: FiniteFloat | None = None
     empty_rois: list[str] = []
     roi_pixels: list[Count] = _told()
     roi_relevant_pixels: list[Count] = _told()

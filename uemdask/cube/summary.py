@@ -58,6 +58,8 @@ def describe_run(path: str | os.PathLike[str]) -> str:
     lines += _alignment(run)
     if "binning" in run.results("spectrum"):
         lines.append(f"grid      {grid_sentence(run.results('spectrum'))}")
+    if reasons := run.results("flow").reasons:
+        lines.append(f"valid     {valid_sentence(reasons)}")
     lines += [f"warning   {text}" for stage in STAGES for text in run.results(stage).warnings]
     for name in run.results("feature").empty_rois:
         lines.append(f"note      region {name!r} holds no pixel, so it has no features")
@@ -173,6 +175,28 @@ def grid_sentence(results: SpectrumResults) -> str:
     if results.binning == 1:
         return "motion pixel by pixel"
     return f"motion in squares of {results.binning} x {results.binning} px"
+
+
+def valid_sentence(reasons: Mapping[str, int]) -> str:
+    """Say which share of the pixels of all pairs is valid, and what takes out the others.
+
+    Parameters
+    ----------
+    reasons : mapping
+        Pixels by reason, see docs/store.md.
+
+    Examples
+    --------
+    >>> valid_sentence({"valid": 700, "unlit": 0, "absent": 290, "standing": 10})
+    '70 % of the pixels of all pairs; the others are absent (29 %), standing (1 %)'
+    """
+    total = max(sum(reasons.values()), 1)
+    said = f"{reasons['valid'] / total:.0%} of the pixels of all pairs".replace("%", " %")
+    most = sorted(((n, name) for name, n in reasons.items() if name != "valid" and n), reverse=True)
+    others = ", ".join(
+        f"{name.replace('_', ' ')} ({n / total:.0%})".replace("%", " %") for n, name in most
+    )
+    return said + (f"; the others are {others}" if others else "")
 
 
 def onset_sentence(results: AlignResults) -> str:

@@ -204,20 +204,19 @@ def _forward_backward(run: Run, known: Truth, chosen: np.ndarray) -> float | Non
         return None
     pairs = _sample(known.present[chosen], _TURNED_PAIRS)
     ends = np.stack([run.read(name) for name in ("frame_from", "frame_to")], axis=1)[pairs]
-    there, back = (
-        flow_block(
-            run.array("wave"),
-            some,
-            place=Place.of(Region(), run.sizes),
-            model=path,
-            scale=run.results("spectrum").wave_scale,
-            views=1,
-            samples=0,
-            binning=run.results("spectrum").binning,
-        )["flow"]
-        for some in (ends, ends[:, ::-1])
-    )
-    errors = [forward_backward_error(*each, known.mask) for each in zip(there, back, strict=True)]
+    results = run.results("spectrum")
+    how: dict[str, Any] = {
+        "place": Place.of(Region(), run.sizes),
+        "model": path,
+        "scale": results.wave_scale,
+        "binning": results.binning if "binning" in results else 1,
+    }
+
+    def moved(pair: np.ndarray) -> np.ndarray:  # one by one: they may lie far apart
+        found = flow_block(run.array("wave"), pair[None], views=1, samples=0, **how)
+        return found["flow"][0]
+
+    errors = [forward_backward_error(moved(pair), moved(pair[::-1]), known.mask) for pair in ends]
     return float(np.nanmean(errors))
 
 

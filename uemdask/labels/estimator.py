@@ -27,6 +27,19 @@ _MOST_SIGMA = 20.0
 _TWO_FRAMES = 0.1
 
 
+def mean_width(wavelength_px: float, binning: int = 1) -> float:
+    """Return the sigma of the means over phases that make a label, px.
+
+    Errors of labels, and of the flow that follows them, are alike over that distance.
+
+    Examples
+    --------
+    >>> mean_width(40.0), mean_width(120.0, 4)
+    (8.0, 15.0)
+    """
+    return float(np.clip(wavelength_px / 8, _LEAST_SIGMA, _MOST_SIGMA * binning))
+
+
 @dataclass(frozen=True)
 class LabelEstimator:
     """Estimates the displacement between two frames of a wave.
@@ -70,7 +83,7 @@ class LabelEstimator:
     @property
     def sigma(self) -> float:
         """Width of the means over phases: an eighth of a wavelength, wider than the noise."""
-        return float(np.clip(self.wavelength_px / 8, _LEAST_SIGMA / self.binning, _MOST_SIGMA))
+        return mean_width(self.wavelength_px * self.binning, self.binning) / self.binning
 
     def __call__(
         self, first: np.ndarray, second: np.ndarray, step: float

@@ -125,7 +125,7 @@ def estimate_labels(
     --------
     >>> ds = uemdask.open_run("run.zarr")
     >>> found = uemdask.estimate_labels(ds.uem.wave, ds.isel(pair=slice(0, 2)), ds, methods=["dis"])
-    >>> float(abs(found.label - ds.label[:2]).max()) <= 1 / 128  # a step of what is stored
+    >>> float(abs(found.label - ds.label[:2]).max()) < 0.05  # px; OpenCV depends on its threads
     True
     """
     require_variables(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing")

@@ -9,7 +9,12 @@ from uemdask.motion.kinematics import (
     speed_and_angle,
     speed_and_angle_sd,
 )
-from uemdask.motion.validity import DISAGREEMENT_LIMIT, FIELD_LIMIT, disagreement, valid_pixels
+from uemdask.motion.validity import (
+    DISAGREEMENT_LIMIT,
+    FIELD_LIMIT,
+    disagreement,
+    invalid_reason,
+)
 
 __all__ = [
     "DISAGREEMENT_LIMIT",
@@ -19,11 +24,11 @@ __all__ = [
     "angle_of",
     "disagreement",
     "fuse",
+    "invalid_reason",
     "label_error",
     "physical_displacement",
     "round_flow",
     "round_mantissa",
     "speed_and_angle",
     "speed_and_angle_sd",
-    "valid_pixels",
 ]

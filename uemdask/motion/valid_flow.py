@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from uemdask.cube.blocks import Place, map_space
+from uemdask.cube.contract import REASONS, VARIABLES
 from uemdask.cube.layout import PAIRS
 from uemdask.cube.required_variables import require_variables
 from uemdask.labels.pairing import frames_of, in_slabs
@@ -19,7 +20,9 @@ from uemdask.motion.validity import (
     NOISE_THRESHOLD,
     TRAVEL_THRESHOLD,
     disagreement,
-    valid_pixels,
+)
+from uemdask.motion.validity import (
+    invalid_reason as reason_of_pixels,
 )
 from uemdask.spectrum.complex_wave import ComplexWave, complex_wave
 from uemdask.spectrum.grid import Grid, binned_noise, binned_smoothing, halo_on_grid
@@ -63,7 +66,7 @@ def valid_block(
     limits: Mapping[str, float],
     binning: int = 1,
 ) -> dict[str, np.ndarray]:
-    """Return where displacements of a block count.
+    """Return where displacements of a block count, and elsewhere why they do not.
 
     Parameters
     ----------
@@ -85,8 +88,7 @@ def valid_block(
     sigma, blurred = PHASE_SIGMA / binning, binned_smoothing(smoothing, binning)
     left = binned_noise(noise, smoothing, binning)
     own = limits["strength_threshold"] * amplitude
-    mask = mask & travels
-    valid = np.empty((len(pairs), *mask.shape), bool)
+    why = np.empty((len(pairs), *mask.shape), np.uint8)
     measurable = measurable_pairs(delays, pairs, centre, limits["displacement_limit"])
     rest = {name: limit for name, limit in limits.items() if name != "strength_threshold"}
     for begin in range(0, len(pairs), PAIRS):
@@ -95,25 +97,28 @@ def valid_block(
         there = complex_wave(wave, delays, frames, centre=centre, grid=grid)
         strength, present = _present(there, delays, centre, left, window, own)
         travel = [grid.fine(travel_index(Z, sigma=sigma)) for Z in there.values]
+        lit = grid.fine(there.lit()) > 0
         for i, (start, end) in enumerate(slab - there.first, begin):
             if not measurable[i]:
-                valid[i] = False
+                why[i] = np.where(lit, REASONS.index("unmeasurable_pair"), REASONS.index("unlit"))
                 continue
             k = local_wavevector(there.values[start], sigma=sigma, smoothing=blurred)
             weakest = np.maximum(np.minimum(strength[start], strength[end]), 1e-30)
             # Both frames have a say: in one of them the wave may not have come yet.
-            valid[i] = valid_pixels(
+            why[i] = reason_of_pixels(
                 flow[i],
-                mask=mask & present[start] & present[end],
-                travel=np.minimum(travel[start], travel[end]),
-                amplitude_to_noise=weakest / max(noise, 1e-30),
+                mask=mask,
+                lit=lit,
+                present=present[start] & present[end],
+                travel=np.minimum(travel[start], travel[end]) * travels,
+                amplitude_to_noise=weakest / max(left, 1e-30),
                 disagreement=disagreement(flow[i], label[i], confidence[i])
-                - _NOISE_TOLERANCE * noise / weakest,
+                - _NOISE_TOLERANCE * left / weakest,
                 wavelength_px=binning * wavelength(grid.fine(k)),
                 field_px=place.frame,
                 **rest,
             )
-    return {"valid": valid}
+    return {"valid": why == 0, "invalid_reason": why}
 
 
 def _present(
@@ -149,7 +154,7 @@ def measurable_pairs(
     return np.asarray((periods < displacement_limit) & (start >= 0))
 
 
-def valid(
+def invalid_reason(
     flow: xr.Dataset,
     wave: xr.DataArray,
     labels: xr.Dataset,
@@ -163,7 +168,7 @@ def valid(
     field_limit: float = FIELD_LIMIT,
     binning: int | None = None,
 ) -> xr.DataArray:
-    """Return where a displacement means something: relevant, travelling, there, not ambiguous.
+    """Return why a displacement means nothing, 0 where it is `uemdask.valid`.
 
     Parameters
     ----------
@@ -190,8 +195,9 @@ def valid(
 
     Returns
     -------
-    DataArray, (pair, y, x) bool
-        Lazy where an input is.
+    DataArray, (pair, y, x) uint8
+        The first test that failed, by its place in the attribute ``flag_meanings``, see
+        docs/store.md. Lazy where an input is.
 
     Raises
     ------
@@ -202,9 +208,10 @@ def valid(
     --------
     >>> ds = uemdask.open_run("run.zarr")
     >>> some = ds.isel(pair=slice(0, 8))
-    >>> flow = uemdask.predict_flow(ds.wave, some, ds, views=1)
-    >>> uemdask.valid(flow, ds.uem.wave, some, ds).dims
-    ('pair', 'y', 'x')
+    >>> flow = uemdask.predict_flow(ds.uem.wave, some, ds, views=1)
+    >>> reason = uemdask.invalid_reason(flow, ds.uem.wave, some, ds)
+    >>> reason.attrs["flag_meanings"].split()[:3]
+    ['valid', 'unlit', 'irrelevant']
     """
     require_variables(
         wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing", "wave_window"
@@ -233,7 +240,7 @@ def valid(
         wave.transpose("time", "y", "x").reset_coords(drop=True),
         *(part.reset_coords(drop=True) for part in parts),
         in_slabs(frames_of(flow), wave),
-        out=["valid"],
+        out=["invalid_reason"],
         halo=reach,
         whole={
             "time": "the wave is asked around each pair",
@@ -248,9 +255,42 @@ def valid(
         limits=limits,
         binning=binning,
         reach=reach,
-    )["valid"]
+    )["invalid_reason"]
     pairs = {name: flow[name] for name in ("frame_from", "frame_to", "time_from", "time_to")}
-    return found.assign_coords(pairs)
+    return found.assign_coords(pairs).assign_attrs(VARIABLES["invalid_reason"].attributes)
+
+
+def valid(
+    flow: xr.Dataset, wave: xr.DataArray, labels: xr.Dataset, peaks: xr.Dataset, **limits: Any
+) -> xr.DataArray:
+    """Return where a displacement means something: relevant, travelling, there, not ambiguous.
+
+    Parameters
+    ----------
+    flow, wave, labels, peaks, **limits
+        As of `uemdask.invalid_reason`.
+
+    Returns
+    -------
+    DataArray, (pair, y, x) bool
+        Lazy where an input is.
+
+    Raises
+    ------
+    UemError
+        As `uemdask.invalid_reason`.
+
+    Examples
+    --------
+    >>> ds = uemdask.open_run("run.zarr")
+    >>> some = ds.isel(pair=slice(0, 8))
+    >>> flow = uemdask.predict_flow(ds.uem.wave, some, ds, views=1)
+    >>> uemdask.valid(flow, ds.uem.wave, some, ds).dims
+    ('pair', 'y', 'x')
+    """
+    found = invalid_reason(flow, wave, labels, peaks, **limits) == 0
+    attributes = {"units": "1", "long_name": VARIABLES["valid"].long_name}
+    return found.rename("valid").assign_attrs(attributes)
 
 
 def _whole_valid_block(

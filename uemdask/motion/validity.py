@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from uemdask.cube.contract import REASONS
 from uemdask.errors import UemError
 
 TRAVEL_THRESHOLD = 0.5
@@ -28,10 +29,15 @@ FIELD_LIMIT = 1.25
 recordings with a wavelength of ten fields, 8.5 % of the pixels passed at 2 and none at 1.25."""
 
 
-def valid_pixels(
+_CODE = {reason: np.uint8(code) for code, reason in enumerate(REASONS)}
+
+
+def invalid_reason(
     flow: np.ndarray,
     *,
     mask: np.ndarray,
+    lit: np.ndarray | None = None,
+    present: np.ndarray | None = None,
     travel: np.ndarray | None = None,
     amplitude_to_noise: np.ndarray | None = None,
     disagreement: np.ndarray | None = None,
@@ -42,12 +48,13 @@ def valid_pixels(
     displacement_limit: float = DISPLACEMENT_LIMIT,
     disagreement_limit: float = DISAGREEMENT_LIMIT,
     field_limit: float = FIELD_LIMIT,
-) -> npt.NDArray[np.bool_]:
-    """Pixels where a displacement is that of a travelling wave that is there.
+) -> npt.NDArray[np.uint8]:
+    """Why a displacement is not that of a travelling wave that is there.
 
-    A pixel must be relevant, travelling, have a wave at that time, move as another estimate says,
-    by less than 0.4 wavelengths, and its wavelength must not exceed 1.25 times the field of view in
-    its direction. A test whose input is not given is left out; NaN in an input fails its test.
+    A pixel must be lit, relevant, travelling, have a wave at that time, move as another estimate
+    says, by less than 0.4 wavelengths, and its wavelength must not exceed 1.25 times the field of
+    view in its direction. A test whose input is not given is left out; NaN in an input fails its
+    test.
 
     Parameters
     ----------
@@ -55,6 +62,10 @@ def valid_pixels(
         Displacement in px, components ``[x, y]``.
     mask : ndarray of bool, (y, x)
         Relevant pixels.
+    lit : ndarray of bool, (y, x), optional
+        Pixels whose counts say something.
+    present : ndarray of bool, (y, x) or (..., y, x), optional
+        Where there is a wave at that time.
     travel : ndarray, (y, x) or (..., y, x), optional
         Travel index, 0..1.
     amplitude_to_noise : ndarray, (y, x) or (..., y, x), optional
@@ -71,7 +82,8 @@ def valid_pixels(
 
     Returns
     -------
-    ndarray of bool, (..., y, x)
+    ndarray of uint8, (..., y, x)
+        Index in `REASONS`; 0 where the displacement is valid.
 
     Raises
     ------
@@ -82,8 +94,11 @@ def valid_pixels(
     --------
     >>> import numpy as np
     >>> flow = np.array([[[3.0, 5.0]], [[0.0, 0.0]]])
-    >>> valid_pixels(flow, mask=np.ones((1, 2), bool), wavelength_px=10.0, field_px=(64, 64))
-    array([[ True, False]])
+    >>> code = invalid_reason(
+    ...     flow, mask=np.ones((1, 2), bool), wavelength_px=10.0, field_px=(64, 64)
+    ... )
+    >>> code
+    array([[0, 7]], dtype=uint8)
     """
     image = flow.shape[-2:]
     if flow.ndim < 3 or flow.shape[-3] != 2 or mask.shape != image:
@@ -93,23 +108,34 @@ def valid_pixels(
         )
     fx, fy = flow[..., 0, :, :], flow[..., 1, :, :]
     moved = np.hypot(fx, fy)
+    found = np.zeros(moved.shape, np.uint8)
+
+    def require(passed: npt.ArrayLike, reason: str) -> None:
+        np.copyto(found, _CODE[reason], where=(found == 0) & ~np.asarray(passed))
+
     # Comparisons with NaN are false, so a missing number fails its test without a special case.
-    valid = np.asarray(mask, dtype=bool) & (moved > 0) & np.isfinite(moved)
-    if travel is not None:
-        valid &= travel > travel_threshold
+    if lit is not None:
+        require(lit, "unlit")
+    require(np.asarray(mask, bool), "irrelevant")
+    if present is not None:
+        require(present, "absent")
     if amplitude_to_noise is not None:
-        valid &= amplitude_to_noise > noise_threshold
-    if disagreement is not None:
-        valid &= disagreement < disagreement_limit
+        require(amplitude_to_noise > noise_threshold, "absent")
+    if travel is not None:
+        require(travel > travel_threshold, "standing")
+    # Before the division below, which would have no direction.
+    require((moved > 0) & np.isfinite(moved), "ambiguous")
     if wavelength_px is not None:
         height, width = field_px or image
         safe = np.where(moved > 0, moved, 1)
-        with np.errstate(divide="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             # Length of the chord through the middle of the image along the displacement.
             chord = np.minimum(width / np.abs(fx / safe), height / np.abs(fy / safe))
-        valid &= moved < displacement_limit * np.asarray(wavelength_px)
-        valid &= np.asarray(wavelength_px) <= field_limit * chord
-    return np.asarray(valid, dtype=bool)
+        require(np.asarray(wavelength_px) <= field_limit * chord, "too_long")
+        require(moved < displacement_limit * np.asarray(wavelength_px), "ambiguous")
+    if disagreement is not None:
+        require(disagreement < disagreement_limit, "contradicted")
+    return found
 
 
 def disagreement(

@@ -22,7 +22,7 @@ from uemdask.spectrum.grid import Grid, halo_on_grid
 from uemdask.spectrum.wave_sample import WaveSample, check_reach, natural_grid, wave_sample
 
 # Further away a pixel hardly counts, whatever the receptive field.
-_HALO = 96
+_HALO = 128
 
 
 def flow_halo(binning: int) -> int:
@@ -142,7 +142,7 @@ def predict_flow(
     Examples
     --------
     >>> ds = uemdask.open_run("run.zarr")
-    >>> found = uemdask.predict_flow(ds.wave, ds.isel(pair=slice(0, 2)), ds, views=1)
+    >>> found = uemdask.predict_flow(ds.uem.wave, ds.isel(pair=slice(0, 2)), ds, views=1)
     >>> found.flow.dims
     ('pair', 'component', 'y', 'x')
     """

@@ -107,7 +107,7 @@ def predict(
             pairs = np.stack((normalise(first[some], scale), normalise(second[some], scale)), 1)
             # Padded as the network would pad the whole frame, so tiles see the same pixels.
             images = functional.pad(
-                torch.from_numpy(pairs), (0, -width % stride, 0, -height % stride), "replicate"
+                torch.from_numpy(pairs), (0, -width % stride, 0, -height % stride)
             )
             for top in range(0, height, tile):
                 for left in range(0, width, tile):

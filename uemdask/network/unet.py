@@ -194,7 +194,8 @@ class UNet(nn.Module):
             )
         height, width = images.shape[-2:]
         stride = self.config.stride
-        images = functional.pad(images, (0, -width % stride, 0, -height % stride), mode="replicate")
+        # With 0, as what is unlit has: a repeated edge would be a wave that stands.
+        images = functional.pad(images, (0, -width % stride, 0, -height % stride))
         if self.config.reduction > 1:
             images = functional.pixel_unshuffle(images, self.config.reduction)
 

@@ -46,9 +46,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("angle_spread", "degree", "circular standard deviation of the pixels' directions"),
 )
 
-CORRELATION_PX = 4.0
-"""Sigma of the correlation of errors between pixels, px: 2 px of smoothing and as much again for
-the estimator. One independent pixel then covers 201 px."""
+CORRELATION_PX = 8.0
+"""Sigma of the correlation of errors between pixels, px: that of the narrowest means over phases
+that make a label. One independent pixel then covers 804 px."""
 
 _NORMAL_MEDIAN = 1.2533
 """Standard error of a median over that of a mean, for a normal distribution: sqrt(pi / 2)."""

@@ -13,7 +13,7 @@ from uemdask.cube.contract import Variable
 from uemdask.cube.required_variables import require_variables
 from uemdask.errors import UemError
 from uemdask.motion.kinematics import speed_and_angle, speed_and_angle_sd
-from uemdask.regions.features import FEATURES, finalise
+from uemdask.regions.features import CORRELATION_PX, FEATURES, finalise
 from uemdask.regions.rasterising import rasterise, to_nm
 from uemdask.regions.roi import Roi, parse_rois
 from uemdask.regions.roi_sums import QUANTITIES, SPEED_BINS, RoiSums
@@ -119,6 +119,7 @@ def roi_features(
     rois: Sequence[Roi | Mapping[str, Any]] = (),
     *,
     masks: Mapping[str, xr.DataArray] | None = None,
+    correlation_px: float = CORRELATION_PX,
     systematic: float = 0.0,
     systematic_degree: float = 0.0,
 ) -> xr.Dataset:
@@ -135,6 +136,9 @@ def roi_features(
         all relevant pixels where there are none.
     masks : mapping of name to DataArray, (y, x) bool
         What regions name as ``mask``; `mask` of `motion`, the relevant pixels, is known.
+    correlation_px : float
+        Sigma of the correlation of errors between pixels, px: an eighth of a wavelength, where that
+        is more than 8 px.
     systematic, systematic_degree : float
         Error that all pixels have in common, as a share of a speed, and of a direction in degree;
         found by a run on simulated twins.
@@ -180,7 +184,14 @@ def roi_features(
         x=motion["x"].values,
         names=tuple(wanted),
     )
-    both = of_few(_finalised, sums["sums"], sums["histogram"], systematic, systematic_degree)
+    both = of_few(
+        _finalised,
+        sums["sums"],
+        sums["histogram"],
+        correlation_px,
+        systematic,
+        systematic_degree,
+    )
     shape = {"roi": len(regions), "feature": len(FEATURES), "pair": motion.sizes["pair"]}
     found = as_variables(both, ("roi_feature", "roi_feature_sd"), shape)
     pairs = {str(key): c for key, c in motion.coords.items() if c.dims == ("pair",)}
@@ -192,8 +203,16 @@ def roi_features(
 
 
 def _finalised(
-    sums: np.ndarray, histogram: np.ndarray, systematic: float, systematic_degree: float
+    sums: np.ndarray,
+    histogram: np.ndarray,
+    correlation_px: float,
+    systematic: float,
+    systematic_degree: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    whole = RoiSums(sums, histogram, True)
-    values, sd = finalise(whole, systematic=systematic, systematic_degree=systematic_degree)
+    values, sd = finalise(
+        RoiSums(sums, histogram, True),
+        correlation_px=correlation_px,
+        systematic=systematic,
+        systematic_degree=systematic_degree,
+    )
     return values.astype(np.float64), sd.astype(np.float64)

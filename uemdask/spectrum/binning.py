@@ -13,6 +13,8 @@ from uemdask.spectrum.wave import analytic_wave, band_pass_operator
 
 #: Samples that the shortest wavelength keeps at least.
 SAMPLES = 16
+#: Fewest samples that tell how a wave moves: of fewer, it looks like another.
+FEWEST_SAMPLES = 4
 #: Largest factor by which a grid is reduced.
 COARSEST = 16
 

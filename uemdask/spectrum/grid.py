@@ -36,11 +36,8 @@ def binned_noise(noise: float, smoothing: float, binning: int) -> float:
     >>> round(binned_noise(1.0, 2.0, 2), 3), binned_noise(1.0, 0.0, 2)
     (0.97, 0.5)
     """
-    return (
-        noise * smoothing / (binning * binned_smoothing(smoothing, binning))
-        if (smoothing > 0)
-        else noise / binning
-    )
+    # Noise that was hardly smoothed is white still.
+    return noise * max(smoothing / (binning * binned_smoothing(smoothing, binning)), 1 / binning)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def mean_spectrum(ratio: xr.DataArray, *, smoothing: float = 2.0, trend: int = 2
     Examples
     --------
     >>> ds = uemdask.open_run("run.zarr")
-    >>> ratio = uemdask.aligned(ds).chunk(time=-1)
+    >>> ratio = uemdask.aligned(ds).chunk(time=-1, y=256, x=256)
     >>> float(abs(uemdask.mean_spectrum(ratio).spectrum - ds.spectrum).max()) < 1e-12
     True
     """

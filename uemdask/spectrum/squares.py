@@ -209,6 +209,7 @@ class Reduction:
     Examples
     --------
     >>> import numpy as np
+    >>> from uemdask.cube.blocks import Place
     >>> from uemdask.cube.layout import Region
     >>> place = Place.of(Region(), {"y": 32, "x": 32})
     >>> frame = np.ones((32, 32), np.float32)

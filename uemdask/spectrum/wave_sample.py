@@ -23,6 +23,8 @@ FACTS = ("wave_centre", "wave_noise", "wave_smoothing", "wave_window")
 
 _TILES = 32  # tiles looked at: 2 million pixels
 _VALUES = 1_000_000
+#: Edges that squares may have, px.
+BINNINGS = (1, 2, 4, 8, 16)
 _FORESEEN = 4  # squares for which the halo of lazy blocks suffices
 
 
@@ -104,7 +106,12 @@ def join_samples(
 def wave_sample(wave: xr.DataArray, peaks: xr.Dataset) -> Any:
     """Return a sample of a wave (time, y, x) at the relevant pixels; delayed where it is lazy."""
     require_variables(peaks, "mask", "wavelength")
-    require_variables(wave.coords.to_dataset(), *FACTS)
+    missing = [name for name in FACTS if name not in wave.coords]
+    if missing:
+        raise UemError(
+            f"wave: does not tell how it was made ({', '.join(missing)}); take `ds.uem.wave` of a "
+            f"run, or what `uemdask.band_pass` returns"
+        )
     mask, wavelength = peaks["mask"], peaks["wavelength"]
     wave = wave.transpose("time", "y", "x")
     frame = wave.sizes["y"], wave.sizes["x"]
@@ -150,13 +157,17 @@ def natural_grid(
     """
     if binning is None:
         frame = wave.sizes["y"], wave.sizes["x"]
-        binning = of_few(_binning_of, wave_sample(wave, peaks), frame)
-    known = isinstance(binning, int)
-    return binning, halo_on_grid(halo, binning if known else _FORESEEN)
+        binning = of_few(binning_of_sample, wave_sample(wave, peaks), frame)
+    elif binning not in BINNINGS:
+        raise UemError(f"binning: found {binning!r}; take one of {', '.join(map(str, BINNINGS))}")
+    known = not is_lazy(binning)
+    return binning, halo_on_grid(halo, int(binning) if known else _FORESEEN)
 
 
-def _binning_of(sample: WaveSample, frame: tuple[int, int]) -> int:
-    return natural_binning(sample.shortest_px, frame)
+def binning_of_sample(sample: WaveSample, frame: tuple[int, int]) -> int:
+    """Return the natural binning of a wave in a frame (y, x)."""
+    # Noise that is overrated makes the shortest wavelength too long; the mean one has no such trap.
+    return natural_binning(float(np.minimum(sample.shortest_px, sample.wavelength_px)), frame)
 
 
 def check_reach(place: Place, binning: int, halo: int, reach: int) -> None:

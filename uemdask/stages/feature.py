@@ -12,6 +12,7 @@ import numpy as np
 from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
 from uemdask.cube.layout import Region, pair_fields
+from uemdask.labels.estimator import mean_width
 from uemdask.regions import FEATURES, RoiSums, finalise, outline
 from uemdask.regions.roi_features import sum_block
 from uemdask.stages.headlines import FRONT_PHASES
@@ -21,6 +22,7 @@ from uemdask.stages.regions_of_interest import (
     rasterise_rois,
     rois_of,
 )
+from uemdask.stages.spectrum import binning_of
 from uemdask.stages.stage import Phase, Receipt, Stage
 
 # Patches of a mask smaller than this are left out of its outline: the text must stay readable.
@@ -53,8 +55,10 @@ def _finish(
             receipt["stated"],
         )
         slabs.setdefault(start, []).append(found)
+    correlation = mean_width(run.results("spectrum").wavelength_px, binning_of(run))
     features, sd = finalise(
         RoiSums.concatenate([reduce(add, slabs[start]) for start in sorted(slabs)]),
+        correlation_px=correlation,
         systematic=run.results("flow").region_error,
         systematic_degree=run.results("flow").region_turn,
     )
@@ -73,7 +77,11 @@ def _finish(
     run.put("roi_feature_sd", sd, sizes)
     pixels = rasterise_rois(run, parameters)
     empty = [roi.name for roi, inside in zip(rois, pixels, strict=True) if not inside.any()]
-    return {"rois": [roi.name for roi in rois], "empty_rois": empty}
+    return {
+        "rois": [roi.name for roi in rois],
+        "empty_rois": empty,
+        "correlation_px": correlation,
+    }
 
 
 def _check(run: RunLike, parameters: FeatureParameters) -> None:
@@ -83,7 +91,7 @@ def _check(run: RunLike, parameters: FeatureParameters) -> None:
 
 FEATURE = Stage(
     name="feature",
-    version=3,
+    version=4,
     parameters=FeatureParameters,
     create=lambda run, parameters: None,
     phases=(

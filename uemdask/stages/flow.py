@@ -12,6 +12,7 @@ from pydantic import Field
 
 from uemdask.cube import Run, RunLike
 from uemdask.cube.blocks import Place
+from uemdask.cube.contract import REASONS
 from uemdask.cube.layout import Region, pair_fields
 from uemdask.errors import UemError
 from uemdask.motion import DISAGREEMENT_LIMIT, FIELD_LIMIT, fuse, label_error
@@ -89,8 +90,8 @@ class FlowParameters(Parameters):
 
 
 def _create(run: Run, parameters: FlowParameters) -> None:
-    names = ["flow", "flow_sd", "valid"] + (["speed", "angle"] if parameters.derived else [])
-    for name in names:
+    derived = ["speed", "angle"] if parameters.derived else []
+    for name in ["flow", "flow_sd", "valid", "invalid_reason", *derived]:
         run.create(name, run.sizes)
     run.note("flow", results={"model_digest": run.results("train").model_digest})
 
@@ -228,17 +229,32 @@ def _flow(run: Run, region: Region, parameters: FlowParameters) -> Receipt:
         found |= motion_block(found["flow"], found["valid"], steps, pixel_size=run.pixel_size)
     for name, values in found.items():
         run.write(name, values, region)
-    return {"valid": int(found["valid"].sum())}
+    counts = np.bincount(found["invalid_reason"].ravel(), minlength=len(REASONS))
+    return {"reasons": counts.tolist()}
+
+
+def _keep_reasons(
+    run: Run, parameters: FlowParameters, receipts: Mapping[str, Receipt]
+) -> dict[str, Any]:
+    """Keep how many pixels of all pairs each reason takes out."""
+    counts = np.sum([receipt["reasons"] for receipt in receipts.values()], axis=0)
+    return {"reasons": dict(zip(REASONS, counts.tolist(), strict=True))}
 
 
 FLOW = Stage(
     name="flow",
-    version=3,
+    version=4,
     parameters=FlowParameters,
     create=_create,
     phases=(
         Phase("calibrate", lambda run, parameters: [Region()], _calibrate, _keep, gpu=True),
-        Phase("pairs", lambda run, parameters: pair_fields(run.sizes), _flow, gpu=True),
+        Phase(
+            "pairs",
+            lambda run, parameters: pair_fields(run.sizes),
+            _flow,
+            _keep_reasons,
+            gpu=True,
+        ),
     ),
     check=_check,
 )

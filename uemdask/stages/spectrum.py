@@ -16,6 +16,7 @@ from uemdask.cube.blocks import Place
 from uemdask.cube.layout import FIELD, TILE, Region, regions, tiles
 from uemdask.errors import UemError
 from uemdask.labels.label_estimation import grey_of
+from uemdask.labels.optical_flow import SMALLEST_IMAGE_PX
 from uemdask.network.flow import scale_of
 from uemdask.spectrum import (
     Band,
@@ -42,11 +43,16 @@ from uemdask.spectrum import (
     wave_operator,
     wave_step,
 )
-from uemdask.spectrum.binning import Crests, natural_binning
+from uemdask.spectrum.binning import FEWEST_SAMPLES, Crests
 from uemdask.spectrum.harmonics import FEWEST_DELAYS
 from uemdask.spectrum.peak_maps import MAPS
 from uemdask.spectrum.squares import edge_of
-from uemdask.spectrum.wave_sample import SampledTiles, join_samples
+from uemdask.spectrum.wave_sample import (
+    SampledTiles,
+    WaveSample,
+    binning_of_sample,
+    join_samples,
+)
 from uemdask.stages.aligned_reader import aligned_slabs, read_aligned, weight_of
 from uemdask.stages.stage import Parameters, Phase, Receipt, Stage
 
@@ -429,10 +435,23 @@ def _scale(run: Run, region: Region, parameters: SpectrumParameters) -> Receipt:
         "grey_scale": grey_of(sample),
         "wave_scale": scale_of(sample),
         "wavelength_px": sample.wavelength_px,
-        "binning": natural_binning(sample.shortest_px, (run.sizes["y"], run.sizes["x"]))
-        if parameters.binning == "auto"
-        else parameters.binning,
+        "binning": checked_binning(run, parameters, sample),
     }
+
+
+def checked_binning(run: RunLike, parameters: SpectrumParameters, sample: WaveSample) -> int:
+    """Return the binning that is asked for, or the natural one; refuse what aliases the wave."""
+    shortest = sample.shortest_px
+    if parameters.binning == "auto":
+        return binning_of_sample(sample, (run.sizes["y"], run.sizes["x"]))
+    asked = int(parameters.binning)
+    if shortest < FEWEST_SAMPLES * asked:
+        raise UemError(
+            f"{run.path}: spectrum.binning is {asked}, which leaves {shortest / asked:.1f} samples "
+            f"of a wave of {shortest:.0f} px; take 'auto', or less: {FEWEST_SAMPLES} samples are "
+            f"the fewest that tell its motion"
+        )
+    return asked
 
 
 def _keep_scale(
@@ -447,6 +466,13 @@ def _check(run: RunLike, parameters: SpectrumParameters) -> None:
     if len(delays) < FEWEST_DELAYS:
         raise UemError(
             f"{run.path}: {len(delays)} usable frames; a spectrum needs at least {FEWEST_DELAYS}"
+        )
+    shorter = min(run.sizes["y"], run.sizes["x"])
+    if parameters.binning != "auto" and shorter < SMALLEST_IMAGE_PX * parameters.binning:
+        raise UemError(
+            f"{run.path}: spectrum.binning is {parameters.binning}, which leaves "
+            f"{shorter // parameters.binning} squares along the frame; optical flow needs "
+            f"{SMALLEST_IMAGE_PX}, so take less"
         )
     if parameters.band is None:
         return

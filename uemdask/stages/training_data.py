@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 import numpy as np
 
 from uemdask.cube import Run
 from uemdask.cube.blocks import Place
-from uemdask.cube.layout import FRAMES, PAIRS, TILE, Region, regions
+from uemdask.cube.layout import FIELD, FRAMES, PAIRS, TILE, Region, regions
 from uemdask.errors import UemError
 from uemdask.network import Crops, Series, SeriesSource, TrainingConfig
 from uemdask.spectrum.grid import Grid
@@ -111,35 +112,53 @@ def _parts(run: Run, share: float) -> list[Region]:
 
 def _block(run: Run, region: Region) -> Series:
     """Return a part of a run on its natural grid; displacements are in squares."""
-    sizes, place = run.sizes, Place.of(region, run.sizes)
-    grid = Grid(place, binning_of(run))
-
-    def on_grid(images: np.ndarray, *, of_wave: bool = False) -> np.ndarray:
-        flat = images.reshape(-1, *images.shape[-2:]).astype(np.float32, copy=False)
-        squares = grid.bin(flat, place.rows, place.columns, of_wave=of_wave)
-        return squares.reshape(*images.shape[:-2], *grid.shape)
-
-    # Slab by slab: single precision is twice the bytes that are kept.
+    sizes = run.sizes
+    grid = Grid(Place.of(region, sizes), binning_of(run))
     wave = np.empty((sizes["time"], *grid.shape), np.float16)
-    for slab in regions(sizes, time=FRAMES):
-        part = Region(slab.bounds + region.bounds)
-        wave[slice(*slab.span("time", 0))] = on_grid(run.read("wave", part), of_wave=True)
     label = np.empty((sizes["pair"], 2, *grid.shape), np.float16)
     confidence = np.empty((sizes["pair"], *grid.shape), np.uint8)
-    for slab in regions(sizes, pair=PAIRS):
-        part, at = Region(slab.bounds + region.bounds), slice(*slab.span("pair", 0))
-        trust = run.read_stored("label_confidence", part)
-        confidence[at] = np.rint(mean := on_grid(trust))
-        # What nobody trusts says nothing of the rest of a square.
-        weighted = on_grid(run.read("label", part) * trust[:, None])
-        label[at] = weighted / np.maximum(mean[:, None], 1) / grid.binning
+    mask = np.empty(grid.shape, bool)
+    # Slab by slab, field by field: on pixels, in single precision, it is many times what is kept.
+    for field in _fields(region, sizes):
+        rows, columns = (slice(*field.span(dim, 0)) for dim in ("y", "x"))
+        at = grid.squares(rows, columns)
+
+        def on_grid(
+            images: np.ndarray, rows: slice = rows, columns: slice = columns, **how: bool
+        ) -> np.ndarray:
+            flat = images.reshape(-1, *images.shape[-2:]).astype(np.float32, copy=False)
+            squares = grid.bin(flat, rows, columns, **how)
+            return squares.reshape(*images.shape[:-2], *squares.shape[1:])
+
+        mask[at] = on_grid(run.read("mask", field), of_wave=False) > 0.5
+        for slab in regions(sizes, time=FRAMES):
+            part = Region(slab.bounds + field.bounds)
+            wave[slice(*slab.span("time", 0)), *at] = on_grid(run.read("wave", part))
+        for slab in regions(sizes, pair=PAIRS):
+            part, pairs = Region(slab.bounds + field.bounds), slice(*slab.span("pair", 0))
+            trust = run.read_stored("label_confidence", part)
+            mean = on_grid(trust, of_wave=False)
+            confidence[pairs, *at] = np.rint(mean)
+            # What nobody trusts says nothing of the rest of a square.
+            weighted = on_grid(run.read("label", part) * trust[:, None], of_wave=False)
+            label[pairs, :, *at] = weighted / np.maximum(mean[:, None], 1) / grid.binning
     return Series(
         wave=wave,
         scale=run.results("spectrum").wave_scale,
         label=label,
         confidence=confidence,
-        mask=on_grid(run.read("mask", region)) > 0.5,
+        mask=mask,
         frame_from=run.read("frame_from"),
         frame_to=run.read("frame_to"),
         name=run.name,
     )
+
+
+def _fields(region: Region, sizes: Mapping[str, int]) -> list[Region]:
+    """Cut a part of the frame into fields; they begin where squares do."""
+    (top, bottom), (left, right) = (region.span(dim, sizes[dim]) for dim in ("y", "x"))
+    return [
+        Region((("y", y, min(y + FIELD, bottom)), ("x", x, min(x + FIELD, right))))
+        for y in range(top, bottom, FIELD)
+        for x in range(left, right, FIELD)
+    ]

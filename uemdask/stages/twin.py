@@ -29,6 +29,8 @@ from uemdask.stages.spectrum import (
 
 _SHAPE = (192, 192)
 _MOST_DELAYS = 200
+# Of a square: the camera must not saturate, and more counts leave no noise to speak of.
+_MOST_COUNTS = 20_000
 _MOST_MODULATION = 0.3
 
 
@@ -172,4 +174,4 @@ def _echo(share: float) -> float:
 def _counts(run: Run) -> float:
     """Return the counts of a square whose shot noise is the noise of the run."""
     of_pixel = run.results("spectrum").noise_level ** -2
-    return float(np.clip(of_pixel * binning_of(run) ** 2, 10, 60_000))
+    return float(np.clip(of_pixel * binning_of(run) ** 2, 10, _MOST_COUNTS))

@@ -149,7 +149,7 @@ def _layout(path: Path, rows: Sequence[Sequence[str]], columns: Sequence[str]) -
     same = [layout for layout, of in found.items() if of.get("step") == of.get("scan step", "")]
     if len(same) == 1:
         return same[0]
-    first, second = (of["delay"] for of in found.values())
+    first, second = (of.get("delay", "no number") for of in found.values())
     raise UemError(
         f"{path}: the delay in {','.join(row[:5])!r} ... may be {first} or {second}; "
         f"write its decimals with a point, or give `delays=FILE`"
