@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import numcodecs
 import numpy as np
 import pytest
 
@@ -184,23 +183,21 @@ def test_what_was_made_of_a_changed_file_is_made_again(raw, finished, plan, driv
 def test_what_the_driver_makes_again_is_on_the_disk_and_known_by_its_new_sum(
     store, mend, monkeypatch
 ):
-    blosc, synced = numcodecs.blosc.Blosc, []
-    real_sync = os.fsync
+    run, file = Run(store), chunk(store, "time_from")
+    ledger, digest = Ledger(store, run.identity("pairs")), run.stage("pairs")["digest"]
+    # As if another version of the library had compressed the same numbers to other bytes.
+    keys = [key for key in ledger.written("pairs", digest) if key.startswith("time_from/")]
+    others = dict.fromkeys(keys, (7, "00000000"))
+    ledger.wrote(stage="pairs", digest=digest, files=others, partly=True)
+    assert {damage.file for damage in damages(store)} == set(keys)
+    synced, sync, values = [], os.fsync, run.read("time_from")
 
-    def sync(handle):
+    def noted(handle):
         synced.append(os.readlink(f"/proc/self/fd/{handle}"))
-        real_sync(handle)
+        sync(handle)
 
-    # Another version of the library, which compresses the same numbers to other bytes.
-    monkeypatch.setattr(
-        "uemdask.cube.single.Blosc", lambda cname="", **how: blosc("zlib", how.get("clevel", 1))
-    )
-    monkeypatch.setattr(os, "fsync", sync)
-    file = chunk(store, "time_from")
-    before, values = file.read_bytes(), Run(store).read("time_from")
-    truncate(file)
+    monkeypatch.setattr(os, "fsync", noted)
     assert mend(store, deep=True).outcome.failed == {}
-    assert file.read_bytes() != before
     np.testing.assert_array_equal(Run(store).read("time_from"), values)
     assert str(file) in synced
     assert damages(store, deep=True) == []
@@ -209,15 +206,15 @@ def test_what_the_driver_makes_again_is_on_the_disk_and_known_by_its_new_sum(
 def test_chunks_that_a_variable_has_no_more_are_not_missed(store):
     run = Run(store)
     ledger, digest = Ledger(store, run.identity("align")), run.stage("align")["digest"]
-    # As an earlier version made it, in two chunks.
-    older = {"gain/c/0": (9, "00000000"), "gain/c/1": (9, "00000000")}
+    # As an earlier version made it, in more chunks.
+    older = {"gain/c/0": (9, "00000000"), "gain/c/9": (9, "00000000")}
     ledger.wrote(stage="align", digest=digest, files=older)
     assert len(damages(store)) == 2
     run.put("gain", run.read("gain"), run.sizes)
     manifest = FileManifest.of(run, "align", store)
     own = manifest.others(run.take_checksums())
     assert own.keys() >= {"gain/c/0", "component/c/0"}
-    assert "gain/c/1" not in own
+    assert "gain/c/9" not in own
     ledger.wrote(stage="align", digest=digest, files=own)
     assert damages(store, deep=True) == []
 
