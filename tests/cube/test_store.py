@@ -441,3 +441,14 @@ def test_variables_tell_what_makes_them_from_the_start(run):
     run.create("gain", run.sizes)
     attributes = run.group["gain"].attrs
     assert (attributes["stage"], attributes["inputs_digest"]) == ("align", "d1")
+
+
+@pytest.mark.parametrize("name", ["intensity", "time"])
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.99])
+def test_a_chunk_that_is_cut_short_is_told(run, name, share):
+    """Blosc would go on to read what lies behind it in memory."""
+    chunk = next(path for path in sorted((run.path / name / "c").rglob("*")) if path.is_file())
+    data = chunk.read_bytes()
+    chunk.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(UemError, match=f"'{name}' cannot be read"):
+        Run(run.path).read(name)

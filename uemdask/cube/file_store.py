@@ -13,6 +13,8 @@ from zarr.storage import LocalStore
 
 from uemdask.atomic_write import DRAFT, atomic_write, sync_files
 
+_BLOSC = b"\x02"  # version, the first byte
+_HEADER = 16  # bytes, of which the last four tell how long the chunk is
 #: Size in bytes and CRC32C (8 hex digits) of a chunk file by its key, such as ``wave/c/0/0/0``;
 #: None where there is to be no file, because all values are the fill value.
 Files = dict[str, tuple[int, str] | None]
@@ -43,6 +45,14 @@ class FileStore(LocalStore):
     def with_read_only(self, read_only: bool = False) -> Self:
         """Return the same store, to be written or not."""
         return type(self)(self.root, read_only=read_only)
+
+    async def get(self, key: str, *arguments: Any, **keywords: Any) -> Buffer | None:
+        """Read a file, or a part of it."""
+        return checked(key, await super().get(key, *arguments, **keywords))
+
+    def get_sync(self, key: str, **keywords: Any) -> Buffer | None:
+        """Read a file, or a part of it."""
+        return checked(key, super().get_sync(key, **keywords))
 
     async def set(self, key: str, value: Buffer) -> None:
         """Write a file."""
@@ -162,3 +172,21 @@ def checksums_of(store: Path, variables: Iterable[str], known: Mapping[str, obje
         for key, file in chunk_files(store, variable).items()
         if key not in known
     }
+
+
+def checked(key: str, data: Buffer | None) -> Buffer | None:
+    """Return what was read of a file; refuse a chunk that is shorter than it says.
+
+    Blosc would go on to read whatever lies behind it in memory. A shard begins with a chunk, too.
+
+    Raises
+    ------
+    ValueError
+        If the chunk is cut short.
+    """
+    if data is not None and is_chunk(key):
+        head = data[:_HEADER].to_bytes()
+        is_blosc = head[:1] == _BLOSC
+        if is_blosc and (len(head) < _HEADER or int.from_bytes(head[12:], "little") > len(data)):
+            raise ValueError("it is cut short")
+    return data
