@@ -130,7 +130,8 @@ def wave_flows(
     >>> [f.shape for f in wave_flows(wave, [(0, 1)], scale=1.0, wavelength=31.0, method="dis")]
     [(2, 64, 64)]
     """
-    estimate = FlowEstimator(method, tuple(wave.shape[1:]), wavelength=wavelength)
+    # With its own refinement, as published; only what `label_pairs` refines can do without.
+    estimate = FlowEstimator(method, tuple(wave.shape[1:]), wavelength=wavelength, preset="fast")
     for start, end in pairs:
         first, second = (to_grey(np.asarray(wave[int(t)]), scale) for t in (start, end))
         yield estimate(first, second)

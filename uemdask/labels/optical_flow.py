@@ -91,7 +91,7 @@ class FlowEstimator:
     wavelength : float, optional
         Wavelength in px; limits the pyramid depth.
     preset : {"ultrafast", "fast", "medium"}
-        Effort of DIS; on smoothed band-passed waves its own refinement adds nothing.
+        Effort of DIS; "fast" refines its result, which `label_pairs` does by itself.
 
     Raises
     ------
@@ -105,7 +105,7 @@ class FlowEstimator:
         shape: tuple[int, int],
         *,
         wavelength: float | None = None,
-        preset: Preset = "ultrafast",
+        preset: Preset = "fast",
     ) -> None:
         if method not in ("dis", "farneback"):
             raise UemError(f"method: found {method!r}; use 'dis' or 'farneback'")
