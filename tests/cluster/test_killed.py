@@ -20,7 +20,7 @@ from uemdask.network.checkpoint import load_checkpoint
 from uemdask.stages.training_history import history_path
 
 
-def test_a_worker_every_10_s(slurm, work, receipts, undisturbed, until, finish, worker_processes):
+def test_a_worker_every_6_s(slurm, work, receipts, undisturbed, until, finish, worker_processes):
     here = work("run0", "run1", idle=120.0)  # there is always one to be killed
     stores = [here.store("run0"), here.store("run1")]
     models = here.folder / "results" / "models"
@@ -32,7 +32,7 @@ def test_a_worker_every_10_s(slurm, work, receipts, undisturbed, until, finish, 
     process = here.start()
     until(lambda: worker_processes("cpu"))
     killed, seen = Counter(), network()
-    while not _ends_within(10, process):
+    while not _ends_within(6 if killed else 2, process):
         # A training that is killed before its first step each time would never end.
         pool = "gpu" if worker_processes("gpu") and network() != seen else "cpu"
         if workers := worker_processes(pool):
