@@ -1,10 +1,11 @@
 """The headline speed of simulated runs against exact truth, and runs with defects against clean.
 
     python benchmarks/headline.py [--size 160] [--frames 60] [--seeds 3] [--processes 2]
-        [--scenarios plane,ring] [--defects aperture,bar] [--network-alone]
+        [--scenarios plane,ring] [--defects aperture,bar] [--network-alone] [--views 4]
+        [--binning 1]
 
 Frames are simulated in memory and taken through the stages of `uemdask run` without a cluster, with
-default settings but one view of each pair and the base model as it is. The true speed is the mean
+default settings and the base model as it is. The true speed is the mean
 over the pairs that the headline covers, each counting alike, of the mean over the true mask. Of a
 wave that slows down, that over all pairs in which the wave is present is told beside it.
 Prints the tables of docs/accuracy.md.
@@ -35,7 +36,6 @@ from uemdask.stages.train import use_model
 FIRST_SEED = 7001
 LARGEST_ERROR, LARGEST_SIGMA = 1.5, 2.0  # %, standard errors
 AWAY_PX = 8  # from a defect
-SETTINGS = {"label": {"base": False}, "flow": {"views": 1}}
 DEFECTS = {
     "none": Defects(),
     "aperture": Defects(aperture=0.9, dark_level=0.7),
@@ -109,11 +109,11 @@ def do_stage(run: Run, name: str, settings: StageParameters) -> None:
     run.finish(name)
 
 
-def processed(name: str, seed: int, size: int, frames: int, defects: Defects, fused: bool) -> Found:
+def processed(
+    name: str, seed: int, size: int, frames: int, defects: Defects, settings: StageParameters
+) -> Found:
     """Simulate a run, take it through the stages, and compare it with its truth."""
     limit_threads(1)
-    flow = SETTINGS["flow"] | {"fused": fused}
-    settings = StageParameters.model_validate(SETTINGS | {"flow": flow})
     count = min(frames, len(SCENARIOS[name].delays))
     acquisition = simulate(
         scenario(name, seed=seed, shape=(size, size), frames=count, defects=defects)
@@ -217,23 +217,35 @@ def row(*cells: object) -> None:
 @click.option("--scenarios", default=",".join(SCENARIOS), help="Comma-separated.")
 @click.option("--defects", default=",".join(DEFECTS), help="Comma-separated; on plane waves.")
 @click.option("--fused/--network-alone", default=True, help="Whether labels have a say in flow.")
+@click.option("--views", default=1, help="Of each pair, 1, 2 or 4.")
+@click.option("--binning", default="auto", help="Of the natural grid; 1 for the pixels.")
 def main(
-    size: int, frames: int, seeds: int, processes: int, scenarios: str, defects: str, fused: bool
-) -> None:
+    size: int, frames: int, seeds: int, processes: int, scenarios: str, defects: str,
+    fused: bool, views: int, binning: str,
+) -> None:  # fmt: skip
     """Compare headline speeds with the truth, and runs with defects with clean ones."""
     numbers = range(FIRST_SEED, FIRST_SEED + seeds)
     # Damage is told beside the clean run.
     chosen = ["none", *(name for name in defects.split(",") if name != "none")] if defects else []
+    settings = StageParameters.model_validate(
+        {
+            "label": {"base": False},
+            "spectrum": {"binning": binning if binning == "auto" else int(binning)},
+            "flow": {"views": views, "fused": fused},
+        }
+    )
     waves = [(name, seed) for seed in numbers for name in scenarios.split(",") if name]
     spoilt = [(name, seed) for seed in numbers for name in chosen]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         of_waves = {
-            (name, seed): pool.submit(processed, name, seed, size, frames, Defects(), fused)
+            (name, seed): pool.submit(processed, name, seed, size, frames, Defects(), settings)
             for name, seed in waves
         }
         of_defects = {
-            (name, seed): pool.submit(processed, "plane", seed, size, frames, DEFECTS[name], fused)
+            (name, seed): pool.submit(
+                processed, "plane", seed, size, frames, DEFECTS[name], settings
+            )
             for name, seed in spoilt
         }
         print_speeds(of_waves)

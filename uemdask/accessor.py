@@ -228,6 +228,7 @@ class UemAccessor:
             window=settings["window"],
             peaks=ds if "travel_index" in ds else None,
             direction=direction,
+            binning=results.binning if "binning" in results else None,
         )
 
     def features(self) -> pd.DataFrame:

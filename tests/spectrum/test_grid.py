@@ -101,4 +101,11 @@ def test_the_halo_grows_with_the_squares():
 def test_an_absurd_binning_is_refused():
     wave = xr.DataArray(np.zeros((2, 64, 64), np.float32), dims=("time", "y", "x"))
     with pytest.raises(UemError, match="one of 1, 2, 4, 8, 16"):
-        natural_grid(wave, xr.Dataset(), 3, 64)
+        natural_grid(wave, 3, 64, sample=pytest.fail)
+
+
+def test_the_wave_of_a_run_tells_its_grid_and_none_is_measured():
+    wave = xr.DataArray(np.zeros((2, 64, 64), np.float32), dims=("time", "y", "x"))
+    told = wave.assign_coords(wave_binning=4.0)
+    assert natural_grid(told, None, 64, sample=pytest.fail) == (4, 128)
+    assert natural_grid(told, 1, 64, sample=pytest.fail) == (1, 64)

@@ -107,8 +107,8 @@ def estimate_labels(
         Estimators; several are combined by confidence. The two of OpenCV see only the pair;
         ``phase`` is the windowed phase velocity from the frames around it.
     binning : int, optional
-        Edge in px of the squares on which the estimates are made; by default those that leave 16 to
-        32 of the wavelength.
+        Edge in px of the squares on which the estimates are made; by default that of the run, or
+        the largest that leaves 16 of the shortest wavelength.
 
     Returns
     -------
@@ -130,7 +130,7 @@ def estimate_labels(
     """
     require_variables(wave.coords.to_dataset(), "wave_centre", "wave_noise", "wave_smoothing")
     sample = wave_sample(wave, peaks)
-    binning, reach = natural_grid(wave, peaks, binning, LABEL_HALO)
+    binning, reach = natural_grid(wave, binning, LABEL_HALO, lambda: sample)
     travels = wave.coords.get("wave_travels", xr.ones_like(peaks["mask"], bool))
     found = map_space(
         _label_block,

@@ -30,7 +30,7 @@ from uemdask.spectrum.peak_maps import PHASE_SIGMA
 from uemdask.spectrum.phase import local_wavevector, travel_index, wavelength
 from uemdask.spectrum.presence import lasting, sharp_amplitude
 from uemdask.spectrum.smoothing import smooth
-from uemdask.spectrum.wave_sample import check_reach, natural_grid
+from uemdask.spectrum.wave_sample import check_reach, natural_grid, wave_sample
 
 _HALO = 40
 
@@ -190,8 +190,8 @@ def invalid_reason(
     displacement_limit, field_limit : float
         In wavelengths; longest wavelength, in lengths of the field of view.
     binning : int, optional
-        Edge in px of the squares on which the wave is looked at; by default those that leave 16 to
-        32 of the wavelength.
+        Edge in px of the squares on which the wave is looked at; by default that of the run, or the
+        largest that leaves 16 of the shortest wavelength.
 
     Returns
     -------
@@ -234,7 +234,7 @@ def invalid_reason(
         "displacement_limit": displacement_limit,
         "field_limit": field_limit,
     }
-    binning, reach = natural_grid(wave, peaks, binning, _HALO)
+    binning, reach = natural_grid(wave, binning, _HALO, lambda: wave_sample(wave, peaks))
     found = map_space(
         _whole_valid_block,
         wave.transpose("time", "y", "x").reset_coords(drop=True),

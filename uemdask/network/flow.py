@@ -120,8 +120,8 @@ def predict_flow(
     samples : int
         Monte-Carlo dropout samples per pair; 0 uses only the stated variance.
     binning : int, optional
-        Edge in px of the squares that the network sees; by default those that leave 16 to 32 of the
-        wavelength.
+        Edge in px of the squares that the network sees; by default that of the run, or the largest
+        that leaves 16 of the shortest wavelength.
 
     Returns
     -------
@@ -149,7 +149,8 @@ def predict_flow(
     if not isinstance(model, UNet):
         model = BASE_MODEL if str(model) == "base" else Path(model).absolute()
         load_model(model)
-    binning, reach = natural_grid(wave, peaks, binning, _HALO)
+    sample = wave_sample(wave, peaks)
+    binning, reach = natural_grid(wave, binning, _HALO, lambda: sample)
     found = map_space(
         _flow_block,
         wave.transpose("time", "y", "x").reset_coords(drop=True),
@@ -158,7 +159,7 @@ def predict_flow(
         halo=reach,
         whole={"time": "a pair may lie anywhere in it", "end": "a pair has two frames"},
         model=model,
-        scale=of_few(scale_of, wave_sample(wave, peaks)),
+        scale=of_few(scale_of, sample),
         views=views,
         samples=samples,
         binning=binning,

@@ -272,6 +272,7 @@ def with_facts(
     window: float,
     peaks: xr.Dataset | None,
     direction: Any,
+    binning: int | None = None,
 ) -> xr.DataArray:
     """Return a wave with coordinates that tell how it was made, see `band_pass`."""
     facts = {
@@ -284,6 +285,10 @@ def with_facts(
         name: as_number(value, units=units, long_name=meaning)
         for name, (value, units, meaning) in facts.items()
     }
+    if binning is not None:
+        coordinates["wave_binning"] = as_number(
+            binning, units="px", long_name="edge of the squares of its natural grid"
+        )
     if peaks is not None:
         require_variables(peaks, "travel_index")
         coordinates["wave_travels"] = travels_over_all(peaks["travel_index"], direction)

@@ -148,16 +148,20 @@ def length_of(sample: WaveSample) -> float:
 
 
 def natural_grid(
-    wave: xr.DataArray, peaks: xr.Dataset, binning: int | None, halo: int
+    wave: xr.DataArray, binning: int | None, halo: int, sample: Callable[[], Any]
 ) -> tuple[Any, int]:
     """Return the binning for a wave, perhaps delayed, and the halo of its blocks in px.
+
+    The wave of a run tells its own; of another one a sample decides, which is taken only then.
 
     What is delayed tells too late how wide the halo must be: then it serves waves of up to 128 px,
     and `check_reach` refuses longer ones.
     """
+    if binning is None and "wave_binning" in wave.coords:
+        binning = int(wave["wave_binning"])
     if binning is None:
         frame = wave.sizes["y"], wave.sizes["x"]
-        binning = of_few(binning_of_sample, wave_sample(wave, peaks), frame)
+        binning = of_few(binning_of_sample, sample(), frame)
     elif binning not in BINNINGS:
         raise UemError(f"binning: found {binning!r}; take one of {', '.join(map(str, BINNINGS))}")
     known = not is_lazy(binning)

@@ -143,18 +143,7 @@ def _create(run: Run, parameters: SpectrumParameters) -> None:
     frequency = frequency_grid(usable_indices(run)[1])
     sizes = run.sizes | {"frequency": len(frequency)}
     run.put("frequency", frequency, sizes)
-    for name in (
-        "spectrum",
-        "peak_count",
-        "peak_frequency",
-        "peak_amplitude",
-        "peak_phase",
-        "peak_snr",
-        "travel_index",
-        "wavelength",
-        "mask",
-        "wave",
-    ):
+    for name in ("spectrum", "peak_count", *MAPS, "wave"):
         run.create(name, sizes)
 
 
